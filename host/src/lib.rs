@@ -1,1 +1,7 @@
+//! Isobar, the platform: WebAssembly components as functions on event streams, a batch being a transaction.
+//!
+//! Layers, arrows downward only (`tests/it/layers.rs` holds them): shell (`cli`, `commands`, `ui`, `console`, `app`,
+//! `config`), flow (`dispatch`, `triggers`, `registry`), tools (`bindings`, `log`, `engine`, `store`, `telemetry`),
+//! pure (`manifest`, `delivery`, `clock`).
 
+pub mod manifest;

@@ -1,0 +1,196 @@
+//! The application as spin.toml declares it: functions, triggers, topics, tables, grants, limits, variables.
+//!
+//! Pure: reading the file is the caller's; nothing here touches wasm, a database or the network.
+
+pub mod grants;
+pub mod schema;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+
+pub use grants::{Grants, Operation, TableGrant};
+pub use schema::{Column, ColumnKind, Table};
+
+/// A whole application, checked: every name that it uses is declared, every default filled in.
+#[derive(Debug, Clone)]
+pub struct Application {
+    /// `[application] name`; also the namespace of its WIT packages and topics.
+    pub name: String,
+    /// Functions by component id.
+    pub functions: BTreeMap<String, Function>,
+    /// Declared topics by name.
+    pub topics: BTreeMap<String, Topic>,
+    /// Declared tables by name.
+    pub tables: BTreeMap<String, Table>,
+    /// `[variables]` of the application.
+    pub variables: BTreeMap<String, Variable>,
+    /// What `up --demo` starts, where the application has a demo.
+    pub demo: Option<Demo>,
+}
+
+/// A variable of the application.
+#[derive(Debug, Clone, Default)]
+pub struct Variable {
+    /// Its value where nothing else sets it; `None` for a required one.
+    pub default: Option<String>,
+    /// Whether its value must not be shown.
+    pub secret: bool,
+}
+
+/// One component and everything that spin.toml says of it.
+#[derive(Debug, Clone)]
+pub struct Function {
+    /// The component's id.
+    pub name: String,
+    /// The component's file, relative to the folder of spin.toml.
+    pub source: PathBuf,
+    /// How to build it, if said.
+    pub build: Option<Build>,
+    /// Why it runs; one entry per `[[trigger.isobar]]` that names it.
+    pub triggers: Vec<Trigger>,
+    /// What it may import.
+    pub grants: Grants,
+    /// What it may use up.
+    pub limits: Limits,
+    /// Addresses it may send requests to; templates not yet filled in.
+    pub allowed_outbound_hosts: Vec<String>,
+    /// Its variables; templates not yet filled in.
+    pub variables: BTreeMap<String, String>,
+}
+
+/// `[component.X.build]`.
+#[derive(Debug, Clone)]
+pub struct Build {
+    /// Run by the shell.
+    pub command: String,
+    /// Where, relative to the folder of spin.toml.
+    pub workdir: Option<PathBuf>,
+}
+
+/// One `[[trigger.isobar]]`.
+#[derive(Debug, Clone)]
+pub struct Trigger {
+    /// `id`, or the component's name where it is left out.
+    pub id: String,
+    /// What it waits for.
+    pub source: TriggerSource,
+    /// How batches are cut and tried.
+    pub delivery: Delivery,
+}
+
+/// What a trigger waits for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum TriggerSource {
+    /// Records of a topic.
+    Topic(String),
+    /// A cron expression, seconds first, UTC.
+    Cron(String),
+}
+
+/// How batches are cut and how often a failing one is tried.
+#[derive(Debug, Clone)]
+pub struct Delivery {
+    /// Most records of a batch.
+    pub batch_max_records: u32,
+    /// Most bytes (keys and values) of a batch; a larger record travels alone.
+    pub batch_max_bytes: u32,
+    /// How long a batch that is not full waits for more records, in milliseconds.
+    pub batch_wait_ms: u32,
+    /// Deliveries of a batch, the first included, before its records are dead letters.
+    pub max_attempts: u32,
+    /// Wait before the second delivery, in milliseconds; doubled for each one after, up to a minute.
+    pub retry_backoff_ms: u32,
+}
+
+impl Default for Delivery {
+    fn default() -> Self {
+        Delivery {
+            batch_max_records: 4096,
+            batch_max_bytes: 4 * 1024 * 1024,
+            batch_wait_ms: 0,
+            max_attempts: 5,
+            retry_backoff_ms: 200,
+        }
+    }
+}
+
+/// What one call of a function may use up.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Limits {
+    /// Linear memory, in MiB.
+    pub memory_mb: u32,
+    /// Wall time of one call, in milliseconds.
+    pub timeout_ms: u32,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Limits { memory_mb: 64, timeout_ms: 5000 }
+    }
+}
+
+/// A declared topic.
+#[derive(Debug, Clone)]
+pub struct Topic {
+    /// Its name.
+    pub name: String,
+    /// How many partitions it is made with.
+    pub partitions: u32,
+    /// Whether its records are sensitive.
+    pub sensitive: bool,
+    /// What is kept of it.
+    pub retention: Retention,
+    /// Publishers are paced when a reader is further behind than this many records; `None`: never.
+    pub max_lag_records: Option<u64>,
+}
+
+/// What is kept of a topic; records that a function has not read yet are always kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Retention {
+    /// Stored bytes per partition; `None`: unlimited.
+    pub max_bytes: Option<u64>,
+    /// Age in hours; `None`: unlimited.
+    pub max_hours: Option<u32>,
+}
+
+/// What `up --demo` does besides `up`: starts a command, sets variables, loads files into tables.
+/// `{port}` stands for a free port and `{demo_dir}` for a folder of the demo's own.
+#[derive(Debug, Clone)]
+pub struct Demo {
+    /// Builds what `command` needs, by the shell.
+    pub build: Option<String>,
+    /// Started without a shell and ended with the host; it answers on `{port}` once it is ready.
+    pub command: String,
+    /// Values of the application's variables.
+    pub variables: BTreeMap<String, String>,
+    /// Cron expressions by trigger id, in place of those declared.
+    pub cron: BTreeMap<String, String>,
+    /// Files by table, loaded once the command is ready.
+    pub load: BTreeMap<String, String>,
+}
+
+impl Application {
+    /// The function that may write `table`, by its grants.
+    #[must_use]
+    pub fn writer_of(&self, table: &str) -> Option<&str> {
+        self.functions
+            .values()
+            .find(|f| f.grants.tables.get(table).is_some_and(|g| g.operations.iter().any(|o| o.writes())))
+            .map(|f| f.name.as_str())
+    }
+
+    /// The functions that a topic triggers, by name.
+    #[must_use]
+    pub fn readers_of(&self, topic: &str) -> BTreeSet<&str> {
+        let reads = |f: &&Function| f.triggers.iter().any(|t| t.source == TriggerSource::Topic(topic.to_owned()));
+        self.functions.values().filter(reads).map(|f| f.name.as_str()).collect()
+    }
+}
+
+impl Function {
+    /// The topic of its dead letters.
+    #[must_use]
+    pub fn dead_letter_topic(&self, application: &str) -> String {
+        format!("{application}.{}.dead-letters", self.name)
+    }
+}
