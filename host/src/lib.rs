@@ -4,4 +4,5 @@
 //! `config`), flow (`dispatch`, `triggers`, `registry`), tools (`bindings`, `log`, `engine`, `store`, `telemetry`),
 //! pure (`manifest`, `delivery`, `clock`).
 
+pub mod delivery;
 pub mod manifest;

@@ -1,0 +1,119 @@
+//! Rows of tables: values, and the writes that a call holds back.
+
+use std::collections::BTreeMap;
+
+/// One cell. Dates are days since 1970-01-01, timestamps milliseconds since the Unix epoch, both as integers.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Value {
+    /// No value.
+    Null,
+    /// Text.
+    Text(String),
+    /// Int, bigint, date or timestamp.
+    Int(i64),
+    /// Double, never NaN.
+    Double(f64),
+    /// Boolean.
+    Bool(bool),
+}
+
+/// Cells in the order of the columns asked for.
+pub type Row = Vec<Value>;
+
+/// A key's cells in the order of the table's key, as bytes that compare and hash; see [`key_bytes`].
+pub type KeyBytes = Vec<u8>;
+
+/// The writes that a call holds back for one table, last write per key.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct HeldTable {
+    /// By key, in the order of the keys' bytes, so that equal effects are equal lists.
+    pub rows: BTreeMap<KeyBytes, HeldRow>,
+}
+
+/// What becomes of one row.
+#[derive(Debug, Clone, PartialEq)]
+pub struct HeldRow {
+    /// The key's cells, in the order of the table's key.
+    pub key: Row,
+    /// Whether the stored row goes first; alone, it is a delete.
+    pub cleared: bool,
+    /// `None` deletes; else one cell per column of the table, `None` where the write says nothing of it.
+    pub cells: Option<Vec<Option<Value>>>,
+}
+
+impl HeldTable {
+    /// Holds an upsert. `cells` has one entry per column of the table, `None` where nothing is said.
+    pub fn upsert(&mut self, key: Row, cells: Vec<Option<Value>>) {
+        let entry = self.rows.entry(key_bytes(&key)).or_insert(HeldRow { key, cleared: false, cells: None });
+        match &mut entry.cells {
+            Some(held) => {
+                for (old, new) in held.iter_mut().zip(cells) {
+                    if new.is_some() {
+                        *old = new;
+                    }
+                }
+            }
+            none => *none = Some(cells),
+        }
+    }
+
+    /// Holds a delete.
+    pub fn delete(&mut self, key: Row) {
+        self.rows.insert(key_bytes(&key), HeldRow { key, cleared: true, cells: None });
+    }
+}
+
+/// The key as bytes: equal keys give equal bytes, different ones different bytes.
+#[must_use]
+pub fn key_bytes(key: &[Value]) -> KeyBytes {
+    let mut bytes = Vec::with_capacity(24);
+    for cell in key {
+        match cell {
+            Value::Null => bytes.push(0),
+            Value::Text(text) => {
+                bytes.push(1);
+                bytes.extend_from_slice(text.as_bytes());
+                bytes.push(0);
+            }
+            Value::Int(i) => {
+                bytes.push(2);
+                bytes.extend_from_slice(&(i ^ i64::MIN).to_be_bytes());
+            }
+            Value::Double(d) => {
+                bytes.push(3);
+                bytes.extend_from_slice(&d.to_bits().to_be_bytes());
+            }
+            Value::Bool(b) => bytes.extend_from_slice(&[4, u8::from(*b)]),
+        }
+    }
+    bytes
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn key(k: &str) -> Row {
+        vec![Value::Text(k.into())]
+    }
+
+    #[test]
+    fn the_last_write_of_a_key_counts_and_columns_add_up() {
+        let mut held = HeldTable::default();
+        held.upsert(key("a"), vec![Some(Value::Int(1)), None]);
+        held.upsert(key("a"), vec![None, Some(Value::Int(2))]);
+        held.upsert(key("b"), vec![Some(Value::Int(1)), None]);
+        held.delete(key("b"));
+        held.delete(key("c"));
+        held.upsert(key("c"), vec![None, Some(Value::Int(3))]);
+        let rows: Vec<_> = held.rows.values().map(|r| (r.cleared, r.cells.clone())).collect();
+        assert_eq!(
+            rows,
+            vec![
+                (false, Some(vec![Some(Value::Int(1)), Some(Value::Int(2))])),
+                (true, None),
+                (true, Some(vec![None, Some(Value::Int(3))])),
+            ]
+        );
+    }
+}

@@ -1,0 +1,26 @@
+//! The ranges that numbers in spin.toml must keep to, each with its reason.
+
+use std::ops::RangeInclusive;
+
+/// A partition is a worker of its own with a batch in memory.
+pub(super) const PARTITIONS: RangeInclusive<u32> = 1..=256;
+/// Up to where a longer batch still makes a record cheaper; far beyond it only costs memory.
+pub(super) const BATCH_RECORDS: RangeInclusive<u32> = 1..=65_536;
+/// A batch is copied into the function's memory, and a function may hand back 128 MiB in a call.
+pub(super) const BATCH_BYTES: RangeInclusive<u32> = 1_024..=64 * 1_024 * 1_024;
+/// Longer than a minute is a schedule, not a batch.
+pub(super) const BATCH_WAIT_MS: RangeInclusive<u32> = 0..=60_000;
+/// With the backoff's ceiling of a minute, a hundred attempts are well over an hour.
+pub(super) const ATTEMPTS: RangeInclusive<u32> = 1..=100;
+/// The backoff doubles up to a minute, so it cannot begin above it.
+pub(super) const BACKOFF_MS: RangeInclusive<u32> = 0..=60_000;
+/// What a 32-bit memory can hold.
+pub(super) const MEMORY_MB: RangeInclusive<u32> = 1..=4_096;
+/// A call is a transaction that holds its effects in memory: long work goes in several.
+pub(super) const TIMEOUT_MS: RangeInclusive<u32> = 10..=600_000;
+/// Less than a mebibyte does not hold the batches being read.
+pub(super) const RETENTION_BYTES: RangeInclusive<u64> = 1_048_576..=1 << 50;
+/// A century.
+pub(super) const RETENTION_HOURS: RangeInclusive<u32> = 1..=876_600;
+/// A reader is always a batch behind; beyond 2^53 a number is no longer exact in JSON.
+pub(super) const LAG_RECORDS: RangeInclusive<u64> = 1..=1 << 53;
