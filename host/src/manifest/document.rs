@@ -183,9 +183,7 @@ impl<'a> Fields<'a> {
         let Some(inner) = self.get(key).and_then(|e| Fields::of(self.report, what.as_str(), e)) else {
             return Vec::new();
         };
-        let pair = |e: Entry<'a>| {
-            Some((e.key, text(self.report, e, &format!("`{}` in {what}", e.key.text))?))
-        };
+        let pair = |e: Entry<'a>| Some((e.key, text(self.report, e, &format!("`{}` in {what}", e.key.text))?));
         inner.entries().filter_map(pair).collect()
     }
 

@@ -2,13 +2,23 @@
 //!
 //! Pure: reading the file is the caller's; nothing here touches wasm, a database or the network.
 
+mod bounds;
+mod document;
 pub mod grants;
+mod names;
+mod problem;
+mod read;
 pub mod schema;
+mod template;
+pub mod variables;
+pub mod wit;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 pub use grants::{Grants, Operation, TableGrant};
+pub use problem::{Problem, nearest};
+pub use read::parse;
 pub use schema::{Column, ColumnKind, Table};
 
 /// A whole application, checked: every name that it uses is declared, every default filled in.
@@ -35,6 +45,8 @@ pub struct Variable {
     pub default: Option<String>,
     /// Whether its value must not be shown.
     pub secret: bool,
+    /// The line of spin.toml that declares it.
+    pub line: usize,
 }
 
 /// One component and everything that spin.toml says of it.
@@ -44,6 +56,11 @@ pub struct Function {
     pub name: String,
     /// The component's file, relative to the folder of spin.toml.
     pub source: PathBuf,
+    /// The line of spin.toml that names the file.
+    pub line: usize,
+    /// The folder that holds its WIT, relative to the folder of spin.toml: `functions/<name>/wit`, or what
+    /// `[component.<name>.tool.isobar] wit` says.
+    pub wit: PathBuf,
     /// How to build it, if said.
     pub build: Option<Build>,
     /// Why it runs; one entry per `[[trigger.isobar]]` that names it.

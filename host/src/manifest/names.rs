@@ -60,7 +60,9 @@ impl Spelling {
             Spelling::Variable | Spelling::Kebab => "each",
         };
         let most = self.max_length();
-        format!("use words of lower-case letters and digits joined by {joints}, {first} beginning with a letter, at most {most} characters")
+        format!(
+            "use words of lower-case letters and digits joined by {joints}, {first} beginning with a letter, at most {most} characters"
+        )
     }
 }
 

@@ -26,10 +26,7 @@ pub(super) fn parts(template: &str) -> Option<Vec<Part<'_>>> {
 
 /// The template with every variable's value in place, or the name of the first variable that has none. An unclosed
 /// `{{` stands for itself.
-pub(super) fn fill<'t>(
-    template: &'t str,
-    value: impl Fn(&str) -> Option<&'t str>,
-) -> Result<Cow<'t, str>, &'t str> {
+pub(super) fn fill<'t>(template: &'t str, value: impl Fn(&str) -> Option<&'t str>) -> Result<Cow<'t, str>, &'t str> {
     let Some(parts) = parts(template) else { return Ok(Cow::Borrowed(template)) };
     let mut filled = String::new();
     for part in parts {

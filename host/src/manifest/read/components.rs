@@ -1,0 +1,163 @@
+//! `[component.*]`: what Spin says of a component, of which isobar takes source, build, hosts and variables.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+
+use super::super::document::{At, Fields, Located, Report, strings, text};
+use super::super::names::{self, Spelling};
+use super::super::{Build, Function, Grants, Limits, Variable};
+use super::variables::check_template;
+
+/// Component ids whose WIT package would be that of the application's tables or topics.
+const RESERVED_COMPONENTS: [&str; 2] = ["tables", "topics"];
+
+/// What Spin knows of a component and isobar has no use for.
+const SPINS_OWN: [&str; 13] = [
+    "description",
+    "environment",
+    "files",
+    "exclude_files",
+    "allowed_http_hosts",
+    "key_value_stores",
+    "sqlite_databases",
+    "ai_models",
+    "targets",
+    "dependencies_inherit_configuration",
+    "dependencies",
+    "profile",
+    "source",
+];
+
+/// All components of the file, until their triggers are known.
+pub(super) struct Components<'a> {
+    pub(super) functions: BTreeMap<String, Function>,
+    declared_at: BTreeMap<String, Located<'a>>,
+    /// Those that a trigger of another type names.
+    pub(super) of_other_triggers: BTreeSet<String>,
+}
+
+impl Components<'_> {
+    /// The components that isobar runs; reports those that nothing runs.
+    pub(super) fn into_functions(self, report: &Report) -> BTreeMap<String, Function> {
+        let idle = |f: &&Function| f.triggers.is_empty() && !self.of_other_triggers.contains(&f.name);
+        for function in self.functions.values().filter(idle) {
+            let at = self.declared_at.get(&function.name).map_or_else(At::default, |l| l.at);
+            let hint = format!("add a `[[trigger.isobar]]` with `component = \"{}\"`, or remove it", function.name);
+            report.add(at, format!("component `{}` has no trigger", function.name), hint);
+        }
+        let ours = |(name, f): &(String, Function)| !f.triggers.is_empty() || !self.of_other_triggers.contains(name);
+        self.functions.into_iter().filter(ours).collect()
+    }
+}
+
+pub(super) fn read<'a>(top: &mut Fields<'a>, variables: &BTreeMap<String, Variable>) -> Components<'a> {
+    let mut functions = BTreeMap::new();
+    let mut declared_at = BTreeMap::new();
+    for (name, fields) in top.tables("component", "component") {
+        names::check(fields.report(), "component", name, Spelling::Kebab);
+        if RESERVED_COMPONENTS.contains(&name.text) {
+            let message = format!("component `{}` has a reserved name: it is that of a WIT package", name.text);
+            fields.report().add(name.at, message, "give it another name");
+        }
+        functions.insert(name.text.to_owned(), component(name, fields, variables));
+        declared_at.insert(name.text.to_owned(), name);
+    }
+    Components { functions, declared_at, of_other_triggers: BTreeSet::new() }
+}
+
+fn component(name: Located<'_>, mut fields: Fields<'_>, variables: &BTreeMap<String, Variable>) -> Function {
+    let report = fields.report();
+    let (source, line) = source(&mut fields, name);
+    let hosts = fields.strings("allowed_outbound_hosts").unwrap_or_default();
+    for host in &hosts {
+        check_template(report, *host, variables);
+        check_host(report, *host);
+    }
+    let values = fields.string_map("variables");
+    for (variable, value) in &values {
+        names::check(report, "variable", *variable, Spelling::Variable);
+        check_template(report, *value, variables);
+    }
+    let function = Function {
+        name: name.text.to_owned(),
+        source,
+        line,
+        wit: wit_folder(&mut fields, name),
+        build: build(&mut fields),
+        triggers: Vec::new(),
+        grants: Grants::default(),
+        limits: Limits::default(),
+        allowed_outbound_hosts: hosts.iter().map(|h| h.text.to_owned()).collect(),
+        variables: values.iter().map(|(k, v)| (k.text.to_owned(), v.text.to_owned())).collect(),
+    };
+    fields.ignore(&SPINS_OWN);
+    fields.finish();
+    function
+}
+
+/// The component's file and the line that names it.
+fn source(fields: &mut Fields<'_>, name: Located<'_>) -> (PathBuf, usize) {
+    let report = fields.report();
+    let what = format!("component `{}`", name.text);
+    let Some(entry) = fields.get("source") else {
+        let hint = format!("add `source = \"target/wasm32-wasip2/release/{}.wasm\"`, say", name.text.replace('-', "_"));
+        report.add(name.at, format!("{what} has no `source`"), hint);
+        return (PathBuf::new(), report.line(name.at));
+    };
+    if entry.value.is_table() {
+        let hint = "download it and name the file: `source = \"path/to/file.wasm\"`";
+        report.add(
+            entry.key.at,
+            format!("{what} has its source elsewhere, and isobar does not fetch components"),
+            hint,
+        );
+        return (PathBuf::new(), report.line(entry.key.at));
+    }
+    let path = text(report, entry, &format!("`source` of {what}"));
+    (path.map(|p| PathBuf::from(p.text)).unwrap_or_default(), report.line(entry.key.at))
+}
+
+fn build(fields: &mut Fields<'_>) -> Option<Build> {
+    let report = fields.report();
+    let mut build = fields.get("build").and_then(|e| Fields::of(report, "`build` of a component", e))?;
+    let command = match build.get("command") {
+        Some(entry) if entry.value.is_array() => {
+            let commands = strings(report, entry, "`command` of `build`").unwrap_or_default();
+            Some(commands.iter().map(|c| c.text).collect::<Vec<_>>().join(" && "))
+        }
+        Some(entry) => text(report, entry, "`command` of `build`").map(|c| c.text.to_owned()),
+        None => {
+            report.add(
+                build.at(),
+                "a component's `build` has no `command`",
+                "add `command = \"…\"`, or remove `build`",
+            );
+            None
+        }
+    };
+    let workdir = build.string("workdir").map(|w| PathBuf::from(w.text));
+    build.strings("watch");
+    build.finish();
+    command.map(|command| Build { command, workdir })
+}
+
+/// Where the function's WIT is kept: `functions/<name>/wit`, or what `tool.isobar.wit` says.
+fn wit_folder(fields: &mut Fields<'_>, name: Located<'_>) -> PathBuf {
+    let report = fields.report();
+    let tools = fields.get("tool").and_then(|e| Fields::of(report, "`tool` of a component", e));
+    let ours = tools.and_then(|mut t| t.get("isobar")).and_then(|e| Fields::of(report, "`tool.isobar`", e));
+    let said = ours.and_then(|mut ours| {
+        let said = ours.string("wit");
+        ours.finish();
+        said
+    });
+    said.map_or_else(|| PathBuf::from("functions").join(name.text).join("wit"), |s| PathBuf::from(s.text))
+}
+
+/// A literal host must say its scheme; one with a variable is checked when its value is known.
+fn check_host(report: &Report, host: Located<'_>) {
+    if !host.text.contains("{{") && !host.text.contains("://") {
+        let hint = format!("write `https://{}`", host.text);
+        report.add(host.at, format!("`{}` in `allowed_outbound_hosts` has no scheme", host.text), hint);
+    }
+}

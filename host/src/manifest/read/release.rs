@@ -1,0 +1,56 @@
+//! Where sensitive data may go: a function that reads some may write only to what is sensitive too, or to what its
+//! grant releases.
+
+use super::super::document::{Located, Report};
+use super::super::problem::quoted;
+use super::super::{Function, Operation, Table, TriggerSource};
+use super::grants::Declared;
+
+/// Reports each of `targets` (granted tables and topics) that `function` may not write to.
+pub(super) fn check(report: &Report, function: &Function, targets: &[Located<'_>], declared: &Declared<'_>) {
+    let sources = sensitive_sources(function, declared);
+    if sources.is_empty() {
+        return;
+    }
+    let open = |name: &str| {
+        let written = function.grants.tables.get(name).is_some_and(|g| g.operations.iter().any(|o| o.writes()));
+        let table = written && declared.tables.get(name).is_some_and(|t| !t.sensitive);
+        let published = function.grants.publish.contains(name);
+        let topic = published && declared.topics.get(name).is_some_and(|t| !t.sensitive);
+        (table || topic) && !function.grants.releases.contains(name)
+    };
+    for target in targets.iter().filter(|t| open(t.text)) {
+        let message = format!(
+            "`{}` reads sensitive data ({}) and may write it to `{}`, which is not sensitive",
+            function.name,
+            quoted(sources.iter().copied()),
+            target.text
+        );
+        let hint = format!(
+            "declare `{}` with `sensitive = true`, or add `releases = [\"{}\"]` if all that it writes there may be seen",
+            target.text, target.text
+        );
+        report.add(target.at, message, hint);
+    }
+}
+
+/// Tables and topics that `function` reads and that are sensitive, or of which it reads sensitive columns.
+fn sensitive_sources<'f>(function: &'f Function, declared: &Declared<'_>) -> Vec<&'f str> {
+    let mut sources: Vec<&str> = Vec::new();
+    for (name, grant) in &function.grants.tables {
+        let reads = grant.operations.contains(&Operation::Get) || grant.operations.contains(&Operation::Scan);
+        let sensitive =
+            |t: &Table| t.sensitive || t.columns.iter().any(|c| c.sensitive && grant.columns.contains(&c.name));
+        if reads && declared.tables.get(name).is_some_and(sensitive) {
+            sources.push(name);
+        }
+    }
+    for trigger in &function.triggers {
+        if let TriggerSource::Topic(topic) = &trigger.source
+            && declared.topics.get(topic).is_some_and(|t| t.sensitive)
+        {
+            sources.push(topic);
+        }
+    }
+    sources
+}

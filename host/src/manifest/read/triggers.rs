@@ -1,0 +1,188 @@
+//! `[[trigger.isobar]]`. Triggers of other types are Spin's and are left alone.
+
+use std::collections::BTreeMap;
+
+use croner::parser::{CronParser, Seconds};
+
+use super::super::bounds;
+use super::super::document::{Entry, Fields, Located, Report, elements};
+use super::super::names::{self, Spelling};
+use super::super::problem::{instead_of, nearest};
+use super::super::{Delivery, Topic, Trigger, TriggerSource};
+use super::components::Components;
+
+/// The trigger type that isobar runs.
+pub(super) const OURS: &str = "isobar";
+
+pub(super) fn read(top: &mut Fields<'_>, components: &mut Components<'_>, topics: &BTreeMap<String, Topic>) {
+    let report = top.report();
+    let mut ids = BTreeMap::new();
+    let kinds = top.get("trigger").and_then(|e| Fields::of(report, "`trigger`", e));
+    for kind in kinds.iter().flat_map(Fields::entries) {
+        if kind.key.text != OURS {
+            refuse_misspelling(report, kind.key);
+            note_others(kind, components);
+            continue;
+        }
+        for element in elements(report, kind, "`trigger.isobar`") {
+            if let Some(fields) = Fields::of(report, "a `[[trigger.isobar]]`", element) {
+                trigger(fields, components, topics, &mut ids);
+            }
+        }
+    }
+}
+
+/// Reports a trigger type that was surely meant to be ours: Spin would only look for a plugin of that name.
+pub(super) fn refuse_misspelling(report: &Report, kind: Located<'_>) {
+    if nearest(kind.text, [OURS]).is_some() {
+        report.add(kind.at, format!("unknown trigger type `{}`", kind.text), "did you mean `isobar`?");
+    }
+}
+
+/// Remembers the components that triggers of another type run.
+fn note_others(kind: Entry<'_>, components: &mut Components<'_>) {
+    for trigger in kind.value.as_array().into_iter().flat_map(|a| a.iter()) {
+        if let Some(component) = trigger.get_ref().get("component").and_then(|c| c.get_ref().as_str()) {
+            components.of_other_triggers.insert(component.to_owned());
+        }
+    }
+}
+
+fn trigger<'a>(
+    mut fields: Fields<'a>,
+    components: &mut Components<'_>,
+    topics: &BTreeMap<String, Topic>,
+    ids: &mut BTreeMap<&'a str, usize>,
+) {
+    let report = fields.report();
+    let said = fields.string("id");
+    if let Some(id) = said {
+        names::check(report, "trigger", id, Spelling::Dotted);
+        fields.call(format!("trigger `{}`", id.text));
+    }
+    let component = component(&mut fields);
+    if let (None, Some(component)) = (said, component) {
+        fields.call(format!("the trigger of `{}`", component.text));
+    }
+    let source = source(&mut fields, topics);
+    let delivery = delivery(&mut fields, matches!(source, Some(TriggerSource::Cron(_))));
+    if let Some(id) = said.or(component)
+        && let Some(line) = ids.insert(id.text, report.line(id.at))
+    {
+        let message = format!("two triggers have the id `{}`; the other is on line {line}", id.text);
+        report.add(id.at, message, "give each an `id` of its own");
+    }
+    if let Some(component) = component {
+        attach(report, component, said, source, delivery, components);
+    }
+    fields.finish();
+}
+
+/// Gives the trigger to its function.
+fn attach(
+    report: &Report,
+    component: Located<'_>,
+    id: Option<Located<'_>>,
+    source: Option<TriggerSource>,
+    delivery: Delivery,
+    components: &mut Components<'_>,
+) {
+    let Some(function) = components.functions.get_mut(component.text) else {
+        let known = components.functions.keys().map(String::as_str);
+        let hint = instead_of(component.text, known, &format!("add `[component.{}]`", component.text));
+        report.add(component.at, format!("a trigger names component `{}`, which does not exist", component.text), hint);
+        return;
+    };
+    if let Some(TriggerSource::Topic(topic)) = &source
+        && function.triggers.iter().any(|t| Some(&t.source) == source.as_ref())
+    {
+        let message = format!("two triggers give topic `{topic}` to component `{}`", component.text);
+        report.add(component.at, message, "remove one of the two: each record comes once");
+    }
+    let id = id.unwrap_or(component).text.to_owned();
+    let source = source.unwrap_or_else(|| TriggerSource::Topic(String::new()));
+    function.triggers.push(Trigger { id, source, delivery });
+}
+
+fn component<'a>(fields: &mut Fields<'a>) -> Option<Located<'a>> {
+    let inline = fields.get("component").filter(|e| e.value.is_table());
+    if let Some(inline) = inline {
+        let hint = "move it to a `[component.…]` of its own and give its name here";
+        fields.report().add(inline.key.at, "a trigger holds its component, which isobar does not read", hint);
+        return None;
+    }
+    fields.required_string("component", "add `component = \"…\"`")
+}
+
+fn source(fields: &mut Fields<'_>, topics: &BTreeMap<String, Topic>) -> Option<TriggerSource> {
+    let report = fields.report();
+    let topic = fields.string("topic");
+    let cron = fields.string("cron_expression");
+    match (topic, cron) {
+        (Some(topic), None) => {
+            is_topic(report, topic, topics);
+            Some(TriggerSource::Topic(topic.text.to_owned()))
+        }
+        (None, Some(cron)) => {
+            check_cron(report, cron);
+            Some(TriggerSource::Cron(cron.text.to_owned()))
+        }
+        (Some(_), Some(cron)) => {
+            let message = "a trigger has both `topic` and `cron_expression`";
+            report.add(cron.at, message, "make it two triggers with an `id` each");
+            None
+        }
+        (None, None) => {
+            if fields.get("topic").or(fields.get("cron_expression")).is_none() {
+                let hint = "add `topic = \"…\"` or `cron_expression = \"0 */10 * * * *\"`";
+                report.add(fields.at(), "a trigger has neither `topic` nor `cron_expression`", hint);
+            }
+            None
+        }
+    }
+}
+
+/// Reports a name that is no declared topic; true where it is one.
+pub(super) fn is_topic(report: &Report, topic: Located<'_>, topics: &BTreeMap<String, Topic>) -> bool {
+    let known = topics.contains_key(topic.text);
+    if !known {
+        let declare = format!("declare it: `[application.trigger.isobar.topics.{}]`", topic.text);
+        let near = nearest(topic.text, topics.keys().map(String::as_str));
+        let hint = near.map_or_else(|| declare.clone(), |near| format!("did you mean `{near}`? else {declare}"));
+        report.add(topic.at, format!("topic `{}` is not declared", topic.text), hint);
+    }
+    known
+}
+
+/// Reports an expression that croner does not read with seconds first.
+pub(super) fn check_cron(report: &Report, cron: Located<'_>) {
+    let parser = CronParser::builder().seconds(Seconds::Required).build();
+    if let Err(error) = parser.parse(cron.text) {
+        let hint = match cron.text.split_whitespace().count() {
+            5 => format!("seconds come first: `0 {}`", cron.text.trim()),
+            _ => "write six fields: second minute hour day month weekday, in UTC, such as `0 */10 * * * *`".to_owned(),
+        };
+        let reason = error.to_string();
+        let reason = reason.trim_end_matches('.');
+        report.add(cron.at, format!("cron expression `{}` cannot be read: {reason}", cron.text), hint);
+    }
+}
+
+fn delivery(fields: &mut Fields<'_>, is_scheduled: bool) -> Delivery {
+    let default = Delivery::default();
+    for key in ["batch_max_records", "batch_max_bytes", "batch_wait_ms"] {
+        if let Some(entry) = fields.get(key).filter(|_| is_scheduled) {
+            let message = format!("`{key}` says nothing of a schedule, which has no batches");
+            fields.report().add(entry.key.at, message, "remove it");
+        }
+    }
+    Delivery {
+        batch_max_records: fields
+            .small("batch_max_records", bounds::BATCH_RECORDS)
+            .unwrap_or(default.batch_max_records),
+        batch_max_bytes: fields.small("batch_max_bytes", bounds::BATCH_BYTES).unwrap_or(default.batch_max_bytes),
+        batch_wait_ms: fields.small("batch_wait_ms", bounds::BATCH_WAIT_MS).unwrap_or(default.batch_wait_ms),
+        max_attempts: fields.small("max_attempts", bounds::ATTEMPTS).unwrap_or(default.max_attempts),
+        retry_backoff_ms: fields.small("retry_backoff_ms", bounds::BACKOFF_MS).unwrap_or(default.retry_backoff_ms),
+    }
+}

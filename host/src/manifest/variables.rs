@@ -1,0 +1,62 @@
+//! The values of variables: what each function reads and which hosts it may call, once templates are filled in. Where
+//! the given values come from (flags, environment, files) is the caller's.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+
+use super::problem::{Problem, instead_of};
+use super::{Application, Function, template};
+
+/// A function's settings with every template filled in.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Resolved {
+    /// The values of its variables.
+    pub variables: BTreeMap<String, String>,
+    /// The addresses that it may send requests to, each with a scheme.
+    pub allowed_outbound_hosts: Vec<String>,
+}
+
+/// Fills in the templates of every function, by function: a variable has the value `given`, else its default.
+///
+/// # Errors
+/// Given variables that the application does not have; required ones without a value; hosts without a scheme.
+pub fn resolve(
+    application: &Application,
+    given: &BTreeMap<String, String>,
+) -> Result<BTreeMap<String, Resolved>, Vec<Problem>> {
+    let mut problems = Vec::new();
+    let known = || application.variables.keys().map(String::as_str);
+    for name in given.keys().filter(|name| !application.variables.contains_key(*name)) {
+        let hint = instead_of(name, known(), "declare it in `[variables]`");
+        problems.push(Problem { line: None, message: format!("unknown variable `{name}`"), hint });
+    }
+    for (name, variable) in &application.variables {
+        if variable.default.is_none() && !given.contains_key(name) {
+            let message = format!("variable `{name}` is required and has no value");
+            let hint = format!("give it with `--variable {name}=…` or `SPIN_VARIABLE_{}`", name.to_uppercase());
+            problems.push(Problem { line: Some(variable.line), message, hint });
+        }
+    }
+    let value = |name: &str| {
+        let default = || application.variables.get(name).and_then(|v| v.default.as_deref());
+        given.get(name).map(String::as_str).or_else(default)
+    };
+    let mut resolved = BTreeMap::new();
+    for function in application.functions.values() {
+        resolved.insert(function.name.clone(), fill(function, &value, &mut problems));
+    }
+    if problems.is_empty() { Ok(resolved) } else { Err(problems) }
+}
+
+/// A template whose variable has no value is reported with the variable, not here.
+fn fill<'v>(function: &'v Function, value: &impl Fn(&str) -> Option<&'v str>, problems: &mut Vec<Problem>) -> Resolved {
+    let filled = |template: &'v str| template::fill(template, value).ok().map(Cow::into_owned);
+    let pairs = function.variables.iter().filter_map(|(name, t)| Some((name.clone(), filled(t)?)));
+    let hosts: Vec<(&str, String)> =
+        function.allowed_outbound_hosts.iter().filter_map(|t| Some((t.as_str(), filled(t)?))).collect();
+    for (template, host) in hosts.iter().filter(|(_, host)| !host.contains("://")) {
+        let message = format!("`{template}` in `allowed_outbound_hosts` of `{}` is `{host}`: no scheme", function.name);
+        problems.push(Problem { line: Some(function.line), message, hint: "begin it with `https://`, say".to_owned() });
+    }
+    Resolved { variables: pairs.collect(), allowed_outbound_hosts: hosts.into_iter().map(|(_, host)| host).collect() }
+}
