@@ -1,0 +1,286 @@
+//! Rows in the embedded SQLite file: held writes applied, rows read by key and by range. Few statements of few shapes:
+//! each costs a round trip to the connection's thread, and each shape is prepared once. Dates, timestamps and booleans
+//! are integers. Not the physical tables themselves (`schema`), nor the checks of values (`domain`).
+
+use sqlx::sqlite::{SqliteArguments, SqliteRow};
+use sqlx::{Arguments, AssertSqlSafe, Row as _, SqliteConnection};
+
+use super::schema::{physical, quoted};
+use super::{Range, StoredRow, TableError};
+use crate::delivery::{HeldRow, HeldTable, Row, Value};
+use crate::manifest::{Column, ColumnKind, Table};
+
+/// How many rows one statement takes. What is not needed of the next larger shape stays unbound, which is null, and a
+/// null key is no row: so a write of 30 rows is one statement, of a shape that is prepared already.
+const SHAPES: [usize; 4] = [128, 32, 8, 1];
+/// Most parameters of a statement in SQLite.
+const MOST_PARAMETERS: usize = 32_766;
+/// Most rows that one read gives: they are held in memory, and then in the function's.
+pub const MOST_ROWS_READ: usize = 65_536;
+
+/// Applies the writes that a call held, within the caller's transaction. The values have been checked by `domain`.
+///
+/// # Errors
+/// [`TableError::Incomplete`] where a write would leave a column empty that may not be, before anything is written to
+/// this table; [`TableError::Store`] when SQLite fails. The caller rolls back.
+pub async fn apply(conn: &mut SqliteConnection, table: &Table, held: &HeldTable) -> Result<(), TableError> {
+    let mut deleted = Vec::new();
+    let mut groups: Vec<Group<'_>> = Vec::new();
+    for row in held.rows.values() {
+        let Some(cells) = &row.cells else {
+            deleted.push(row);
+            continue;
+        };
+        match groups.iter_mut().find(|g| g.takes(table, row, cells)) {
+            Some(group) => group.rows.push((row, cells)),
+            None => groups.push(Group::begin(table, row, cells)?),
+        }
+    }
+    for group in groups {
+        group.write(conn, table).await?;
+    }
+    delete(conn, table, &deleted).await
+}
+
+type Cells = Vec<Option<Value>>;
+
+/// Rows that write the same columns.
+struct Group<'h> {
+    /// Indexes, in the table's columns, of those written besides the key.
+    columns: Vec<usize>,
+    rows: Vec<(&'h HeldRow, &'h Cells)>,
+}
+
+impl<'h> Group<'h> {
+    fn begin(table: &Table, row: &'h HeldRow, cells: &'h Cells) -> Result<Self, TableError> {
+        let columns: Vec<usize> = written(table, row, cells).collect();
+        let left_out = |(at, column): &(usize, &Column)| {
+            !column.nullable && !table.is_key(&column.name) && !matches!(cells.get(*at), Some(Some(_)))
+        };
+        match table.columns.iter().enumerate().find(left_out) {
+            None => Ok(Group { columns, rows: vec![(row, cells)] }),
+            Some((_, column)) => Err(TableError::Incomplete { table: table.name.clone(), column: column.name.clone() }),
+        }
+    }
+
+    fn takes(&self, table: &Table, row: &HeldRow, cells: &Cells) -> bool {
+        written(table, row, cells).eq(self.columns.iter().copied())
+    }
+
+    async fn write(&self, conn: &mut SqliteConnection, table: &Table) -> Result<(), TableError> {
+        let width = table.key.len() + self.columns.len();
+        let names: Vec<String> =
+            self.columns.iter().filter_map(|at| table.columns.get(*at)).map(|c| quoted(&c.name)).collect();
+        let mut rest = self.rows.as_slice();
+        while !rest.is_empty() {
+            let shape = shape(rest.len(), width);
+            let (now, later) = rest.split_at(shape.min(rest.len()));
+            let mut arguments = SqliteArguments::default();
+            arguments.reserve(now.len() * width, 0);
+            for (row, cells) in now {
+                bind_all(&mut arguments, &row.key)?;
+                for at in &self.columns {
+                    bind(&mut arguments, cells.get(*at).and_then(Option::as_ref).unwrap_or(&Value::Null))?;
+                }
+            }
+            run(conn, upsert_sql(table, &names, width, shape), arguments).await?;
+            rest = later;
+        }
+        Ok(())
+    }
+}
+
+/// Which columns a write sets besides the key: those it names, or all where the stored row goes first.
+fn written<'a>(table: &'a Table, row: &'a HeldRow, cells: &'a Cells) -> impl Iterator<Item = usize> + 'a {
+    let named = cells.iter().zip(&table.columns).enumerate();
+    named.filter(|(_, (cell, column))| (row.cleared || cell.is_some()) && !table.is_key(&column.name)).map(|(at, _)| at)
+}
+
+fn upsert_sql(table: &Table, names: &[String], width: usize, shape: usize) -> String {
+    let key: Vec<String> = table.key.iter().map(|k| quoted(k)).collect();
+    let all: Vec<&str> = key.iter().chain(names).map(String::as_str).collect();
+    let sets: Vec<String> = names.iter().map(|n| format!("{n}=excluded.{n}")).collect();
+    let conflict = if sets.is_empty() { "NOTHING".to_owned() } else { format!("UPDATE SET {}", sets.join(",")) };
+    format!(
+        "INSERT INTO {} ({}) SELECT * FROM ({}) WHERE column1 IS NOT NULL ON CONFLICT ({}) DO {conflict}",
+        physical(&table.name),
+        all.join(","),
+        values(width, shape),
+        key.join(",")
+    )
+}
+
+async fn delete(conn: &mut SqliteConnection, table: &Table, rows: &[&HeldRow]) -> Result<(), TableError> {
+    let width = table.key.len();
+    let mut rest = rows;
+    while !rest.is_empty() {
+        let shape = shape(rest.len(), width);
+        let (now, later) = rest.split_at(shape.min(rest.len()));
+        let mut arguments = SqliteArguments::default();
+        for row in now {
+            bind_all(&mut arguments, &row.key)?;
+        }
+        let sql = format!("DELETE FROM {} WHERE {}", physical(&table.name), key_among(table, shape));
+        run(conn, sql, arguments).await?;
+        rest = later;
+    }
+    Ok(())
+}
+
+/// The rows that exist among `keys`, each once, with the cells of `columns`; in no particular order.
+///
+/// # Errors
+/// [`TableError::NoColumn`], [`TableError::TooManyRows`] (of keys), [`TableError::Store`].
+pub async fn get(
+    conn: &mut SqliteConnection,
+    table: &Table,
+    columns: &[String],
+    keys: &[Row],
+) -> Result<Vec<StoredRow>, TableError> {
+    if keys.len() > MOST_ROWS_READ {
+        return Err(TableError::TooManyRows { table: table.name.clone(), most: MOST_ROWS_READ });
+    }
+    let select = Select::new(table, columns)?;
+    let mut found = Vec::with_capacity(keys.len());
+    let mut rest = keys;
+    while !rest.is_empty() {
+        let shape = shape(rest.len(), table.key.len());
+        let (now, later) = rest.split_at(shape.min(rest.len()));
+        let mut arguments = SqliteArguments::default();
+        for key in now {
+            bind_all(&mut arguments, key)?;
+        }
+        let sql = format!("{} WHERE {}", select.sql, key_among(table, shape));
+        select.fetch(conn, sql, arguments, &mut found).await?;
+        rest = later;
+    }
+    Ok(found)
+}
+
+/// The rows of one partition in `range`, ordered by key, with the cells of `columns`.
+///
+/// # Errors
+/// [`TableError::NoColumn`], also where the key is one column; [`TableError::TooManyRows`]; [`TableError::Store`].
+pub async fn scan(
+    conn: &mut SqliteConnection,
+    table: &Table,
+    columns: &[String],
+    range: &Range,
+) -> Result<Vec<StoredRow>, TableError> {
+    let select = Select::new(table, columns)?;
+    let [partition, ranged, ..] = table.key.as_slice() else {
+        return Err(TableError::NoColumn { table: table.name.clone(), column: "a second one in its key".to_owned() });
+    };
+    let (partition, ranged) = (quoted(partition), quoted(ranged));
+    let sql = format!(
+        "{} WHERE {partition}=? AND {ranged}>=? AND {ranged}<=? ORDER BY {} LIMIT {}",
+        select.sql,
+        key_list(table),
+        MOST_ROWS_READ + 1
+    );
+    let mut arguments = SqliteArguments::default();
+    for value in [&range.partition, &range.first, &range.last] {
+        bind(&mut arguments, value)?;
+    }
+    let mut found = Vec::new();
+    select.fetch(conn, sql, arguments, &mut found).await?;
+    if found.len() > MOST_ROWS_READ {
+        return Err(TableError::TooManyRows { table: table.name.clone(), most: MOST_ROWS_READ });
+    }
+    Ok(found)
+}
+
+/// The beginning of a read, and how its rows are taken apart.
+struct Select {
+    sql: String,
+    key: Vec<ColumnKind>,
+    cells: Vec<ColumnKind>,
+}
+
+impl Select {
+    fn new(table: &Table, columns: &[String]) -> Result<Self, TableError> {
+        let kind = |name: &String| {
+            let missing = || TableError::NoColumn { table: table.name.clone(), column: name.clone() };
+            table.column(name).map(|c| c.kind).ok_or_else(missing)
+        };
+        let names: Vec<String> = table.key.iter().chain(columns).map(|c| quoted(c)).collect();
+        Ok(Select {
+            sql: format!("SELECT {} FROM {}", names.join(","), physical(&table.name)),
+            key: table.key.iter().map(kind).collect::<Result<_, _>>()?,
+            cells: columns.iter().map(kind).collect::<Result<_, _>>()?,
+        })
+    }
+
+    async fn fetch(
+        &self,
+        conn: &mut SqliteConnection,
+        sql: String,
+        arguments: SqliteArguments,
+        into: &mut Vec<StoredRow>,
+    ) -> Result<(), TableError> {
+        for row in sqlx::query_with(AssertSqlSafe(sql), arguments).fetch_all(conn).await? {
+            into.push(StoredRow { key: read(&row, 0, &self.key)?, cells: read(&row, self.key.len(), &self.cells)? });
+        }
+        Ok(())
+    }
+}
+
+/// The cells of `row` from column `start` on.
+pub(super) fn read(row: &SqliteRow, start: usize, kinds: &[ColumnKind]) -> Result<Row, sqlx::Error> {
+    let cell = |(at, kind): (usize, &ColumnKind)| {
+        // Unchecked: the physical table is strict, so that a cell's type is its column's.
+        Ok(match kind {
+            ColumnKind::Text => row.try_get_unchecked::<Option<String>, _>(at)?.map(Value::Text),
+            ColumnKind::Double => row.try_get_unchecked::<Option<f64>, _>(at)?.map(Value::Double),
+            ColumnKind::Boolean => row.try_get_unchecked::<Option<bool>, _>(at)?.map(Value::Bool),
+            ColumnKind::Date | ColumnKind::Timestamp | ColumnKind::Int | ColumnKind::Bigint => {
+                row.try_get_unchecked::<Option<i64>, _>(at)?.map(Value::Int)
+            }
+        }
+        .unwrap_or(Value::Null))
+    };
+    (start..).zip(kinds).map(cell).collect()
+}
+
+/// Adds a parameter.
+pub(super) fn bind(arguments: &mut SqliteArguments, value: &Value) -> Result<(), sqlx::Error> {
+    match value {
+        Value::Null => arguments.add(None::<i64>),
+        Value::Text(text) => arguments.add(text.as_str()),
+        Value::Int(i) => arguments.add(*i),
+        Value::Double(d) => arguments.add(*d),
+        Value::Bool(b) => arguments.add(*b),
+    }
+    .map_err(sqlx::Error::Encode)
+}
+
+fn bind_all(arguments: &mut SqliteArguments, values: &[Value]) -> Result<(), sqlx::Error> {
+    values.iter().try_for_each(|v| bind(arguments, v))
+}
+
+async fn run(conn: &mut SqliteConnection, sql: String, arguments: SqliteArguments) -> Result<(), TableError> {
+    // Only names that spin.toml may hold, quoted, and words of this file; every value is a parameter.
+    sqlx::query_with(AssertSqlSafe(sql), arguments).execute(conn).await?;
+    Ok(())
+}
+
+/// The key's columns, as a list in a statement.
+pub(super) fn key_list(table: &Table) -> String {
+    table.key.iter().map(|k| quoted(k)).collect::<Vec<_>>().join(",")
+}
+
+fn key_among(table: &Table, shape: usize) -> String {
+    format!("({}) IN ({})", key_list(table), values(table.key.len(), shape))
+}
+
+/// `VALUES (?,?),(?,?)`.
+fn values(width: usize, rows: usize) -> String {
+    let row = format!("({})", vec!["?"; width].join(","));
+    format!("VALUES {}", vec![row.as_str(); rows].join(","))
+}
+
+/// The smallest shape that takes `rows` rows of `width` parameters, or the largest there is.
+fn shape(rows: usize, width: usize) -> usize {
+    let fitting = SHAPES.into_iter().filter(|s| s * width <= MOST_PARAMETERS);
+    fitting.reduce(|larger, next| if next >= rows { next } else { larger }).unwrap_or(1)
+}
