@@ -5,4 +5,5 @@
 //! pure (`manifest`, `delivery`, `clock`).
 
 pub mod delivery;
+pub mod engine;
 pub mod manifest;

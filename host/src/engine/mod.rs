@@ -1,0 +1,119 @@
+//! The wasmtime side: one engine for all functions, what a component says of itself, how a failed call reads.
+//!
+//! It knows nothing of topics, tables or grants: what is linked is up to `bindings`.
+
+pub mod clock;
+pub mod failure;
+pub mod inspect;
+pub mod output;
+
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use wasmtime::component::Component;
+use wasmtime::{Cache, CacheConfig, Config, InstanceAllocationStrategy, PoolingAllocationConfig};
+
+/// How often a running guest is made to yield, so that the timeout of its call can end it.
+const EPOCH: Duration = Duration::from_millis(10);
+/// Calls that may run at one time: more than cores, because a call may wait in an import.
+pub const MAX_CONCURRENT_CALLS: u32 = 256;
+/// No `memory_mb` may be larger: address space is reserved for each slot of the pool.
+pub const MAX_MEMORY_MB: u32 = 1024;
+/// Core instances, memories and tables of one component; other languages' runtimes have several.
+const MAX_CORE_INSTANCES_PER_COMPONENT: u32 = 32;
+const MAX_MEMORIES_PER_COMPONENT: u32 = 4;
+const MAX_TABLES_PER_COMPONENT: u32 = 16;
+/// Enough for an interpreter compiled to wasm.
+const MAX_TABLE_ELEMENTS: usize = 40_000;
+/// Bytes of a slot's memory that stay resident between calls: measured best of 0, 64 KiB and 2 MiB.
+const KEEP_RESIDENT: usize = 64 * 1024;
+/// A guest's stack; the fiber's is larger by what host calls need.
+const GUEST_STACK: usize = 512 * 1024;
+const FIBER_STACK: usize = 1024 * 1024;
+
+/// The engine that all functions share. Cloning shares it.
+#[derive(Clone)]
+pub struct Engine {
+    wasmtime: wasmtime::Engine,
+}
+
+impl Engine {
+    /// Makes the engine; compiled code is cached below `cache`.
+    ///
+    /// # Errors
+    /// When the cache's folder cannot be used or the pool's address space cannot be reserved.
+    pub fn new(cache: &Path) -> anyhow::Result<Self> {
+        let mut cached = CacheConfig::new();
+        cached.with_directory(cache);
+        let cache = Cache::new(cached).map_err(from_wasmtime).context("the cache of compiled components")?;
+        let mut config = Config::new();
+        config
+            .wasm_component_model_async(true)
+            .epoch_interruption(true)
+            .max_wasm_stack(GUEST_STACK)
+            .async_stack_size(FIBER_STACK)
+            .cache(Some(cache))
+            .allocation_strategy(InstanceAllocationStrategy::Pooling(pool()));
+        let wasmtime = wasmtime::Engine::new(&config).map_err(from_wasmtime).context("the wasm engine")?;
+        Ok(Engine { wasmtime })
+    }
+
+    /// Lets time pass for running guests, until the returned guard is dropped.
+    #[must_use]
+    pub fn tick(&self) -> Ticker {
+        let engine = self.wasmtime.clone();
+        Ticker(tokio::spawn(async move {
+            let mut interval = tokio::time::interval(EPOCH);
+            loop {
+                interval.tick().await;
+                engine.increment_epoch();
+            }
+        }))
+    }
+
+    /// Compiles a component, or takes it from the cache.
+    ///
+    /// # Errors
+    /// When `bytes` is not a component that this engine can run.
+    pub fn compile(&self, bytes: &[u8]) -> anyhow::Result<Component> {
+        Component::from_binary(&self.wasmtime, bytes).map_err(from_wasmtime)
+    }
+
+    /// What wasmtime's own calls need.
+    #[must_use]
+    pub fn wasmtime(&self) -> &wasmtime::Engine {
+        &self.wasmtime
+    }
+}
+
+/// Ends the passing of time when dropped.
+pub struct Ticker(tokio::task::JoinHandle<()>);
+
+impl Drop for Ticker {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+/// wasmtime has an error type of its own; this is the one place where it becomes ours.
+#[must_use]
+pub fn from_wasmtime(error: wasmtime::Error) -> anyhow::Error {
+    anyhow::Error::from_boxed(error.into_boxed_dyn_error())
+}
+
+fn pool() -> PoolingAllocationConfig {
+    let mut pool = PoolingAllocationConfig::new();
+    pool.total_component_instances(MAX_CONCURRENT_CALLS)
+        .total_core_instances(MAX_CONCURRENT_CALLS * 8)
+        .total_memories(MAX_CONCURRENT_CALLS)
+        .total_tables(MAX_CONCURRENT_CALLS * 4)
+        .total_stacks(MAX_CONCURRENT_CALLS)
+        .max_core_instances_per_component(MAX_CORE_INSTANCES_PER_COMPONENT)
+        .max_memories_per_component(MAX_MEMORIES_PER_COMPONENT)
+        .max_tables_per_component(MAX_TABLES_PER_COMPONENT)
+        .max_memory_size(MAX_MEMORY_MB as usize * 1024 * 1024)
+        .table_elements(MAX_TABLE_ELEMENTS)
+        .linear_memory_keep_resident(KEEP_RESIDENT);
+    pool
+}

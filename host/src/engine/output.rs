@@ -1,0 +1,84 @@
+//! A guest's stdout and stderr: kept for the call's report, cut at a limit instead of failing the guest.
+
+use std::io;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll};
+
+use tokio::io::AsyncWrite;
+use wasmtime_wasi::cli::{IsTerminal, StdoutStream};
+
+/// Bytes of a call's output that are kept; what is beyond is counted and dropped.
+pub const MAX_OUTPUT_BYTES: usize = 64 * 1024;
+
+/// Where a guest writes; clones share the text.
+#[derive(Debug, Clone, Default)]
+pub struct Output {
+    kept: Arc<Mutex<Kept>>,
+}
+
+#[derive(Debug, Default)]
+struct Kept {
+    bytes: Vec<u8>,
+    dropped: usize,
+}
+
+impl Output {
+    /// The text written so far, leaving none; invalid UTF-8 is replaced, and a cut is said.
+    #[must_use]
+    pub fn take(&self) -> String {
+        let kept = std::mem::take(&mut *self.kept.lock().unwrap_or_else(PoisonError::into_inner));
+        let mut text = String::from_utf8_lossy(&kept.bytes).into_owned();
+        if kept.dropped > 0 {
+            text.push_str(&format!("\n[{} more bytes were cut]", kept.dropped));
+        }
+        text
+    }
+}
+
+impl IsTerminal for Output {
+    fn is_terminal(&self) -> bool {
+        false
+    }
+}
+
+impl StdoutStream for Output {
+    fn async_stream(&self) -> Box<dyn AsyncWrite + Send + Sync> {
+        Box::new(self.clone())
+    }
+}
+
+impl AsyncWrite for Output {
+    fn poll_write(self: Pin<&mut Self>, _: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        let room = MAX_OUTPUT_BYTES.saturating_sub(kept.bytes.len()).min(bytes.len());
+        kept.bytes.extend_from_slice(bytes.get(..room).unwrap_or_default());
+        kept.dropped += bytes.len() - room;
+        Poll::Ready(Ok(bytes.len()))
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio::io::AsyncWriteExt as _;
+
+    #[tokio::test]
+    async fn output_beyond_the_limit_is_cut_and_said() {
+        let output = Output::default();
+        let mut stream = Pin::from(output.async_stream());
+        stream.write_all(&vec![b'x'; MAX_OUTPUT_BYTES]).await.unwrap();
+        stream.write_all(b"more").await.unwrap();
+        let text = output.take();
+        assert!(text.ends_with("[4 more bytes were cut]"), "{}", &text[text.len() - 40..]);
+        assert_eq!(output.take(), "");
+    }
+}
