@@ -87,14 +87,16 @@ impl<'a> Fields<'a> {
 
     /// `entry` as a table; reports a value of another type. `what` names it in messages.
     pub(super) fn of(report: &'a Report, what: impl Into<String>, entry: Entry<'a>) -> Option<Self> {
-        let what = what.into();
-        match entry.value.as_table() {
-            Some(table) => Some(Fields { report, what, at: entry.key.at, table, asked: Vec::new() }),
-            None => {
-                wrong_type(report, entry, &what, "a table");
-                None
-            }
+        Self::shaped(report, what.into(), entry, "a table")
+    }
+
+    /// As [`Self::of`]; `shape` tells the reader what to write instead of a value of another type.
+    fn shaped(report: &'a Report, what: String, entry: Entry<'a>, shape: &str) -> Option<Self> {
+        let table = entry.value.as_table();
+        if table.is_none() {
+            wrong_type(report, entry, &what, shape);
         }
+        table.map(|table| Fields { report, what, at: entry.key.at, table, asked: Vec::new() })
     }
 
     /// Where the table is named.
@@ -113,7 +115,9 @@ impl<'a> Fields<'a> {
 
     /// The value of `key`, which is thereby known.
     pub(super) fn get(&mut self, key: &'static str) -> Option<Entry<'a>> {
-        self.asked.push(key);
+        if !self.asked.contains(&key) {
+            self.asked.push(key);
+        }
         self.table.get_key_value(key).map(entry)
     }
 
@@ -187,11 +191,13 @@ impl<'a> Fields<'a> {
         inner.entries().filter_map(pair).collect()
     }
 
-    /// The tables under `key`, by name; `noun` names each in messages.
-    pub(super) fn tables(&mut self, key: &'static str, noun: &str) -> Vec<(Located<'a>, Fields<'a>)> {
+    /// The tables under `key`, by name; `noun` names each in messages, and `example` is one.
+    pub(super) fn tables(&mut self, key: &'static str, noun: &str, example: &str) -> Vec<(Located<'a>, Fields<'a>)> {
+        let shape = format!("a table, such as `{example}`");
         let what = format!("`{key}` of {}", self.what);
         let Some(inner) = self.get(key).and_then(|e| Fields::of(self.report, what, e)) else { return Vec::new() };
-        let named = |e: Entry<'a>| Some((e.key, Fields::of(self.report, format!("{noun} `{}`", e.key.text), e)?));
+        let named =
+            |e: Entry<'a>| Some((e.key, Fields::shaped(self.report, format!("{noun} `{}`", e.key.text), e, &shape)?));
         inner.entries().filter_map(named).collect()
     }
 

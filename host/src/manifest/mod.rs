@@ -205,6 +205,17 @@ impl Application {
 }
 
 impl Function {
+    /// What to say when the component's file is not there.
+    #[must_use]
+    pub fn missing_source(&self) -> Problem {
+        let message = format!("the file `{}` of component `{}` does not exist", self.source.display(), self.name);
+        let hint = match &self.build {
+            Some(_) => "run `isobar build`, or `isobar up --build`",
+            None => "correct `source`, or add a `build` with the command that makes it",
+        };
+        Problem { line: Some(self.line), message, hint: hint.to_owned() }
+    }
+
     /// The topic of its dead letters.
     #[must_use]
     pub fn dead_letter_topic(&self, application: &str) -> String {

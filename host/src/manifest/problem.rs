@@ -36,15 +36,22 @@ impl std::error::Error for Problem {}
 /// How many names a hint lists before it stops.
 const NAMES_IN_A_HINT: usize = 12;
 
+/// From how many letters on the beginning of a name says enough.
+const SHORTEST_BEGINNING: usize = 4;
+
 /// The candidate that `name` most likely stands for, if one is close enough to be worth saying.
 #[must_use]
 pub fn nearest<'c>(name: &str, candidates: impl IntoIterator<Item = &'c str>) -> Option<&'c str> {
     let plain = |s: &str| s.to_lowercase().replace(['-', '.', ' '], "_");
     let wanted = plain(name);
     let allowed = (wanted.chars().count() / 3).max(1);
+    let distance = |candidate: &str| {
+        let begins_so = wanted.len() >= SHORTEST_BEGINNING && candidate.starts_with(&wanted);
+        if begins_so { 1 } else { strsim::damerau_levenshtein(&wanted, candidate) }
+    };
     candidates
         .into_iter()
-        .map(|candidate| (strsim::damerau_levenshtein(&wanted, &plain(candidate)), candidate))
+        .map(|candidate| (distance(&plain(candidate)), candidate))
         .filter(|(distance, _)| *distance <= allowed)
         .min_by_key(|(distance, _)| *distance)
         .map(|(_, candidate)| candidate)
@@ -61,7 +68,7 @@ pub(super) fn instead_of<'c>(name: &str, candidates: impl IntoIterator<Item = &'
         return none.to_owned();
     }
     let more = if candidates.len() > NAMES_IN_A_HINT { ", …" } else { "" };
-    format!("known are {}{more}", quoted(candidates.into_iter().take(NAMES_IN_A_HINT)))
+    format!("known: {}{more}", quoted(candidates.into_iter().take(NAMES_IN_A_HINT)))
 }
 
 /// Names in backticks, separated by commas.

@@ -45,6 +45,7 @@ pub fn resolve(
     for function in application.functions.values() {
         resolved.insert(function.name.clone(), fill(function, &value, &mut problems));
     }
+    problems.sort_by_key(|p| p.line);
     if problems.is_empty() { Ok(resolved) } else { Err(problems) }
 }
 

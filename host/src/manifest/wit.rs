@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 
 use super::schema::wit_name;
-use super::{Application, Column, Function, Operation, Table, TableGrant, TriggerSource};
+use super::{Application, Column, ColumnKind, Function, Operation, Table, TableGrant, TriggerSource};
 
 /// The contract itself, which every function's WIT refers to.
 pub const PLATFORM: &str = include_str!("../../../wit/platform/platform.wit");
@@ -170,9 +170,19 @@ fn record<'c>(text: &mut String, name: &str, columns: impl Iterator<Item = &'c C
     for column in columns {
         let kind = column.kind.wit();
         let kind = if column.nullable { format!("option<{kind}>") } else { kind.to_owned() };
+        unit(text, column.kind);
         line(text, format_args!("    {}: {kind},", identifier(&column.name)));
     }
     line(text, format_args!("  }}"));
+}
+
+/// What the numbers of a column count, where its kind says so.
+fn unit(text: &mut String, kind: ColumnKind) {
+    match kind {
+        ColumnKind::Date => line(text, format_args!("    /// Days since 1970-01-01.")),
+        ColumnKind::Timestamp => line(text, format_args!("    /// Milliseconds since the Unix epoch.")),
+        _ => {}
+    }
 }
 
 /// Rows of one partition key over a range of the first clustering column.
@@ -180,8 +190,10 @@ fn range(text: &mut String, table: &Table) {
     let mut key = table.key.iter().filter_map(|k| table.column(k));
     let (Some(partition), Some(clustering)) = (key.next(), key.next()) else { return };
     line(text, format_args!("\n  /// First and last are both included.\n  record range {{"));
+    unit(text, partition.kind);
     line(text, format_args!("    {}: {},", identifier(&partition.name), partition.kind.wit()));
     for bound in ["first", "last"] {
+        unit(text, clustering.kind);
         line(text, format_args!("    {bound}-{}: {},", wit_name(&clustering.name), clustering.kind.wit()));
     }
     line(text, format_args!("  }}"));
@@ -196,12 +208,7 @@ fn topics(application: &Application, function: &Function) -> String {
     for topic in &function.grants.publish {
         line(&mut text, format_args!("\n/// Topic `{topic}`.\ninterface {} {{", identifier(topic)));
         line(&mut text, format_args!("  use isobar:platform/types@{PLATFORM_VERSION}.{{error, packed}};\n"));
-        line(
-            &mut text,
-            format_args!(
-                "  /// Sent when the batch commits. As many values as keys; a null key spreads records, a null value is a tombstone."
-            ),
-        );
+        line(&mut text, format_args!("  /// Sent when the batch commits. One value per key, or null."));
         line(&mut text, format_args!("  send: func(keys: packed, values: packed) -> result<_, error>;\n}}"));
     }
     text

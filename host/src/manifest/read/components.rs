@@ -1,7 +1,7 @@
 //! `[component.*]`: what Spin says of a component, of which isobar takes source, build, hosts and variables.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
+use std::path::{Component, PathBuf};
 
 use super::super::document::{At, Fields, Located, Report, strings, text};
 use super::super::names::{self, Spelling};
@@ -32,28 +32,43 @@ const SPINS_OWN: [&str; 13] = [
 pub(super) struct Components<'a> {
     pub(super) functions: BTreeMap<String, Function>,
     declared_at: BTreeMap<String, Located<'a>>,
-    /// Those that a trigger of another type names.
-    pub(super) of_other_triggers: BTreeSet<String>,
+    /// Whether some trigger does not say well enough which component it runs.
+    pub(super) has_unclear_triggers: bool,
 }
 
 impl Components<'_> {
-    /// The components that isobar runs; reports those that nothing runs.
+    /// The components as functions; reports those that nothing runs and those that share a folder for their WIT.
     pub(super) fn into_functions(self, report: &Report) -> BTreeMap<String, Function> {
-        let idle = |f: &&Function| f.triggers.is_empty() && !self.of_other_triggers.contains(&f.name);
-        for function in self.functions.values().filter(idle) {
-            let at = self.declared_at.get(&function.name).map_or_else(At::default, |l| l.at);
-            let hint = format!("add a `[[trigger.isobar]]` with `component = \"{}\"`, or remove it", function.name);
-            report.add(at, format!("component `{}` has no trigger", function.name), hint);
+        let at = |f: &Function| self.declared_at.get(&f.name).map_or_else(At::default, |l| l.at);
+        let mut folders = BTreeMap::new();
+        for function in self.functions.values() {
+            if function.triggers.is_empty() && !self.has_unclear_triggers {
+                let hint = format!("add a `[[trigger.isobar]]` with `component = \"{}\"`, or remove it", function.name);
+                report.add(at(function), format!("component `{}` has no trigger", function.name), hint);
+            }
+            if let Some(other) = folders.insert(&function.wit, &function.name) {
+                let (name, folder) = (&function.name, function.wit.display());
+                let message =
+                    format!("components `{other}` and `{name}` keep their WIT in the same folder, `{folder}`");
+                report.add(at(function), message, "give one of them `tool.isobar = { wit = \"…\" }`");
+            }
         }
-        let ours = |(name, f): &(String, Function)| !f.triggers.is_empty() || !self.of_other_triggers.contains(name);
-        self.functions.into_iter().filter(ours).collect()
+        self.functions
     }
 }
 
-pub(super) fn read<'a>(top: &mut Fields<'a>, variables: &BTreeMap<String, Variable>) -> Components<'a> {
+/// Reads the components that isobar runs, which are all but those `of_others`.
+pub(super) fn read<'a>(
+    top: &mut Fields<'a>,
+    variables: &BTreeMap<String, Variable>,
+    of_others: &BTreeSet<&str>,
+) -> Components<'a> {
     let mut functions = BTreeMap::new();
     let mut declared_at = BTreeMap::new();
-    for (name, fields) in top.tables("component", "component") {
+    for (name, fields) in top.tables("component", "component", "{ source = \"…\" }") {
+        if of_others.contains(name.text) {
+            continue;
+        }
         names::check(fields.report(), "component", name, Spelling::Kebab);
         if RESERVED_COMPONENTS.contains(&name.text) {
             let message = format!("component `{}` has a reserved name: it is that of a WIT package", name.text);
@@ -62,7 +77,7 @@ pub(super) fn read<'a>(top: &mut Fields<'a>, variables: &BTreeMap<String, Variab
         functions.insert(name.text.to_owned(), component(name, fields, variables));
         declared_at.insert(name.text.to_owned(), name);
     }
-    Components { functions, declared_at, of_other_triggers: BTreeSet::new() }
+    Components { functions, declared_at, has_unclear_triggers: false }
 }
 
 fn component(name: Located<'_>, mut fields: Fields<'_>, variables: &BTreeMap<String, Variable>) -> Function {
@@ -151,7 +166,13 @@ fn wit_folder(fields: &mut Fields<'_>, name: Located<'_>) -> PathBuf {
         ours.finish();
         said
     });
-    said.map_or_else(|| PathBuf::from("functions").join(name.text).join("wit"), |s| PathBuf::from(s.text))
+    let Some(said) = said else { return PathBuf::from("functions").join(name.text).join("wit") };
+    let folder = PathBuf::from(said.text);
+    if said.text.is_empty() || !folder.components().all(|part| matches!(part, Component::Normal(_))) {
+        let message = format!("`{}` is no folder below that of spin.toml", said.text);
+        report.add(said.at, message, "`isobar wit` writes there: give a relative path without `..`");
+    }
+    folder
 }
 
 /// A literal host must say its scheme; one with a variable is checked when its value is known.

@@ -20,14 +20,14 @@ pub(super) struct Declared<'d> {
 pub(super) fn read(settings: &mut Fields<'_>, functions: &mut BTreeMap<String, Function>, declared: &Declared<'_>) {
     let report = settings.report();
     let mut writers = BTreeMap::new();
-    for (name, fields) in settings.tables("grants", "the grants of") {
+    for (name, fields) in settings.tables("grants", "the grants of", "{ state = true }") {
         let Some(function) = functions.get_mut(name.text) else {
             unknown_function(report, "grants", name, functions);
             continue;
         };
         grants(fields, function, declared, &mut writers);
     }
-    for (name, mut fields) in settings.tables("limits", "the limits of") {
+    for (name, mut fields) in settings.tables("limits", "the limits of", "{ memory_mb = 64 }") {
         let default = Limits::default();
         let limits = Limits {
             memory_mb: fields.small("memory_mb", bounds::MEMORY_MB).unwrap_or(default.memory_mb),
@@ -53,26 +53,7 @@ fn grants<'a>(
     writers: &mut BTreeMap<&'a str, (String, usize)>,
 ) {
     let report = fields.report();
-    let mut targets: Vec<Located<'_>> = Vec::new();
-    let inner = fields.get("tables").and_then(|e| Fields::of(report, "`tables` of the grants", e));
-    for entry in inner.iter().flat_map(Fields::entries) {
-        let Some(table) = declared.tables.get(entry.key.text) else {
-            let known = declared.tables.keys().map(String::as_str);
-            let declare = format!("declare it: `[application.trigger.isobar.tables.{}]`", entry.key.text);
-            report.add(
-                entry.key.at,
-                format!("table `{}` is not declared", entry.key.text),
-                instead_of(entry.key.text, known, &declare),
-            );
-            continue;
-        };
-        let Some(grant) = table_grant(report, entry, table) else { continue };
-        if grant.operations.iter().any(|o| o.writes()) {
-            targets.push(entry.key);
-            claim(report, entry.key, &function.name, writers);
-        }
-        function.grants.tables.insert(table.name.clone(), grant);
-    }
+    let mut targets = table_grants(&mut fields, function, declared, writers);
     for topic in fields.strings("publish").unwrap_or_default() {
         if is_topic(report, topic, declared.topics) {
             targets.push(topic);
@@ -82,15 +63,46 @@ fn grants<'a>(
     function.grants.state = fields.flag("state");
     for release in fields.strings("releases").unwrap_or_default() {
         if !targets.iter().any(|t| t.text == release.text) {
-            let known = targets.iter().map(|t| t.text);
-            let message =
-                format!("`{}` releases `{}`, which it neither writes nor publishes", function.name, release.text);
-            report.add(release.at, message, instead_of(release.text, known, "remove it"));
+            let (name, target) = (&function.name, release.text);
+            let hint = instead_of(target, targets.iter().map(|t| t.text), "remove it");
+            report.add(
+                release.at,
+                format!("`{name}` releases `{target}`, which it neither writes nor publishes"),
+                hint,
+            );
         }
         function.grants.releases.insert(release.text.to_owned());
     }
     fields.finish();
     release::check(report, function, &targets, declared);
+}
+
+/// Reads the grants on tables and gives back the tables that may be written.
+fn table_grants<'a>(
+    fields: &mut Fields<'a>,
+    function: &mut Function,
+    declared: &Declared<'_>,
+    writers: &mut BTreeMap<&'a str, (String, usize)>,
+) -> Vec<Located<'a>> {
+    let report = fields.report();
+    let mut targets = Vec::new();
+    let inner = fields.get("tables").and_then(|e| Fields::of(report, "`tables` of the grants", e));
+    for entry in inner.iter().flat_map(Fields::entries) {
+        let name = entry.key;
+        let Some(table) = declared.tables.get(name.text) else {
+            let declare = format!("declare it: `[application.trigger.isobar.tables.{}]`", name.text);
+            let hint = instead_of(name.text, declared.tables.keys().map(String::as_str), &declare);
+            report.add(name.at, format!("table `{}` is not declared", name.text), hint);
+            continue;
+        };
+        let Some(grant) = table_grant(report, entry, table) else { continue };
+        if grant.operations.iter().any(|o| o.writes()) {
+            targets.push(name);
+            claim(report, name, &function.name, writers);
+        }
+        function.grants.tables.insert(table.name.clone(), grant);
+    }
+    targets
 }
 
 /// Makes `function` the writer of `table`; reports that it has one.
@@ -134,6 +146,23 @@ fn finish_grant(
         let hint = format!("name some of {}, or remove the grant", quoted(Operation::ALL.map(Operation::name)));
         report.add(at.at, format!("the grant on `{}` allows nothing", table.name), hint);
     }
+    let operations = operations(report, table, names);
+    let columns = columns.map(|columns| {
+        let known = columns.into_iter().filter(|c| is_column(report, table, *c));
+        known.map(|c| c.text.to_owned()).collect::<BTreeSet<_>>()
+    });
+    let granted = |name: &str| table.is_key(name) || columns.as_ref().is_none_or(|c| c.contains(name));
+    let missing: Vec<&str> =
+        table.columns.iter().filter(|c| !c.nullable && !granted(&c.name)).map(|c| c.name.as_str()).collect();
+    if operations.contains(&Operation::Upsert) && !missing.is_empty() {
+        let message = format!("an upsert of `{}` must give {} too, which may not be null", table.name, quoted(missing));
+        report.add(at.at, message, "add it to `columns` of the grant, or allow null with a `?` after its type");
+    }
+    let columns = table.columns.iter().map(|c| &c.name).filter(|c| granted(c)).cloned().collect();
+    TableGrant { operations, columns }
+}
+
+fn operations(report: &Report, table: &Table, names: Vec<Located<'_>>) -> BTreeSet<Operation> {
     let mut operations = BTreeSet::new();
     for name in names {
         let Some(operation) = Operation::parse(name.text) else {
@@ -147,18 +176,5 @@ fn finish_grant(
         }
         operations.insert(operation);
     }
-    let columns = columns.map(|columns| {
-        let known = columns.into_iter().filter(|c| is_column(report, table, *c));
-        known.map(|c| c.text.to_owned()).collect::<BTreeSet<_>>()
-    });
-    let granted = |name: &str| table.is_key(name) || columns.as_ref().is_none_or(|c| c.contains(name));
-    let missing: Vec<&str> =
-        table.columns.iter().filter(|c| !c.nullable && !granted(&c.name)).map(|c| c.name.as_str()).collect();
-    if operations.contains(&Operation::Upsert) && !missing.is_empty() {
-        let message =
-            format!("an upsert of `{}` without {} would make rows that may not be", table.name, quoted(missing));
-        report.add(at.at, message, "grant these columns too, or let them be null with a `?` after their type");
-    }
-    let columns = table.columns.iter().map(|c| &c.name).filter(|c| granted(c)).cloned().collect();
-    TableGrant { operations, columns }
+    operations
 }

@@ -37,7 +37,9 @@ pub fn parse(text: &str) -> Result<Application, Vec<Problem>> {
     let (document, errors) = DeTable::parse_recoverable(text);
     for error in errors {
         let at = error.span().unwrap_or_default().into();
-        report.add(at, format!("this is not TOML: {}", error.message()), "see toml.io for the syntax");
+        let twice = error.message().starts_with("duplicate");
+        let hint = if twice { "remove one of the two, or give it another name" } else { "see toml.io for the syntax" };
+        report.add(at, format!("this is not TOML: {}", error.message()), hint);
     }
     if !report.is_clean() {
         return Err(report.into_problems());
@@ -58,7 +60,8 @@ fn application(mut top: Fields<'_>) -> Application {
     let topics = settings.as_mut().map(|s| topics::read(s, &name)).unwrap_or_default();
     let tables = settings.as_mut().map(tables::read).unwrap_or_default();
 
-    let mut components = components::read(&mut top, &variables);
+    let of_others = triggers::components_of_others(&mut top);
+    let mut components = components::read(&mut top, &variables, &of_others);
     triggers::read(&mut top, &mut components, &topics);
     top.finish();
     let mut functions = components.into_functions(report);
@@ -74,11 +77,12 @@ fn application(mut top: Fields<'_>) -> Application {
 }
 
 fn manifest_version(top: &mut Fields<'_>) {
-    if top.get("spin_manifest_version").is_none() {
-        let hint = "add `spin_manifest_version = 2` as the first line";
-        top.report().add(At::default(), "the file has no `spin_manifest_version`", hint);
+    let hint = "make `spin_manifest_version = 2` the first line";
+    match top.get("spin_manifest_version") {
+        None => top.report().add(At::default(), "the file has no `spin_manifest_version`", hint),
+        Some(entry) if entry.value.as_integer().is_some_and(|n| n.as_str() == "2") => {}
+        Some(entry) => top.report().add(entry.key.at, "this is no manifest of version 2", hint),
     }
-    top.number("spin_manifest_version", 2..=2);
 }
 
 /// The application's name and its `[application.trigger.isobar]`.

@@ -11,7 +11,7 @@ use super::super::schema::{Column, ColumnKind, Table};
 const STORES: [&str; 3] = ["cassandra", "postgres", "embedded"];
 
 pub(super) fn read(settings: &mut Fields<'_>) -> BTreeMap<String, Table> {
-    let tables = settings.tables("tables", "table").into_iter();
+    let tables = settings.tables("tables", "table", "{ key = […], columns = { … } }").into_iter();
     tables.map(|(name, fields)| (name.text.to_owned(), table(name, fields))).collect()
 }
 
@@ -73,11 +73,27 @@ fn column(report: &Report, table: Located<'_>, entry: Entry<'_>) -> Column {
     let (kind, nullable) = declared.text.strip_suffix('?').map_or((declared.text, false), |kind| (kind, true));
     let parsed = ColumnKind::ALL.into_iter().find(|k| k.name() == kind);
     if parsed.is_none() {
-        let hint = instead_of(kind, ColumnKind::ALL.map(ColumnKind::name), "");
-        let hint = format!("{hint}; a `?` after it allows null");
+        let hint = match known_elsewhere_as(kind) {
+            Some(ours) => format!("did you mean `{}`?", ours.name()),
+            None => instead_of(kind, ColumnKind::ALL.map(ColumnKind::name), ""),
+        };
+        let hint = format!("{hint} (a `?` after it allows null)");
         report.add(declared.at, format!("{what} has the unknown type `{}`", declared.text), hint);
     }
     Column { name: name.text.to_owned(), kind: parsed.unwrap_or(ColumnKind::Text), nullable, sensitive }
+}
+
+/// The kind that other systems call `name`.
+fn known_elsewhere_as(name: &str) -> Option<ColumnKind> {
+    Some(match name.to_lowercase().as_str() {
+        "string" | "varchar" | "char" | "str" => ColumnKind::Text,
+        "datetime" | "instant" | "time" => ColumnKind::Timestamp,
+        "float" | "real" | "number" | "f64" | "f32" => ColumnKind::Double,
+        "integer" | "int4" | "i32" | "s32" => ColumnKind::Int,
+        "long" | "int8" | "i64" | "s64" => ColumnKind::Bigint,
+        "bool" => ColumnKind::Boolean,
+        _ => return None,
+    })
 }
 
 /// Stands for a column whose type could not be read, so that what refers to it is still checked.
@@ -95,7 +111,7 @@ fn key(fields: &mut Fields<'_>, table: Located<'_>, columns: &[Column]) -> Vec<S
         let hint = format!("add `key = [\"{first}\"]`, the partition key first");
         report.add(fields.at(), format!("table `{}` has no key", table.text), hint);
     }
-    for name in &key {
+    for name in key.iter().filter(|_| !columns.is_empty()) {
         check_key_column(report, table, *name, columns);
     }
     if let [partition, clustering, ..] = key.as_slice()

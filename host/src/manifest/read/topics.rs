@@ -10,7 +10,7 @@ use super::super::{Retention, Topic};
 
 pub(super) fn read(settings: &mut Fields<'_>, application: &str) -> BTreeMap<String, Topic> {
     let mut topics: BTreeMap<String, Topic> = BTreeMap::new();
-    for (name, mut fields) in settings.tables("topics", "topic") {
+    for (name, mut fields) in settings.tables("topics", "topic", "{ partitions = 4 }") {
         let report = fields.report();
         names::check(report, "topic", name, Spelling::Dotted);
         check_reserved(report, name, application);

@@ -1,11 +1,12 @@
 //! `[[trigger.isobar]]`. Triggers of other types are Spin's and are left alone.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
+use croner::errors::CronError;
 use croner::parser::{CronParser, Seconds};
 
 use super::super::bounds;
-use super::super::document::{Entry, Fields, Located, Report, elements};
+use super::super::document::{Fields, Located, Report, elements};
 use super::super::names::{self, Spelling};
 use super::super::problem::{instead_of, nearest};
 use super::super::{Delivery, Topic, Trigger, TriggerSource};
@@ -21,7 +22,12 @@ pub(super) fn read(top: &mut Fields<'_>, components: &mut Components<'_>, topics
     for kind in kinds.iter().flat_map(Fields::entries) {
         if kind.key.text != OURS {
             refuse_misspelling(report, kind.key);
-            note_others(kind, components);
+            continue;
+        }
+        if kind.value.is_table() {
+            components.has_unclear_triggers = true;
+            let hint = "write `[[trigger.isobar]]`: there may be several";
+            report.add(kind.key.at, "`[trigger.isobar]` is not a list of triggers", hint);
             continue;
         }
         for element in elements(report, kind, "`trigger.isobar`") {
@@ -39,13 +45,17 @@ pub(super) fn refuse_misspelling(report: &Report, kind: Located<'_>) {
     }
 }
 
-/// Remembers the components that triggers of another type run.
-fn note_others(kind: Entry<'_>, components: &mut Components<'_>) {
-    for trigger in kind.value.as_array().into_iter().flat_map(|a| a.iter()) {
-        if let Some(component) = trigger.get_ref().get("component").and_then(|c| c.get_ref().as_str()) {
-            components.of_other_triggers.insert(component.to_owned());
-        }
+/// The components that triggers of other types run and none of ours does: they are Spin's alone.
+pub(super) fn components_of_others<'a>(top: &mut Fields<'a>) -> BTreeSet<&'a str> {
+    let kinds = top.get("trigger").and_then(|e| e.value.as_table());
+    let mut ours = BTreeSet::new();
+    let mut others = BTreeSet::new();
+    for (kind, triggers) in kinds.into_iter().flatten() {
+        let named = if kind.get_ref() == OURS { &mut ours } else { &mut others };
+        let triggers = triggers.get_ref().as_array().into_iter().flat_map(|a| a.iter());
+        named.extend(triggers.filter_map(|t| t.get_ref().get("component")?.get_ref().as_str()));
     }
+    others.difference(&ours).copied().collect()
 }
 
 fn trigger<'a>(
@@ -72,8 +82,9 @@ fn trigger<'a>(
         let message = format!("two triggers have the id `{}`; the other is on line {line}", id.text);
         report.add(id.at, message, "give each an `id` of its own");
     }
-    if let Some(component) = component {
-        attach(report, component, said, source, delivery, components);
+    match component {
+        Some(component) => attach(report, component, said, source, delivery, components),
+        None => components.has_unclear_triggers = true,
     }
     fields.finish();
 }
@@ -88,6 +99,7 @@ fn attach(
     components: &mut Components<'_>,
 ) {
     let Some(function) = components.functions.get_mut(component.text) else {
+        components.has_unclear_triggers = true;
         let known = components.functions.keys().map(String::as_str);
         let hint = instead_of(component.text, known, &format!("add `[component.{}]`", component.text));
         report.add(component.at, format!("a trigger names component `{}`, which does not exist", component.text), hint);
@@ -146,7 +158,8 @@ fn source(fields: &mut Fields<'_>, topics: &BTreeMap<String, Topic>) -> Option<T
 pub(super) fn is_topic(report: &Report, topic: Located<'_>, topics: &BTreeMap<String, Topic>) -> bool {
     let known = topics.contains_key(topic.text);
     if !known {
-        let declare = format!("declare it: `[application.trigger.isobar.topics.{}]`", topic.text);
+        let quote = if topic.text.contains('.') { "\"" } else { "" };
+        let declare = format!("declare it: `[application.trigger.isobar.topics.{quote}{}{quote}]`", topic.text);
         let near = nearest(topic.text, topics.keys().map(String::as_str));
         let hint = near.map_or_else(|| declare.clone(), |near| format!("did you mean `{near}`? else {declare}"));
         report.add(topic.at, format!("topic `{}` is not declared", topic.text), hint);
@@ -162,10 +175,20 @@ pub(super) fn check_cron(report: &Report, cron: Located<'_>) {
             5 => format!("seconds come first: `0 {}`", cron.text.trim()),
             _ => "write six fields: second minute hour day month weekday, in UTC, such as `0 */10 * * * *`".to_owned(),
         };
-        let reason = error.to_string();
-        let reason = reason.trim_end_matches('.');
-        report.add(cron.at, format!("cron expression `{}` cannot be read: {reason}", cron.text), hint);
+        report.add(cron.at, format!("cron expression `{}` cannot be read: {}", cron.text, reason(&error)), hint);
     }
+}
+
+/// The parser's reason in the form of our own messages.
+fn reason(error: &CronError) -> String {
+    let text = match error {
+        CronError::InvalidPattern(text) | CronError::IllegalCharacters(text) | CronError::ComponentError(text) => {
+            text.clone()
+        }
+        other => other.to_string(),
+    };
+    let mut letters = text.trim_end_matches('.').chars();
+    letters.next().map(|first| first.to_lowercase().chain(letters).collect()).unwrap_or_default()
 }
 
 fn delivery(fields: &mut Fields<'_>, is_scheduled: bool) -> Delivery {

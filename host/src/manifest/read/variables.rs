@@ -10,7 +10,7 @@ use super::super::template::{self, Part};
 
 pub(super) fn read(top: &mut Fields<'_>) -> BTreeMap<String, Variable> {
     let mut variables = BTreeMap::new();
-    for (name, mut fields) in top.tables("variables", "variable") {
+    for (name, mut fields) in top.tables("variables", "variable", "{ default = \"…\" }") {
         let report = fields.report();
         names::check(report, "variable", name, Spelling::Variable);
         let default = fields.string("default").map(|d| d.text.to_owned());

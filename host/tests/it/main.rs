@@ -1,0 +1,4 @@
+//! Integration tests of the host.
+
+mod generated_wit;
+mod manifest;
