@@ -39,11 +39,17 @@ const NAMES_IN_A_HINT: usize = 12;
 /// From how many letters on the beginning of a name says enough.
 const SHORTEST_BEGINNING: usize = 4;
 
+/// Longest name that is compared with others: the comparison is quadratic, and none that is valid is longer.
+const LONGEST_COMPARED: usize = 100;
+
 /// The candidate that `name` most likely stands for, if one is close enough to be worth saying.
 #[must_use]
 pub fn nearest<'c>(name: &str, candidates: impl IntoIterator<Item = &'c str>) -> Option<&'c str> {
     let plain = |s: &str| s.to_lowercase().replace(['-', '.', ' '], "_");
     let wanted = plain(name);
+    if wanted.len() > LONGEST_COMPARED {
+        return None;
+    }
     let allowed = (wanted.chars().count() / 3).max(1);
     let distance = |candidate: &str| {
         let begins_so = wanted.len() >= SHORTEST_BEGINNING && candidate.starts_with(&wanted);

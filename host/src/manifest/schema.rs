@@ -102,7 +102,7 @@ impl Table {
     }
 }
 
-/// A name as WIT spells it: `station_id` becomes `station-id`. The way back is unique because neither table nor
+/// A name as WIT spells it: `order_id` becomes `order-id`. The way back is unique because neither table nor
 /// column names hold a hyphen.
 #[must_use]
 pub fn wit_name(name: &str) -> String {

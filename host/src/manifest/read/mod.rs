@@ -19,7 +19,7 @@ use super::problem::Problem;
 use grants::Declared;
 
 /// Largest spin.toml that is read: hundreds of times any real one.
-const MAX_TEXT_BYTES: usize = 4 * 1024 * 1024;
+const MAX_TEXT_BYTES: usize = 1024 * 1024;
 
 /// Namespaces of WIT packages that are not an application's.
 const RESERVED_APPLICATIONS: [&str; 3] = ["isobar", "wasi", "spin"];
@@ -31,7 +31,7 @@ const RESERVED_APPLICATIONS: [&str; 3] = ["isobar", "wasi", "spin"];
 pub fn parse(text: &str) -> Result<Application, Vec<Problem>> {
     let report = Report::new(text);
     if text.len() > MAX_TEXT_BYTES {
-        report.add(At::default(), "the file is larger than 4 MiB", "is this the application's spin.toml?");
+        report.add(At::default(), "the file is larger than 1 MiB", "is this the application's spin.toml?");
         return Err(report.into_problems());
     }
     let (document, errors) = DeTable::parse_recoverable(text);

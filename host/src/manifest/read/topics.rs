@@ -9,13 +9,13 @@ use super::super::schema::wit_name;
 use super::super::{Retention, Topic};
 
 pub(super) fn read(settings: &mut Fields<'_>, application: &str) -> BTreeMap<String, Topic> {
-    let mut topics: BTreeMap<String, Topic> = BTreeMap::new();
+    let mut topics = BTreeMap::new();
+    let mut in_wit = BTreeMap::new();
     for (name, mut fields) in settings.tables("topics", "topic", "{ partitions = 4 }") {
         let report = fields.report();
         names::check(report, "topic", name, Spelling::Dotted);
         check_reserved(report, name, application);
-        let twin = topics.keys().find(|other| wit_name(other) == wit_name(name.text));
-        if let Some(twin) = twin {
+        if let Some(twin) = in_wit.insert(wit_name(name.text), name.text) {
             let message = format!("topics `{twin}` and `{}` are both `{}` in WIT", name.text, wit_name(twin));
             report.add(name.at, message, "rename one of the two");
         }
