@@ -4,6 +4,8 @@
 //! `config`), flow (`dispatch`, `triggers`, `registry`), tools (`bindings`, `log`, `engine`, `store`, `telemetry`),
 //! pure (`manifest`, `delivery`, `clock`).
 
+pub mod bindings;
 pub mod delivery;
+pub mod embedded;
 pub mod engine;
 pub mod manifest;

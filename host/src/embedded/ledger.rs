@@ -1,0 +1,156 @@
+//! The ledger: which version handled which interval of which input; and the walk that looks for gaps and overlaps.
+
+use futures::TryStreamExt as _;
+use serde::{Deserialize, Serialize};
+use sqlx::Row as _;
+
+use super::writer::WriteError;
+use super::{Note, Store};
+use crate::delivery::frame;
+
+/// Findings that are told; the count goes on.
+const MAX_FINDINGS: usize = 100;
+
+/// What a walk over the ledger found.
+#[derive(Debug, Clone, Default, Serialize, Deserialize, PartialEq, Eq)]
+pub struct LedgerReport {
+    /// Entries walked.
+    pub entries: u64,
+    /// Records of the input that they say were handled.
+    pub records: u64,
+    /// Records that an independent read of the log found in the same intervals, where the log still holds them.
+    pub records_read: u64,
+    /// What does not fit; empty when all is well.
+    pub findings: Vec<Finding>,
+    /// How many findings there were in all.
+    pub finding_count: u64,
+}
+
+/// One place where the ledger does not fit.
+#[derive(Debug, Clone, Serialize, Deserialize, PartialEq, Eq)]
+pub struct Finding {
+    /// The function.
+    pub function: String,
+    /// The topic or schedule.
+    pub source: String,
+    /// The partition.
+    pub partition: u32,
+    /// What is wrong.
+    pub message: String,
+}
+
+/// The walk along one (function, source, partition).
+struct Walk {
+    note: Note,
+    at: i64,
+}
+
+impl Store {
+    /// Walks the ledger: each interval begins where the last ended, the position is where the last ended, and the
+    /// records counted are those that a read of the log finds.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub async fn verify(&self) -> Result<LedgerReport, WriteError> {
+        let mut report = LedgerReport::default();
+        let mut walk: Option<Walk> = None;
+        let mut entries = sqlx::query(
+            "SELECT function, source, partition, first, next, records FROM ledger WHERE first IS NOT NULL
+             ORDER BY function, source, partition, id",
+        )
+        .fetch(&self.readers);
+        while let Some(row) = entries.try_next().await? {
+            let (function, source, partition): (String, String, u32) = (row.get(0), row.get(1), row.get(2));
+            let (first, next, records): (i64, i64, i64) = (row.get(3), row.get(4), row.get(5));
+            let same = |w: &Walk| {
+                w.note.function.as_ref() == function && w.note.source.as_ref() == source && w.note.partition == partition
+            };
+            if !walk.as_ref().is_some_and(same) {
+                self.end(walk.take(), &mut report).await?;
+                let note = Note { function: function.into(), source: source.into(), partition };
+                walk = Some(Walk { note, at: 0 });
+            }
+            let Some(walk) = walk.as_mut() else { continue };
+            report.entries += 1;
+            report.records += records as u64;
+            if first != walk.at {
+                let what = if first > walk.at { "a gap" } else { "an overlap" };
+                report.find(&walk.note, format!("{what}: an interval ends at {} and the next begins at {first}", walk.at));
+            }
+            walk.at = next;
+            let found = self.count(&walk.note, first, next, records).await?;
+            report.records_read += found as u64;
+            if found != records {
+                report.find(&walk.note, format!("[{first}, {next}) counts {records} records, the log holds {found}"));
+            }
+        }
+        drop(entries);
+        self.end(walk, &mut report).await?;
+        Ok(report)
+    }
+
+    async fn end(&self, walk: Option<Walk>, report: &mut LedgerReport) -> Result<(), WriteError> {
+        let Some(walk) = walk else { return Ok(()) };
+        let position = sqlx::query("SELECT next FROM position WHERE function = ? AND source = ? AND partition = ?")
+            .bind(walk.note.function.as_ref())
+            .bind(walk.note.source.as_ref())
+            .bind(walk.note.partition)
+            .fetch_optional(&self.readers)
+            .await?
+            .map(|row| row.get::<i64, _>(0));
+        if position != Some(walk.at) {
+            let message = format!("the ledger ends at {}, the position is {position:?}", walk.at);
+            report.find(&walk.note, message);
+        }
+        Ok(())
+    }
+
+    /// Records of the log in `[first, next)`, decoded and counted; `expected` where the log no longer holds them all,
+    /// and for a schedule, which has no log.
+    async fn count(&self, note: &Note, first: i64, next: i64, expected: i64) -> Result<i64, WriteError> {
+        let is_topic = self.ends.watch(&note.source, note.partition).is_some();
+        let mut frames = sqlx::query(
+            "SELECT base, frame FROM log WHERE topic = ?1 AND partition = ?2 AND next > ?3 AND base < ?4 ORDER BY base",
+        )
+        .bind(note.source.as_ref())
+        .bind(note.partition)
+        .bind(first)
+        .bind(next)
+        .fetch(&self.readers);
+        let mut found = 0;
+        let mut earliest = None;
+        while let Some(row) = frames.try_next().await? {
+            let base: i64 = row.get(0);
+            let (topic, partition) = (note.source.to_string(), note.partition);
+            let records = frame::decode(row.get::<&[u8], _>(1), base)
+                .map_err(|error| WriteError::Damaged { topic, partition, base, error })?;
+            earliest.get_or_insert(base);
+            found += records.offsets.iter().filter(|o| (first..next).contains(*o)).count() as i64;
+        }
+        let trimmed = earliest.is_none_or(|e| e > first) && self.trimmed(note, first).await?;
+        Ok(if !is_topic || trimmed { expected } else { found })
+    }
+
+    async fn trimmed(&self, note: &Note, first: i64) -> Result<bool, WriteError> {
+        let row = sqlx::query("SELECT min(base) FROM log WHERE topic = ? AND partition = ?")
+            .bind(note.source.as_ref())
+            .bind(note.partition)
+            .fetch_one(&self.readers)
+            .await?;
+        Ok(row.get::<Option<i64>, _>(0).is_none_or(|base| base > first))
+    }
+}
+
+impl LedgerReport {
+    fn find(&mut self, note: &Note, message: String) {
+        self.finding_count += 1;
+        if self.findings.len() < MAX_FINDINGS {
+            self.findings.push(Finding {
+                function: note.function.to_string(),
+                source: note.source.to_string(),
+                partition: note.partition,
+                message,
+            });
+        }
+    }
+}

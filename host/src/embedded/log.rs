@@ -1,0 +1,175 @@
+//! Topics as frames of whole batches: appended by commits, read by functions from where they stand.
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+use sqlx::{Row as _, SqliteConnection, SqlitePool};
+
+use super::writer::WriteError;
+use super::{Frame, LogEnds, Store};
+use crate::delivery::{Records, frame};
+use crate::manifest::Application;
+
+/// Partitions of a dead-letter topic: few records, one order.
+const DEAD_LETTER_PARTITIONS: u32 = 1;
+/// Frames read at one time.
+const FRAMES_PER_READ: i64 = 16;
+
+/// A partition of a topic.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct TopicPartition {
+    /// The topic.
+    pub topic: Arc<str>,
+    /// The partition, from 0.
+    pub partition: u32,
+}
+
+/// How much a partition holds.
+#[derive(Debug, Clone, Serialize, Deserialize, PartialEq, Eq)]
+pub struct TopicStatus {
+    /// The topic.
+    pub topic: String,
+    /// The partition, from 0.
+    pub partition: u32,
+    /// The offset of the first record kept.
+    pub first: i64,
+    /// The offset that the next record gets.
+    pub next: i64,
+    /// Bytes on disk.
+    pub bytes: i64,
+}
+
+/// Makes the declared topics and those of the functions' dead letters.
+pub(super) async fn prepare(connection: &mut SqliteConnection, application: &Application) -> anyhow::Result<()> {
+    let declared = application.topics.values().map(|t| (t.name.clone(), t.partitions));
+    let letters =
+        application.functions.values().map(|f| (f.dead_letter_topic(&application.name), DEAD_LETTER_PARTITIONS));
+    for (topic, partitions) in declared.chain(letters) {
+        let stored = sqlx::query("SELECT partitions FROM topic WHERE topic = ?")
+            .bind(&topic)
+            .fetch_optional(&mut *connection)
+            .await?
+            .map(|row| row.get::<u32, _>(0));
+        match stored {
+            Some(stored) if stored != partitions => anyhow::bail!(
+                "topic `{topic}` has {stored} partitions and spin.toml declares {partitions}; keys would move between \
+                 partitions and away from their state, so declare {stored} again or start with another data folder"
+            ),
+            Some(_) => {}
+            None => make(connection, &topic, partitions).await?,
+        }
+    }
+    Ok(())
+}
+
+async fn make(connection: &mut SqliteConnection, topic: &str, partitions: u32) -> Result<(), sqlx::Error> {
+    sqlx::query("INSERT INTO topic (topic, partitions) VALUES (?, ?)")
+        .bind(topic)
+        .bind(partitions)
+        .execute(&mut *connection)
+        .await?;
+    for partition in 0..partitions {
+        sqlx::query("INSERT INTO log_end (topic, partition, next) VALUES (?, ?, 0)")
+            .bind(topic)
+            .bind(partition)
+            .execute(&mut *connection)
+            .await?;
+    }
+    Ok(())
+}
+
+/// The ends of all partitions.
+pub(super) async fn ends(readers: &SqlitePool) -> Result<LogEnds, sqlx::Error> {
+    let ends = LogEnds::default();
+    for row in sqlx::query("SELECT topic, partition, next FROM log_end").fetch_all(readers).await? {
+        ends.add(row.get(0), row.get(1), row.get(2));
+    }
+    Ok(ends)
+}
+
+/// Appends a frame; gives the partition's new end.
+pub(super) async fn append(connection: &mut SqliteConnection, frame: &Frame) -> Result<i64, WriteError> {
+    let next: i64 =
+        sqlx::query("UPDATE log_end SET next = next + ? WHERE topic = ? AND partition = ? RETURNING next")
+            .bind(frame.records)
+            .bind(frame.topic.as_ref())
+            .bind(frame.partition)
+            .fetch_optional(&mut *connection)
+            .await?
+            .ok_or_else(|| WriteError::UnknownTopic(frame.topic.to_string()))?
+            .get(0);
+    sqlx::query(
+        "INSERT INTO log (topic, partition, base, next, records, bytes, last_ms, frame) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+    )
+    .bind(frame.topic.as_ref())
+    .bind(frame.partition)
+    .bind(next - i64::from(frame.records))
+    .bind(next)
+    .bind(frame.records)
+    .bind(frame.bytes.len() as i64)
+    .bind(frame.last_ms)
+    .bind(frame.bytes.as_slice())
+    .execute(&mut *connection)
+    .await?;
+    Ok(next)
+}
+
+impl Store {
+    /// Records of a partition from offset `from` on: those of some frames, at least one record where there is one.
+    ///
+    /// # Errors
+    /// When the file cannot be read, or a frame is damaged.
+    pub async fn read(&self, topic: &str, partition: u32, from: i64, max_bytes: usize) -> Result<Records, WriteError> {
+        let rows = sqlx::query(
+            "SELECT base, frame FROM log WHERE topic = ?1 AND partition = ?2 AND base >= coalesce((SELECT max(base)
+             FROM log WHERE topic = ?1 AND partition = ?2 AND base <= ?3), ?3) ORDER BY base LIMIT ?4",
+        )
+        .bind(topic)
+        .bind(partition)
+        .bind(from)
+        .bind(FRAMES_PER_READ)
+        .fetch_all(&self.readers)
+        .await?;
+        let mut records = Records::default();
+        for row in rows {
+            let base: i64 = row.get(0);
+            let decoded = frame::decode(row.get::<&[u8], _>(1), base).map_err(|error| WriteError::Damaged {
+                topic: topic.to_owned(),
+                partition,
+                base,
+                error,
+            })?;
+            let skip = decoded.offsets.partition_point(|o| *o < from);
+            match (records.is_empty(), skip) {
+                (true, 0) => records = decoded,
+                _ => records.append(&decoded.slice(skip, decoded.len())),
+            }
+            if records.bytes() >= max_bytes {
+                break;
+            }
+        }
+        Ok(records)
+    }
+
+    /// How much each partition of each topic holds.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub async fn topics(&self) -> Result<Vec<TopicStatus>, WriteError> {
+        let rows = sqlx::query(
+            "SELECT e.topic, e.partition, coalesce(min(l.base), e.next), e.next, coalesce(sum(l.bytes), 0)
+             FROM log_end e LEFT JOIN log l ON l.topic = e.topic AND l.partition = e.partition
+             GROUP BY e.topic, e.partition ORDER BY e.topic, e.partition",
+        )
+        .fetch_all(&self.readers)
+        .await?;
+        let status = |row: sqlx::sqlite::SqliteRow| TopicStatus {
+            topic: row.get(0),
+            partition: row.get(1),
+            first: row.get(2),
+            next: row.get(3),
+            bytes: row.get(4),
+        };
+        Ok(rows.into_iter().map(status).collect())
+    }
+}

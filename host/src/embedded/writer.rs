@@ -1,0 +1,238 @@
+//! The one writer of the file. Commits that arrive while another is being written share a transaction; each is a
+//! savepoint of its own, so that one that fails takes none of the others with it.
+
+use std::sync::Arc;
+
+use sqlx::{Connection as _, SqliteConnection};
+use tokio::sync::{Mutex, mpsc, oneshot};
+use tokio::task::JoinHandle;
+
+use super::commit::{self, Grown};
+use super::{Attempt, Commit, LogEnds, Note, Store};
+use crate::bindings::tables::TableError;
+use crate::delivery::HeldTable;
+use crate::delivery::frame::FrameError;
+use crate::manifest::Application;
+
+/// Commits that may wait for the writer; whoever comes then waits to queue.
+const QUEUE: usize = 64;
+/// Commits of one transaction: bounds what is written again when the disk fills in the middle.
+const MAX_COMMITS_PER_TRANSACTION: usize = 32;
+
+/// Why the file could not be read or written.
+#[derive(Debug, thiserror::Error)]
+pub enum WriteError {
+    /// Somebody else moved the position: this host no longer owns it.
+    #[error("function `{}` no longer stands at position {first} of `{}`/{}", note.function, note.source, note.partition)]
+    Position {
+        /// Who wanted to commit.
+        note: Note,
+        /// Where it thought to stand.
+        first: i64,
+    },
+    /// A table that the application does not declare.
+    #[error("unknown table `{0}`")]
+    UnknownTable(String),
+    /// A topic that the application does not declare.
+    #[error("unknown topic `{0}`")]
+    UnknownTopic(String),
+    /// A frame of the log that cannot be trusted.
+    #[error("the record at offset {base} of `{topic}`/{partition} is damaged on disk: {error}; restore a backup")]
+    Damaged {
+        /// The topic.
+        topic: String,
+        /// The partition.
+        partition: u32,
+        /// The frame's first offset.
+        base: i64,
+        /// What is wrong with it.
+        error: FrameError,
+    },
+    /// A table's rows were refused.
+    #[error(transparent)]
+    Table(#[from] TableError),
+    /// SQLite failed.
+    #[error("the data file cannot be used: {0}")]
+    File(#[from] sqlx::Error),
+    /// The host is stopping.
+    #[error("the host is stopping")]
+    Stopped,
+}
+
+enum Work {
+    Commit(Box<Commit>),
+    Attempt(Attempt),
+    Begin(Note),
+    Load { table: String, rows: HeldTable, rereads: Vec<(Note, i64)> },
+    Reread { note: Note, upto: Option<i64> },
+}
+
+type Job = (Work, oneshot::Sender<Result<(), WriteError>>);
+
+/// The task that writes.
+pub(super) struct Writer {
+    jobs: Mutex<Option<mpsc::Sender<Job>>>,
+    task: Mutex<Option<JoinHandle<()>>>,
+}
+
+impl Writer {
+    pub(super) fn start(connection: SqliteConnection, ends: Arc<LogEnds>, application: Arc<Application>) -> Self {
+        let (jobs, queue) = mpsc::channel(QUEUE);
+        let task = tokio::spawn(write(connection, queue, ends, application));
+        Writer { jobs: Mutex::new(Some(jobs)), task: Mutex::new(Some(task)) }
+    }
+
+    async fn submit(&self, work: Work) -> Result<(), WriteError> {
+        let jobs = self.jobs.lock().await.clone().ok_or(WriteError::Stopped)?;
+        let (done, result) = oneshot::channel();
+        jobs.send((work, done)).await.map_err(|_| WriteError::Stopped)?;
+        result.await.unwrap_or(Err(WriteError::Stopped))
+    }
+
+    pub(super) async fn stop(&self) {
+        self.jobs.lock().await.take();
+        if let Some(task) = self.task.lock().await.take() {
+            // A panic of the writer has been answered to everybody who waited; there is nothing left to finish.
+            let _ = task.await;
+        }
+    }
+}
+
+async fn write(
+    mut connection: SqliteConnection,
+    mut queue: mpsc::Receiver<Job>,
+    ends: Arc<LogEnds>,
+    application: Arc<Application>,
+) {
+    let mut jobs = Vec::with_capacity(MAX_COMMITS_PER_TRANSACTION);
+    while queue.recv_many(&mut jobs, MAX_COMMITS_PER_TRANSACTION).await > 0 {
+        let (works, answers): (Vec<_>, Vec<_>) = jobs.drain(..).unzip();
+        let mut grown = Grown::new();
+        let results = transaction(&mut connection, &application, &works, &mut grown).await;
+        if results.is_ok() {
+            grown.iter().for_each(|((topic, partition), next)| ends.grow(topic, *partition, *next));
+        }
+        match results {
+            // A caller that went away no longer waits for its answer.
+            Ok(results) => answers.into_iter().zip(results).for_each(|(a, r)| drop(a.send(r))),
+            Err(error) => {
+                let text = error.to_string();
+                let again = || WriteError::File(sqlx::Error::Protocol(text.clone()));
+                answers.into_iter().for_each(|a| drop(a.send(Err(again()))));
+            }
+        }
+    }
+    // The file is consistent whether or not the connection closes in order.
+    let _ = connection.close().await;
+}
+
+async fn transaction(
+    connection: &mut SqliteConnection,
+    application: &Application,
+    works: &[Work],
+    grown: &mut Grown,
+) -> Result<Vec<Result<(), WriteError>>, sqlx::Error> {
+    let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await?;
+    let mut results = Vec::with_capacity(works.len());
+    for work in works {
+        let mut savepoint = transaction.begin().await?;
+        let mut own = Grown::new();
+        let result = perform(&mut savepoint, application, work, &mut own).await;
+        match result {
+            Ok(()) => {
+                savepoint.commit().await?;
+                grown.extend(own);
+            }
+            Err(_) => savepoint.rollback().await?,
+        }
+        results.push(result);
+    }
+    transaction.commit().await?;
+    Ok(results)
+}
+
+async fn perform(
+    connection: &mut SqliteConnection,
+    application: &Application,
+    work: &Work,
+    grown: &mut Grown,
+) -> Result<(), WriteError> {
+    match work {
+        Work::Commit(commit) => commit::apply(connection, application, commit, grown).await,
+        Work::Attempt(attempt) => commit::keep_attempt(connection, attempt).await,
+        Work::Begin(note) => begin(connection, note).await,
+        Work::Load { table, rows, rereads } => {
+            let table = application.tables.get(table).ok_or_else(|| WriteError::UnknownTable(table.clone()))?;
+            crate::bindings::tables::sqlite::apply(connection, table, rows).await?;
+            for (note, upto) in rereads {
+                reread(connection, note, Some(*upto)).await?;
+            }
+            Ok(())
+        }
+        Work::Reread { note, upto } => reread(connection, note, *upto).await,
+    }
+}
+
+async fn begin(connection: &mut SqliteConnection, note: &Note) -> Result<(), WriteError> {
+    sqlx::query("INSERT OR IGNORE INTO position (function, source, partition, next) VALUES (?, ?, ?, 0)")
+        .bind(note.function.as_ref())
+        .bind(note.source.as_ref())
+        .bind(note.partition)
+        .execute(connection)
+        .await?;
+    Ok(())
+}
+
+async fn reread(connection: &mut SqliteConnection, note: &Note, upto: Option<i64>) -> Result<(), WriteError> {
+    let sql = match upto {
+        Some(_) => "INSERT OR REPLACE INTO reread (function, source, partition, upto) VALUES (?, ?, ?, ?)",
+        None => "DELETE FROM reread WHERE function = ? AND source = ? AND partition = ? AND ? IS NULL",
+    };
+    sqlx::query(sql)
+        .bind(note.function.as_ref())
+        .bind(note.source.as_ref())
+        .bind(note.partition)
+        .bind(upto)
+        .execute(connection)
+        .await?;
+    Ok(())
+}
+
+impl Store {
+    /// Commits one call.
+    ///
+    /// # Errors
+    /// [`WriteError`]; nothing of the commit is left then.
+    pub async fn commit(&self, commit: Commit) -> Result<(), WriteError> {
+        self.writer.submit(Work::Commit(Box::new(commit))).await
+    }
+
+    /// Keeps a failed delivery, in a transaction of its own; positions stay.
+    ///
+    /// # Errors
+    /// [`WriteError`].
+    pub async fn keep_attempt(&self, attempt: Attempt) -> Result<(), WriteError> {
+        self.writer.submit(Work::Attempt(attempt)).await
+    }
+
+    /// Writes rows of a table and asks the functions that read it to read their input again.
+    ///
+    /// # Errors
+    /// [`WriteError`]; nothing is written then.
+    pub async fn load(&self, table: &str, rows: HeldTable, rereads: Vec<(Note, i64)>) -> Result<(), WriteError> {
+        self.writer.submit(Work::Load { table: table.to_owned(), rows, rereads }).await
+    }
+
+    /// Forgets that a function was to read its input again.
+    ///
+    /// # Errors
+    /// [`WriteError`].
+    pub async fn reread_done(&self, note: Note) -> Result<(), WriteError> {
+        self.writer.submit(Work::Reread { note, upto: None }).await
+    }
+
+    /// Makes a place for a position.
+    pub(super) async fn begin(&self, note: Note) -> Result<(), WriteError> {
+        self.writer.submit(Work::Begin(note)).await
+    }
+}
