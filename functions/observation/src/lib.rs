@@ -7,6 +7,7 @@ mod fallback;
 mod invalid;
 mod message;
 mod readings;
+mod records;
 mod source;
 mod stamp;
 mod state;
@@ -20,6 +21,7 @@ pub use days::{Puts, Reading, TouchedDay, TouchedDays};
 pub use invalid::Invalid;
 pub use message::{Others, Temperature, parse_others, parse_temperature, write_others, write_temperature};
 pub use readings::{Change, DayReadings, Provenance};
+pub use records::{Refusal, check_key, read};
 pub use source::{Product, Source};
 pub use stamp::{Day, HOUR_ZERO, SLOTS, Stamp, days_in_year};
 #[cfg(target_arch = "wasm32")]
