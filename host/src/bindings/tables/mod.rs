@@ -3,7 +3,9 @@
 //! this.
 
 pub mod domain;
+pub mod filter;
 pub mod overlay;
+pub mod query;
 pub mod schema;
 pub mod sqlite;
 pub mod text;
