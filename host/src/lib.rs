@@ -9,3 +9,4 @@ pub mod delivery;
 pub mod embedded;
 pub mod engine;
 pub mod manifest;
+pub mod registry;

@@ -1,3 +1,62 @@
-//! What a function may import, one folder per interface. The glue to wasm is in `host`, the backends below it.
+//! What a function may import, a file or folder per interface, and the state of one call that they share.
+//!
+//! Linked is what was granted and nothing else; whether a component asks for more is `registry`'s business.
 
+pub mod call;
+pub mod http;
+mod state;
+mod table_imports;
 pub mod tables;
+mod topics;
+mod variables;
+mod wire;
+
+use std::sync::Arc;
+
+use wasmtime::component::{Component, Linker};
+
+pub use call::{CallContext, CallState};
+pub use wire::{WireBatch, WireFailure, WireNext, WireTick};
+
+use crate::engine::{Engine, clock, from_wasmtime};
+use crate::manifest::{Application, Function};
+
+/// A linker that holds what `function` was granted.
+///
+/// # Errors
+/// When a table that the component imports has a shape that cannot be served; the gate refuses those before.
+pub fn linker(
+    engine: &Engine,
+    application: &Arc<Application>,
+    function: &Function,
+    component: &Component,
+) -> anyhow::Result<Linker<CallState>> {
+    let mut linker = Linker::new(engine.wasmtime());
+    link(&mut linker, application, function, component).map_err(from_wasmtime)?;
+    Ok(linker)
+}
+
+fn link(
+    linker: &mut Linker<CallState>,
+    application: &Arc<Application>,
+    function: &Function,
+    component: &Component,
+) -> wasmtime::Result<()> {
+    linker.allow_shadowing(true);
+    wasmtime_wasi::p2::add_to_linker_async(linker)?;
+    wasmtime_wasi::p3::add_to_linker(linker)?;
+    clock::link(linker)?;
+    if !function.allowed_outbound_hosts.is_empty() {
+        http::link(linker)?;
+    }
+    if !function.variables.is_empty() {
+        variables::link(linker)?;
+    }
+    if function.grants.state {
+        state::link(linker)?;
+    }
+    for topic in &function.grants.publish {
+        topics::link(linker, &application.name, topic)?;
+    }
+    table_imports::link(linker, application, function, component)
+}

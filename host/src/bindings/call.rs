@@ -1,0 +1,120 @@
+//! The state of one call: what the host holds while a function runs, a field per capability.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use rand::SeedableRng as _;
+use rand::rngs::StdRng;
+use wasmtime::component::ResourceTable;
+use wasmtime::{StoreLimits, StoreLimitsBuilder};
+use wasmtime_wasi::{WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView};
+use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
+
+use super::http::OutboundHosts;
+use super::wire::WireError;
+use crate::delivery::Effects;
+use crate::embedded::{Store, WriteError};
+use crate::engine::clock::{CallClock, FixedWallClock, HasClock};
+use crate::engine::output::Output;
+use crate::manifest::{Application, Limits};
+
+/// What is the same for all calls of a function's partition.
+#[derive(Clone)]
+pub struct CallContext {
+    /// Where committed state and rows are read.
+    pub store: Arc<Store>,
+    /// The application.
+    pub application: Arc<Application>,
+    /// The function.
+    pub function: Arc<str>,
+    /// The partition.
+    pub partition: u32,
+    /// Values of the function's variables.
+    pub variables: Arc<BTreeMap<String, String>>,
+    /// Where it may send requests to.
+    pub hosts: Arc<OutboundHosts>,
+    /// What a call may use up.
+    pub limits: Limits,
+}
+
+/// One call.
+pub struct CallState {
+    pub(super) context: CallContext,
+    /// What the call wants to have done.
+    pub effects: Effects,
+    /// Set when an import could not do its work for reasons of the host's, not of the function's.
+    pub unavailable: Option<String>,
+    /// What the function writes to stdout and stderr.
+    pub output: Output,
+    pub(super) limits: StoreLimits,
+    clock: CallClock,
+    table: ResourceTable,
+    wasi: WasiCtx,
+    http: WasiHttpCtx,
+    hosts: OutboundHosts,
+}
+
+impl CallState {
+    /// A call whose wall time stands at `unix_ms` and whose randomness follows from `seed`.
+    #[must_use]
+    pub fn new(context: CallContext, unix_ms: i64, seed: u64) -> Self {
+        let output = Output::default();
+        let clock = CallClock::default();
+        let wasi = WasiCtxBuilder::new()
+            .stdout(output.clone())
+            .stderr(output.clone())
+            .wall_clock(FixedWallClock { unix_ms })
+            .monotonic_clock(clock.clone())
+            .secure_random(StdRng::seed_from_u64(seed))
+            .insecure_random(StdRng::seed_from_u64(seed ^ 1))
+            .insecure_random_seed(u128::from(seed))
+            .allow_tcp(false)
+            .allow_udp(false)
+            .build();
+        let limits = StoreLimitsBuilder::new()
+            .memory_size(context.limits.memory_mb as usize * 1024 * 1024)
+            .trap_on_grow_failure(true)
+            .build();
+        CallState {
+            hosts: OutboundHosts::clone(&context.hosts),
+            context,
+            effects: Effects::default(),
+            unavailable: None,
+            output,
+            limits,
+            clock,
+            table: ResourceTable::new(),
+            wasi,
+            http: WasiHttpCtx::new(),
+        }
+    }
+
+    /// The limits that wasmtime asks when memory grows.
+    pub fn limiter(&mut self) -> &mut dyn wasmtime::ResourceLimiter {
+        &mut self.limits
+    }
+
+    /// An error of the store as the guest sees it; that it was the store's is noted.
+    pub(super) fn store_failed(&mut self, error: &WriteError) -> WireError {
+        self.unavailable = Some(error.to_string());
+        WireError::Unavailable("the store is not available".to_owned())
+    }
+}
+
+impl WasiView for CallState {
+    fn ctx(&mut self) -> WasiCtxView<'_> {
+        WasiCtxView { ctx: &mut self.wasi, table: &mut self.table }
+    }
+}
+
+impl WasiHttpView for CallState {
+    fn http(&mut self) -> WasiHttpCtxView<'_> {
+        WasiHttpCtxView { ctx: &mut self.http, table: &mut self.table, hooks: &mut self.hosts }
+    }
+}
+
+impl HasClock for CallState {
+    fn clock(&mut self) -> (CallClock, &mut ResourceTable) {
+        (self.clock.clone(), &mut self.table)
+    }
+}

@@ -1,0 +1,94 @@
+//! `isobar:platform/state`: keyed bytes of this function and partition, the call's own writes first.
+
+use std::collections::HashMap;
+
+use wasmtime::StoreContextMut;
+use wasmtime::component::Linker;
+
+use super::CallState;
+use super::wire::WirePacked;
+use crate::delivery::Packed;
+use crate::embedded::WriteError;
+
+const INTERFACE: &str = "isobar:platform/state@0.1.0";
+
+pub(super) fn link(linker: &mut Linker<CallState>) -> wasmtime::Result<()> {
+    let mut state = linker.instance(INTERFACE)?;
+    state.func_wrap_async("get", |store, (key,): (String,)| {
+        Box::new(async move {
+            let mut found = read(store, &[&key]).await?;
+            Ok((found.remove(&key),))
+        })
+    })?;
+    state.func_wrap("put", |mut store: StoreContextMut<'_, CallState>, (key, value): (String, Vec<u8>)| {
+        store.data_mut().effects.state.insert(key, Some(value));
+        Ok(())
+    })?;
+    state.func_wrap("delete", |mut store: StoreContextMut<'_, CallState>, (key,): (String,)| {
+        store.data_mut().effects.state.insert(key, None);
+        Ok(())
+    })?;
+    state.func_wrap_async("get-many", |store, (keys,): (WirePacked,)| {
+        Box::new(async move {
+            let keys = packed(keys, "keys")?;
+            let keys = texts(&keys)?;
+            let found = read(store, &keys).await?;
+            let values: Packed = keys.iter().map(|k| found.get(*k).map(Vec::as_slice)).collect();
+            Ok((WirePacked {
+                data: values.data().to_vec(),
+                ends: values.ends().to_vec(),
+                nulls: values.nulls().to_vec(),
+            },))
+        })
+    })?;
+    state.func_wrap("put-many", |mut store: StoreContextMut<'_, CallState>, (keys, values): (WirePacked, WirePacked)| {
+        let (keys, values) = (packed(keys, "keys")?, packed(values, "values")?);
+        if keys.len() != values.len() {
+            wasmtime::bail!("state.put-many got {} keys and {} values", keys.len(), values.len());
+        }
+        let held = &mut store.data_mut().effects.state;
+        for (key, value) in texts(&keys)?.into_iter().zip(values.iter()) {
+            held.insert(key.to_owned(), value.map(<[u8]>::to_vec));
+        }
+        Ok(())
+    })
+}
+
+/// Values of `keys`: the call's own writes, else what is committed.
+async fn read(mut store: StoreContextMut<'_, CallState>, keys: &[&str]) -> wasmtime::Result<HashMap<String, Vec<u8>>> {
+    let call = store.data_mut();
+    let mut found = HashMap::with_capacity(keys.len());
+    let mut missing = Vec::with_capacity(keys.len());
+    for key in keys {
+        match call.effects.state.get(*key) {
+            Some(Some(value)) => drop(found.insert((*key).to_owned(), value.clone())),
+            Some(None) => {}
+            None => missing.push(*key),
+        }
+    }
+    if !missing.is_empty() {
+        let context = &call.context;
+        match context.store.state(&context.function, context.partition, &missing).await {
+            Ok(committed) => found.extend(committed),
+            Err(error) => return Err(unavailable(call, &error)),
+        }
+    }
+    Ok(found)
+}
+
+/// State has no error of its own in the contract: the call ends, and the host knows that it was not the function.
+fn unavailable(call: &mut CallState, error: &WriteError) -> wasmtime::Error {
+    call.store_failed(error);
+    wasmtime::format_err!("the state could not be read")
+}
+
+fn packed(wire: WirePacked, what: &str) -> wasmtime::Result<Packed> {
+    wire.checked(what).map_err(|error| wasmtime::format_err!("a call of `state` was refused: {error:?}"))
+}
+
+fn texts(keys: &Packed) -> wasmtime::Result<Vec<&str>> {
+    keys.iter()
+        .map(|key| key.and_then(|k| std::str::from_utf8(k).ok()))
+        .map(|key| key.ok_or_else(|| wasmtime::format_err!("a key of `state` is null or not UTF-8")))
+        .collect()
+}
