@@ -11,9 +11,9 @@ mod bindings {
 
 use bindings::weather::tables::{daily_temp_data, overall_temp, yearly_data_temp};
 use bindings::weather::topics::station_summary;
-use isobar_guest::events::{Batch, Failure, Rejection};
+use isobar_guest::events::{Batch, Failure};
 use isobar_guest::{Handler, Items, PackedBuilder};
-use observation::{HostState, StationSummary, write_summary};
+use observation::{HostState, Refusal, StationSummary, write_summary};
 
 use crate::{DailyRow, Outcome, OverallRow, YearlyRow, fold};
 
@@ -28,12 +28,7 @@ impl Handler for AggregateTemperature {
         let outcome = fold(keys.zip(values), &mut HostState).map_err(|error| Failure::Retry(error.to_string()))?;
         write_tables(&outcome)?;
         publish(&outcome.summaries)?;
-        if outcome.refusals.is_empty() {
-            return Ok(());
-        }
-        let rejections =
-            outcome.refusals.into_iter().map(|refusal| Rejection { at: refusal.at, reason: refusal.reason });
-        Err(Failure::Reject(rejections.collect()))
+        Refusal::reject(outcome.refusals)
     }
 }
 

@@ -1,1 +1,9 @@
+//! Joins each station's summary with its metadata. The core ([`latest`] and [`join`]) is free of I/O; only the
+//! component, which exists on wasm32 alone, reads and writes tables.
 
+mod join;
+
+#[cfg(target_arch = "wasm32")]
+mod component;
+
+pub use join::{EnrichedRow, Metadata, join, latest};

@@ -1,6 +1,8 @@
 //! From a batch's records to readings: each record is taken or refused on its own. What is done with either is the
 //! caller's.
 
+use isobar_guest::events::{Failure, Rejection};
+
 use crate::{Invalid, Others, Provenance, Reading, Source, StationId, Temperature};
 
 /// A record that a function refuses.
@@ -10,6 +12,20 @@ pub struct Refusal {
     pub at: u32,
     /// Why.
     pub reason: String,
+}
+
+impl Refusal {
+    /// What a function answers: nothing was refused, or these records go to the dead letters.
+    ///
+    /// # Errors
+    /// The rejection of these records.
+    pub fn reject(refusals: Vec<Refusal>) -> Result<(), Failure> {
+        if refusals.is_empty() {
+            return Ok(());
+        }
+        let rejection = |refusal: Refusal| Rejection { at: refusal.at, reason: refusal.reason };
+        Err(Failure::Reject(refusals.into_iter().map(rejection).collect()))
+    }
 }
 
 /// A reading of the topic `temperature`: at 2 m, then at 5 cm.
