@@ -2,3 +2,4 @@
 
 mod generated_wit;
 mod manifest;
+mod wit_is_fresh;
