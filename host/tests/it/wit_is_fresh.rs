@@ -36,7 +36,11 @@ fn files(folder: &Path) -> BTreeSet<PathBuf> {
     while let Some(folder) = folders.pop() {
         for entry in fs::read_dir(folder).into_iter().flatten() {
             let path = entry.expect("the folder is readable").path();
-            if path.is_dir() { folders.push(path) } else { drop(files.insert(path)) }
+            if path.is_dir() {
+                folders.push(path);
+            } else {
+                files.insert(path);
+            }
         }
     }
     files
