@@ -3,7 +3,9 @@
 //! this.
 
 pub mod domain;
+pub mod export;
 pub mod filter;
+pub mod load;
 pub mod overlay;
 pub mod query;
 pub mod schema;

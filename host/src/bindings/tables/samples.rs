@@ -7,6 +7,11 @@ use crate::delivery::rows::{HeldTable, key_bytes};
 use crate::delivery::{Row, Value};
 use crate::manifest::{Column, ColumnKind, Table};
 
+/// Runs `work` to its end.
+pub(super) fn block_on<T>(work: impl Future<Output = T>) -> T {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(work)
+}
+
 /// Key (id, day); `note` and `secret` may be null, as may every measure.
 pub(super) fn table() -> Table {
     let column = |name: &str, kind, nullable| Column { name: name.into(), kind, nullable, sensitive: name == "secret" };

@@ -161,8 +161,7 @@ proptest! {
 
     #[test]
     fn the_store_finds_the_rows_for_which_every_condition_holds(writes in samples::writes(30), filter in filter()) {
-        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-        runtime.block_on(async {
+        samples::block_on(async {
             let table = samples::table();
             let mut conn = SqliteConnection::connect("sqlite::memory:").await.unwrap();
             schema::prepare(&mut conn, &BTreeMap::from([(table.name.clone(), table.clone())])).await.unwrap();

@@ -5,13 +5,9 @@ use std::collections::BTreeMap;
 use proptest::prelude::*;
 use sqlx::{Connection, SqliteConnection};
 
-use super::super::samples::{self, Model, Write};
+use super::super::samples::{self, Model, Write, block_on};
 use super::super::{TableError, schema, sqlite};
 use super::*;
-
-fn block_on<T>(work: impl Future<Output = T>) -> T {
-    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(work)
-}
 
 async fn store(table: &Table) -> SqliteConnection {
     let mut conn = SqliteConnection::connect("sqlite::memory:").await.unwrap();
