@@ -5,8 +5,11 @@
 //! pure (`manifest`, `delivery`, `clock`).
 
 pub mod bindings;
+pub mod clock;
 pub mod delivery;
+pub mod dispatch;
 pub mod embedded;
 pub mod engine;
 pub mod manifest;
 pub mod registry;
+pub mod triggers;

@@ -16,7 +16,7 @@ use std::sync::Arc;
 use wasmtime::component::{Component, Linker};
 
 pub use call::{CallContext, CallState};
-pub use wire::{WireBatch, WireFailure, WireNext, WireTick};
+pub use wire::{WireBatch, WireFailure, WireHeader, WireNext, WireTick};
 
 use crate::engine::{Engine, clock, from_wasmtime};
 use crate::manifest::{Application, Function};

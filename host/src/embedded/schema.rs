@@ -30,7 +30,7 @@ CREATE TABLE ledger (id INTEGER PRIMARY KEY, function TEXT NOT NULL, source TEXT
   first INTEGER, next INTEGER, records INTEGER NOT NULL, version TEXT NOT NULL, attempt INTEGER NOT NULL,
   micros INTEGER NOT NULL, at_ms INTEGER NOT NULL);
 CREATE INDEX ledger_by_source ON ledger (function, source, partition, first);
-CREATE TABLE reread (function TEXT NOT NULL, source TEXT NOT NULL, partition INTEGER NOT NULL, upto INTEGER NOT NULL,
+CREATE TABLE reread (function TEXT NOT NULL, source TEXT NOT NULL, partition INTEGER NOT NULL,
   PRIMARY KEY (function, source, partition)) WITHOUT ROWID;
 ";
 

@@ -63,8 +63,8 @@ enum Work {
     Commit(Box<Commit>),
     Attempt(Attempt),
     Begin(Note),
-    Load { table: String, rows: HeldTable, rereads: Vec<(Note, i64)> },
-    Reread { note: Note, upto: Option<i64> },
+    Load { table: String, rows: HeldTable, rereads: Vec<Note> },
+    RereadDone(Note),
 }
 
 type Job = (Work, oneshot::Sender<Result<(), WriteError>>);
@@ -160,39 +160,30 @@ async fn perform(
     match work {
         Work::Commit(commit) => commit::apply(connection, application, commit, grown).await,
         Work::Attempt(attempt) => commit::keep_attempt(connection, attempt).await,
-        Work::Begin(note) => begin(connection, note).await,
+        Work::Begin(note) => {
+            mark(connection, note, "INSERT OR IGNORE INTO position (function, source, partition, next) VALUES (?, ?, ?, 0)")
+                .await
+        }
         Work::Load { table, rows, rereads } => {
             let table = application.tables.get(table).ok_or_else(|| WriteError::UnknownTable(table.clone()))?;
             crate::bindings::tables::sqlite::apply(connection, table, rows).await?;
-            for (note, upto) in rereads {
-                reread(connection, note, Some(*upto)).await?;
+            for note in rereads {
+                mark(connection, note, "INSERT OR IGNORE INTO reread (function, source, partition) VALUES (?, ?, ?)").await?;
             }
             Ok(())
         }
-        Work::Reread { note, upto } => reread(connection, note, *upto).await,
+        Work::RereadDone(note) => {
+            mark(connection, note, "DELETE FROM reread WHERE function = ? AND source = ? AND partition = ?").await
+        }
     }
 }
 
-async fn begin(connection: &mut SqliteConnection, note: &Note) -> Result<(), WriteError> {
-    sqlx::query("INSERT OR IGNORE INTO position (function, source, partition, next) VALUES (?, ?, ?, 0)")
-        .bind(note.function.as_ref())
-        .bind(note.source.as_ref())
-        .bind(note.partition)
-        .execute(connection)
-        .await?;
-    Ok(())
-}
-
-async fn reread(connection: &mut SqliteConnection, note: &Note, upto: Option<i64>) -> Result<(), WriteError> {
-    let sql = match upto {
-        Some(_) => "INSERT OR REPLACE INTO reread (function, source, partition, upto) VALUES (?, ?, ?, ?)",
-        None => "DELETE FROM reread WHERE function = ? AND source = ? AND partition = ? AND ? IS NULL",
-    };
+/// Runs a statement that takes a note's three parts.
+async fn mark(connection: &mut SqliteConnection, note: &Note, sql: &'static str) -> Result<(), WriteError> {
     sqlx::query(sql)
         .bind(note.function.as_ref())
         .bind(note.source.as_ref())
         .bind(note.partition)
-        .bind(upto)
         .execute(connection)
         .await?;
     Ok(())
@@ -219,7 +210,7 @@ impl Store {
     ///
     /// # Errors
     /// [`WriteError`]; nothing is written then.
-    pub async fn load(&self, table: &str, rows: HeldTable, rereads: Vec<(Note, i64)>) -> Result<(), WriteError> {
+    pub async fn load(&self, table: &str, rows: HeldTable, rereads: Vec<Note>) -> Result<(), WriteError> {
         self.writer.submit(Work::Load { table: table.to_owned(), rows, rereads }).await
     }
 
@@ -228,7 +219,21 @@ impl Store {
     /// # Errors
     /// [`WriteError`].
     pub async fn reread_done(&self, note: Note) -> Result<(), WriteError> {
-        self.writer.submit(Work::Reread { note, upto: None }).await
+        self.writer.submit(Work::RereadDone(note)).await
+    }
+
+    /// Whether a table that the function reads was loaded and its input not read again yet.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub async fn wants_reread(&self, note: &Note) -> Result<bool, WriteError> {
+        let row = sqlx::query("SELECT 1 FROM reread WHERE function = ? AND source = ? AND partition = ?")
+            .bind(note.function.as_ref())
+            .bind(note.source.as_ref())
+            .bind(note.partition)
+            .fetch_optional(&self.readers)
+            .await?;
+        Ok(row.is_some())
     }
 
     /// Makes a place for a position.

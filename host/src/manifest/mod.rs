@@ -216,6 +216,21 @@ impl Function {
         Problem { line: Some(self.line), message, hint: hint.to_owned() }
     }
 
+    /// Whether it can read a sensitive table, column or topic: then its words may hold what it read.
+    #[must_use]
+    pub fn reads_sensitive(&self, application: &Application) -> bool {
+        let table = |name: &str, grant: &TableGrant| {
+            let reads = grant.operations.iter().any(|o| !o.writes());
+            let column = |t: &Table| grant.columns.iter().any(|c| t.column(c).is_some_and(|c| c.sensitive));
+            reads && application.tables.get(name).is_some_and(|t| t.sensitive || column(t))
+        };
+        let topic = |source: &TriggerSource| match source {
+            TriggerSource::Topic(name) => application.topics.get(name).is_some_and(|t| t.sensitive),
+            TriggerSource::Cron(_) => false,
+        };
+        self.grants.tables.iter().any(|(n, g)| table(n, g)) || self.triggers.iter().any(|t| topic(&t.source))
+    }
+
     /// The topic of its dead letters.
     #[must_use]
     pub fn dead_letter_topic(&self, application: &str) -> String {

@@ -1,0 +1,105 @@
+//! Why and when functions run: one worker per (function, partition), each taking batch after batch, each batch a
+//! transaction. Functions run on as many threads as there are cores.
+
+pub mod dead_letters;
+mod held;
+pub mod progress;
+mod schedule;
+mod topic;
+mod worker;
+
+use std::sync::Arc;
+
+use tokio::sync::{Semaphore, watch};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+pub use progress::{Progress, SourceStatus, Standing};
+
+use crate::bindings::CallContext;
+use crate::embedded::Store;
+use crate::manifest::TriggerSource;
+use crate::registry::{Registered, Registry};
+
+/// What all workers share.
+pub(crate) struct Shared {
+    pub(crate) store: Arc<Store>,
+    pub(crate) progress: Arc<Progress>,
+    /// Calls that compute at one time: as many as cores.
+    pub(crate) calls: Semaphore,
+    /// Changes when a table was loaded, so that its readers look whether they have to read again.
+    pub(crate) loaded: watch::Sender<u64>,
+}
+
+/// The running workers.
+pub struct Dispatcher {
+    shared: Arc<Shared>,
+    tasks: TaskTracker,
+    stop: CancellationToken,
+}
+
+impl Dispatcher {
+    /// Starts a worker for each partition of each function.
+    ///
+    /// # Errors
+    /// When a position cannot be read or a cron expression cannot be parsed.
+    pub async fn start(store: Arc<Store>, registry: &Registry, stop: CancellationToken) -> anyhow::Result<Self> {
+        let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+        let progress = Arc::new(Progress::new(Arc::clone(store.ends())));
+        let shared =
+            Arc::new(Shared { store, progress, calls: Semaphore::new(cores), loaded: watch::Sender::new(0) });
+        let tasks = TaskTracker::new();
+        let mut workers = Vec::new();
+        for registered in registry.functions.values() {
+            for partition in 0..partitions(&shared.store, registered) {
+                workers.push(worker::Worker::new(Arc::clone(&shared), Arc::clone(registered), partition).await?);
+            }
+        }
+        for worker in workers {
+            tasks.spawn(worker.run(stop.clone()));
+        }
+        tasks.close();
+        Ok(Dispatcher { shared, tasks, stop })
+    }
+
+    /// Where every function stands.
+    #[must_use]
+    pub fn progress(&self) -> &Arc<Progress> {
+        &self.shared.progress
+    }
+
+    /// Tells the functions that a table was loaded.
+    pub fn table_loaded(&self) {
+        self.shared.loaded.send_modify(|n| *n += 1);
+    }
+
+    /// Stops taking batches and waits for the running ones; how long is the caller's business.
+    pub async fn stop(&self) {
+        self.stop.cancel();
+        self.tasks.wait().await;
+    }
+}
+
+/// As many workers as its widest topic has partitions; a schedule runs on the first.
+fn partitions(store: &Store, registered: &Registered) -> u32 {
+    let version = registered.version.load();
+    let of = |source: &TriggerSource| match source {
+        TriggerSource::Topic(topic) => store.ends().partitions(topic),
+        TriggerSource::Cron(_) => 1,
+    };
+    version.function.triggers.iter().map(|t| of(&t.source)).max().unwrap_or(0)
+}
+
+/// What a call of `registered` on `partition` reads from.
+fn context(shared: &Shared, registered: &Registered, partition: u32) -> CallContext {
+    let version = registered.version.load();
+    CallContext {
+        store: Arc::clone(&shared.store),
+        application: Arc::clone(shared.store.application()),
+        function: Arc::clone(&registered.name),
+        partition,
+        variables: Arc::clone(&version.variables),
+        hosts: Arc::clone(&version.hosts),
+        limits: version.function.limits.clone(),
+    }
+}

@@ -1,0 +1,136 @@
+//! Where every function stands, for status, for pacing, and for "everything has caught up".
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use serde::{Deserialize, Serialize};
+
+use crate::embedded::{LogEnds, Note};
+
+/// What a function does in one partition of one source.
+#[derive(Debug, Clone, Serialize, Deserialize, PartialEq, Eq)]
+#[serde(tag = "state", rename_all = "kebab-case")]
+pub enum Standing {
+    /// There is nothing to do.
+    Idle,
+    /// A call runs.
+    Running,
+    /// A batch or tick failed and is tried again.
+    Retrying {
+        /// Deliveries so far.
+        attempt: u32,
+        /// Why the last one failed.
+        reason: String,
+    },
+    /// Something that is not the function's fault is waited for.
+    Waiting {
+        /// What.
+        reason: String,
+    },
+    /// It publishes faster than a reader reads.
+    Paced {
+        /// The reader that lags.
+        reader: String,
+    },
+}
+
+/// A function's standing and what it has done since the host started.
+#[derive(Debug, Clone, Serialize, Deserialize, PartialEq, Eq)]
+pub struct SourceStatus {
+    /// The function.
+    pub function: String,
+    /// The topic, or the id of the schedule's trigger.
+    pub source: String,
+    /// The partition; 0 for a schedule.
+    pub partition: u32,
+    /// Whether the source is a schedule.
+    pub scheduled: bool,
+    /// The next offset to read; for a schedule how many runs there were.
+    pub position: i64,
+    /// Records not yet handled; 0 for a schedule.
+    pub lag: i64,
+    /// For a schedule: when it is due next, in milliseconds since the Unix epoch.
+    pub due_ms: Option<i64>,
+    /// What it does.
+    pub standing: Standing,
+    /// Records handled since the host started.
+    pub records: u64,
+    /// Calls that were committed since the host started.
+    pub commits: u64,
+    /// Records that became dead letters since the host started.
+    pub dead_letters: u64,
+    /// Microseconds spent in committed calls.
+    pub call_micros: u64,
+    /// The version in charge, short.
+    pub version: String,
+    /// Whether something is still to be done.
+    #[serde(skip)]
+    pub(super) busy: bool,
+}
+
+/// The standings of all workers.
+#[derive(Debug)]
+pub struct Progress {
+    ends: Arc<LogEnds>,
+    commits: AtomicU64,
+    sources: Mutex<BTreeMap<(Arc<str>, Arc<str>, u32), SourceStatus>>,
+}
+
+impl Progress {
+    pub(super) fn new(ends: Arc<LogEnds>) -> Self {
+        Progress { ends, commits: AtomicU64::new(0), sources: Mutex::default() }
+    }
+
+    /// Says that something was committed; called before the standing that follows from it is noted, so that
+    /// [`Progress::idle`] cannot see the new standing without seeing this.
+    pub(super) fn committed(&self) {
+        self.commits.fetch_add(1, Ordering::SeqCst);
+    }
+
+    /// Changes the standing of one source.
+    pub(super) fn update(&self, note: &Note, change: impl FnOnce(&mut SourceStatus)) {
+        let mut sources = self.sources.lock().unwrap_or_else(PoisonError::into_inner);
+        let key = (Arc::clone(&note.function), Arc::clone(&note.source), note.partition);
+        change(sources.entry(key).or_insert_with(|| SourceStatus {
+            function: note.function.to_string(),
+            source: note.source.to_string(),
+            partition: note.partition,
+            scheduled: false,
+            position: 0,
+            lag: 0,
+            due_ms: None,
+            standing: Standing::Idle,
+            records: 0,
+            commits: 0,
+            dead_letters: 0,
+            call_micros: 0,
+            version: String::new(),
+            busy: true,
+        }));
+    }
+
+    /// All standings, lags as of now.
+    #[must_use]
+    pub fn sources(&self) -> Vec<SourceStatus> {
+        let sources = self.sources.lock().unwrap_or_else(PoisonError::into_inner);
+        let lag = |s: &SourceStatus| if s.scheduled { 0 } else { self.ends.of(&s.source, s.partition) - s.position };
+        sources.values().map(|s| SourceStatus { lag: lag(s), ..s.clone() }).collect()
+    }
+
+    /// A reader of `topic` that is more than `most` records behind, with the partition.
+    #[must_use]
+    pub fn laggard(&self, topic: &str, most: u64) -> Option<String> {
+        let late = |s: &SourceStatus| !s.scheduled && s.source == topic && s.lag > 0 && s.lag as u64 > most;
+        self.sources().into_iter().find(late).map(|s| format!("{} on `{topic}`/{}", s.function, s.partition))
+    }
+
+    /// Whether nothing is left to do: no schedule's run is going on or asked for again, every function has read its
+    /// topics to the end, and nothing was committed while this was looked at.
+    #[must_use]
+    pub fn idle(&self) -> bool {
+        let before = self.commits.load(Ordering::SeqCst);
+        let done = self.sources().iter().all(|s| !s.busy && s.lag == 0);
+        done && before == self.commits.load(Ordering::SeqCst)
+    }
+}

@@ -1,0 +1,462 @@
+//! A topic's partition as one function reads it: batches cut, called, committed; failing ones tried again and in the
+//! end put aside.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use sha2::{Digest as _, Sha256};
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+use tracing::{info, warn};
+
+use super::dead_letters::{Story, letters};
+use super::progress::Standing;
+use super::worker::Step;
+use super::{Shared, held};
+use crate::bindings::{CallContext, WireBatch};
+use crate::clock::now_ms;
+use crate::delivery::{Effects, Records, Rejection, retry};
+use crate::embedded::{Attempt, Commit, Frame, Interval, Note, WriteError};
+use crate::manifest::{Delivery, Trigger};
+use crate::registry::call::{Called, Outcome};
+use crate::registry::{Registered, Version};
+
+/// Bytes of records that are read ahead of the function.
+const READ_AHEAD_BYTES: usize = 4 * 1024 * 1024;
+/// How long a publisher sleeps before it looks whether its reader has come closer.
+const PACING: Duration = Duration::from_millis(100);
+/// Keys of which the last record is looked for when a table was loaded; each costs some dozen bytes meanwhile.
+const MAX_REREAD_KEYS: usize = 5_000_000;
+
+/// One topic's partition under one function.
+pub(super) struct TopicSource {
+    shared: Arc<Shared>,
+    registered: Arc<Registered>,
+    context: CallContext,
+    delivery: Delivery,
+    note: Note,
+    end: watch::Receiver<i64>,
+    position: i64,
+    ahead: Records,
+    ahead_from: usize,
+    trial: Option<Trial>,
+    first_seen: Option<Instant>,
+    reread: bool,
+}
+
+/// A batch that failed before.
+struct Trial {
+    interval: Interval,
+    attempt: u32,
+    not_before: Instant,
+}
+
+impl TopicSource {
+    pub(super) async fn new(
+        shared: Arc<Shared>,
+        registered: Arc<Registered>,
+        trigger: &Trigger,
+        topic: &str,
+        context: CallContext,
+    ) -> anyhow::Result<Self> {
+        let note =
+            Note { function: Arc::clone(&registered.name), source: topic.into(), partition: context.partition };
+        let position = shared.store.position(&note).await?;
+        let kept = shared.store.attempt(&note).await?.filter(|a| a.interval.first == position);
+        let end = shared.store.ends().watch(topic, note.partition);
+        let source = TopicSource {
+            end: end.ok_or_else(|| anyhow::anyhow!("topic `{topic}` has no partition {}", note.partition))?,
+            trial: kept.map(|a| Trial { interval: a.interval, attempt: a.attempt, not_before: Instant::now() }),
+            delivery: trigger.delivery.clone(),
+            shared,
+            registered,
+            context,
+            note,
+            position,
+            ahead: Records::default(),
+            ahead_from: 0,
+            first_seen: None,
+            reread: true,
+        };
+        source.standing(Standing::Idle, true);
+        Ok(source)
+    }
+
+    /// Notes what is there now: what comes later wakes [`TopicSource::grown`].
+    pub(super) fn mark_seen(&mut self) {
+        self.end.mark_unchanged();
+    }
+
+    /// Waits until the partition grows.
+    pub(super) async fn grown(&mut self) {
+        if self.end.changed().await.is_err() {
+            std::future::pending().await
+        }
+    }
+
+    /// Notes trouble with the data file; gives the wait.
+    pub(super) fn trouble(&mut self, error: &WriteError, wait: Duration) -> Duration {
+        warn!(function = %self.note.function, topic = %self.note.source, partition = self.note.partition, %error, "waiting");
+        self.standing(Standing::Waiting { reason: error.to_string() }, true);
+        wait
+    }
+
+    /// Handles one batch, if there is one.
+    pub(super) async fn step(&mut self, stop: &CancellationToken) -> Result<Step, WriteError> {
+        if self.reread || self.shared.store.wants_reread(&self.note).await? {
+            self.read_again(stop).await?;
+        }
+        if let Some(wait) = self.must_wait() {
+            return Ok(Step::Idle(wait));
+        }
+        let Some(batch) = self.next_batch().await? else {
+            self.standing(Standing::Idle, false);
+            return Ok(Step::Idle(Duration::MAX));
+        };
+        if let Some(wait) = self.waits_for_more(&batch) {
+            return Ok(Step::Idle(wait));
+        }
+        self.deliver(batch).await?;
+        Ok(Step::Worked)
+    }
+
+    fn must_wait(&mut self) -> Option<Duration> {
+        let left = self.trial.as_ref().map(|t| t.not_before.saturating_duration_since(Instant::now()));
+        if let Some(left) = left.filter(|left| !left.is_zero()) {
+            return Some(left);
+        }
+        let reader = super::schedule::paced_by(&self.shared, &self.registered)?;
+        self.standing(Standing::Paced { reader }, true);
+        Some(PACING)
+    }
+
+    /// The records under trial, or the next ones.
+    async fn next_batch(&mut self) -> Result<Option<Records>, WriteError> {
+        if *self.end.borrow() <= self.position {
+            return Ok(None);
+        }
+        if self.ahead_from >= self.ahead.len() {
+            self.ahead = self
+                .shared
+                .store
+                .read(&self.note.source, self.note.partition, self.position, READ_AHEAD_BYTES)
+                .await?;
+            self.ahead_from = 0;
+        }
+        let from = self.ahead_from;
+        let most = (self.delivery.batch_max_records as usize, self.delivery.batch_max_bytes as usize);
+        let count = match &self.trial {
+            Some(trial) => self.ahead.offsets.partition_point(|o| *o < trial.interval.next).saturating_sub(from),
+            None => self.ahead.fitting(from, most.0, most.1),
+        };
+        Ok((count > 0).then(|| self.ahead.slice(from, from + count)))
+    }
+
+    /// How long a batch that is not full waits for more records.
+    fn waits_for_more(&mut self, batch: &Records) -> Option<Duration> {
+        let full = batch.len() >= self.delivery.batch_max_records as usize
+            || batch.bytes() * 2 >= self.delivery.batch_max_bytes as usize;
+        let wait = Duration::from_millis(u64::from(self.delivery.batch_wait_ms));
+        if full || wait.is_zero() || self.trial.is_some() {
+            return None;
+        }
+        let left = wait.saturating_sub(self.first_seen.get_or_insert_with(Instant::now).elapsed());
+        // What was read ahead is read anew, so that records that came meanwhile are in the batch.
+        (!left.is_zero()).then(|| {
+            self.ahead = Records::default();
+            left
+        })
+    }
+
+    async fn deliver(&mut self, batch: Records) -> Result<(), WriteError> {
+        self.first_seen = None;
+        let interval = Interval {
+            first: self.position,
+            next: batch.offsets.last().map_or(self.position, |last| last + 1),
+        };
+        let attempt = self.trial.as_ref().map_or(1, |t| t.attempt + 1);
+        self.standing(Standing::Running, true);
+        let version = self.registered.version.load_full();
+        let started = Instant::now();
+        let called = self.call(&version, &batch, attempt).await;
+        let micros = started.elapsed().as_micros() as u64;
+        self.log_output(&version, &called.output);
+        let mut commit = Commit {
+            note: self.note.clone(),
+            interval: Some(interval),
+            records: batch.len() as u32,
+            version: Arc::clone(&version.digest),
+            attempt,
+            micros,
+            at_ms: now_ms(),
+            ..Commit::default()
+        };
+        match called.outcome {
+            Outcome::Done { effects, rejected, .. } => match reasons(&batch, rejected) {
+                Ok(reasons) => self.accept(commit, effects, &batch, &reasons, &version).await,
+                Err(reason) => self.failed(commit, &batch, reason, &version).await,
+            },
+            Outcome::Failed { reason, unavailable: Some(what) } => {
+                warn!(function = %self.note.function, what, reason, "an import was not available; the batch waits");
+                self.trial = Some(Trial {
+                    interval,
+                    attempt: attempt - 1,
+                    not_before: Instant::now() + retry::backoff(self.delivery.retry_backoff_ms.max(100), attempt + 1),
+                });
+                self.standing(Standing::Waiting { reason: what }, true);
+                Ok(())
+            }
+            Outcome::Failed { reason, .. } => {
+                commit.attempt = attempt;
+                self.failed(commit, &batch, reason, &version).await
+            }
+        }
+    }
+
+    async fn call(&self, version: &Version, batch: &Records, attempt: u32) -> Called<()> {
+        let headers: Vec<_> = batch
+            .headers
+            .iter()
+            .map(|h| crate::bindings::WireHeader { at: h.at, name: &h.name, value: &h.value })
+            .collect();
+        let wire = WireBatch {
+            topic: &self.note.source,
+            partition: i32::try_from(self.note.partition).unwrap_or(i32::MAX),
+            keys: (&batch.keys).into(),
+            values: (&batch.values).into(),
+            offsets: &batch.offsets,
+            timestamps: &batch.timestamps,
+            headers: &headers,
+            attempt,
+        };
+        let unix_ms = batch.timestamps.last().copied().unwrap_or_default();
+        let seed = seed(&self.note, batch.offsets.first().copied().unwrap_or_default());
+        let _running = self.shared.calls.acquire().await;
+        version.handle(self.context.clone(), wire, unix_ms, seed).await
+    }
+
+    /// Commits what a call did, and the records that it refused as dead letters.
+    async fn accept(
+        &mut self,
+        mut commit: Commit,
+        effects: Effects,
+        batch: &Records,
+        reasons: &BTreeMap<usize, String>,
+        version: &Version,
+    ) -> Result<(), WriteError> {
+        held::fill(&mut commit, effects, self.shared.store.ends()).map_err(unencodable)?;
+        if !reasons.is_empty() {
+            commit.frames.push(self.dead_letters(&commit, batch, reasons, version)?);
+        }
+        self.commit(commit, batch.len(), reasons.len(), version).await
+    }
+
+    /// Counts a failed delivery; after the last one the records become dead letters.
+    async fn failed(
+        &mut self,
+        mut commit: Commit,
+        batch: &Records,
+        reason: String,
+        version: &Version,
+    ) -> Result<(), WriteError> {
+        let Some(interval) = commit.interval else { return Ok(()) };
+        let attempt = commit.attempt;
+        warn!(function = %self.note.function, topic = %self.note.source, partition = self.note.partition,
+            first = interval.first, records = batch.len(), attempt, reason = self.shown(&reason), "the batch failed");
+        if attempt >= self.delivery.max_attempts {
+            let reasons = (0..batch.len()).map(|at| (at, reason.clone())).collect();
+            commit.frames.push(self.dead_letters(&commit, batch, &reasons, version)?);
+            return self.commit(commit, batch.len(), batch.len(), version).await;
+        }
+        let kept = Attempt { note: self.note.clone(), interval, attempt, reason: reason.clone(), at_ms: commit.at_ms };
+        self.shared.store.keep_attempt(kept).await?;
+        let wait = retry::backoff(self.delivery.retry_backoff_ms, attempt + 1);
+        self.trial = Some(Trial { interval, attempt, not_before: Instant::now() + wait });
+        self.standing(Standing::Retrying { attempt, reason: self.shown(&reason).to_owned() }, true);
+        Ok(())
+    }
+
+    fn dead_letters(
+        &self,
+        commit: &Commit,
+        batch: &Records,
+        reasons: &BTreeMap<usize, String>,
+        version: &Version,
+    ) -> Result<Frame, WriteError> {
+        let application = self.shared.store.application();
+        let story = Story {
+            function: &self.note.function,
+            version: &version.digest,
+            topic: &self.note.source,
+            partition: self.note.partition,
+            attempts: commit.attempt,
+            now_ms: commit.at_ms,
+        };
+        let topic = version.function.dead_letter_topic(&application.name);
+        Frame::encode(topic.into(), 0, &letters(batch, reasons, &story)).map_err(unencodable)
+    }
+
+    async fn commit(
+        &mut self,
+        commit: Commit,
+        records: usize,
+        dead_letters: usize,
+        version: &Version,
+    ) -> Result<(), WriteError> {
+        let next = commit.interval.map_or(self.position, |i| i.next);
+        let micros = commit.micros;
+        self.shared.store.commit(commit).await?;
+        self.shared.progress.committed();
+        self.position = next;
+        self.ahead_from += records;
+        self.trial = None;
+        let busy = *self.end.borrow() > next;
+        self.shared.progress.update(&self.note, |s| {
+            s.position = next;
+            s.records += records as u64;
+            s.commits += 1;
+            s.dead_letters += dead_letters as u64;
+            s.call_micros += micros;
+            s.version = version.short().to_owned();
+            s.busy = busy;
+        });
+        Ok(())
+    }
+
+    /// After a table that it reads was loaded: the last record per key of what was read before, delivered again. Such
+    /// calls stand in the ledger without an interval.
+    async fn read_again(&mut self, stop: &CancellationToken) -> Result<(), WriteError> {
+        if !self.shared.store.wants_reread(&self.note).await? {
+            self.reread = false;
+            return Ok(());
+        }
+        self.standing(Standing::Running, true);
+        let last = self.last_per_key().await?;
+        let mut from = 0;
+        while from < self.position && !stop.is_cancelled() {
+            let records =
+                self.shared.store.read(&self.note.source, self.note.partition, from, READ_AHEAD_BYTES).await?;
+            let Some(end) = records.offsets.last().map(|o| o + 1) else { break };
+            from = end;
+            let mut chosen = Records::default();
+            for (at, offset) in records.offsets.iter().enumerate() {
+                let key = records.keys.get(at);
+                if key.is_some_and(|k| last.get(k) == Some(offset)) {
+                    chosen.append(&records.slice(at, at + 1));
+                }
+            }
+            self.deliver_again(&chosen).await?;
+        }
+        if !stop.is_cancelled() {
+            self.shared.store.reread_done(self.note.clone()).await?;
+            self.reread = false;
+        }
+        Ok(())
+    }
+
+    async fn deliver_again(&mut self, chosen: &Records) -> Result<(), WriteError> {
+        let mut at = 0;
+        while at < chosen.len() {
+            let count = chosen.fitting(
+                at,
+                self.delivery.batch_max_records as usize,
+                self.delivery.batch_max_bytes as usize,
+            );
+            let batch = chosen.slice(at, at + count);
+            at += count;
+            let version = self.registered.version.load_full();
+            let started = Instant::now();
+            let called = self.call(&version, &batch, 1).await;
+            self.log_output(&version, &called.output);
+            let mut commit = Commit {
+                note: self.note.clone(),
+                records: batch.len() as u32,
+                version: Arc::clone(&version.digest),
+                attempt: 1,
+                micros: started.elapsed().as_micros() as u64,
+                at_ms: now_ms(),
+                ..Commit::default()
+            };
+            match called.outcome {
+                Outcome::Done { effects, .. } => {
+                    held::fill(&mut commit, effects, self.shared.store.ends()).map_err(unencodable)?;
+                    self.shared.store.commit(commit).await?;
+                    self.shared.progress.committed();
+                }
+                Outcome::Failed { reason, .. } => {
+                    warn!(function = %self.note.function, reason = self.shown(&reason), "reading again failed");
+                }
+            }
+        }
+        Ok(())
+    }
+
+    async fn last_per_key(&self) -> Result<HashMap<Vec<u8>, i64>, WriteError> {
+        let mut last = HashMap::new();
+        let mut from = 0;
+        while from < self.position {
+            let records =
+                self.shared.store.read(&self.note.source, self.note.partition, from, READ_AHEAD_BYTES).await?;
+            let Some(end) = records.offsets.last().map(|o| o + 1) else { break };
+            for (key, offset) in records.keys.iter().zip(&records.offsets) {
+                if let Some(key) = key.filter(|_| *offset < self.position && last.len() < MAX_REREAD_KEYS) {
+                    last.insert(key.to_vec(), *offset);
+                }
+            }
+            from = end;
+        }
+        Ok(last)
+    }
+
+    fn standing(&self, standing: Standing, busy: bool) {
+        let version = self.registered.version.load();
+        self.shared.progress.update(&self.note, |s| {
+            s.position = self.position;
+            s.standing = standing;
+            s.busy = busy;
+            version.short().clone_into(&mut s.version);
+        });
+    }
+
+    /// A function's own words, unless it reads what is sensitive: then they could hold it.
+    fn shown<'r>(&self, reason: &'r str) -> &'r str {
+        let version = self.registered.version.load();
+        match version.function.reads_sensitive(self.shared.store.application()) {
+            true => "hidden, because the function reads sensitive data",
+            false => reason,
+        }
+    }
+
+    fn log_output(&self, version: &Version, output: &str) {
+        if !output.is_empty() && !version.function.reads_sensitive(self.shared.store.application()) {
+            output.lines().for_each(|line| info!(function = %self.note.function, "{line}"));
+        }
+    }
+}
+
+/// Why each rejected record was rejected; an index beyond the batch is the function's mistake.
+fn reasons(batch: &Records, rejected: Vec<Rejection>) -> Result<BTreeMap<usize, String>, String> {
+    rejected
+        .into_iter()
+        .map(|r| match (r.at as usize) < batch.len() {
+            true => Ok((r.at as usize, r.reason)),
+            false => Err(format!("it rejects record {} of a batch of {}", r.at, batch.len())),
+        })
+        .collect()
+}
+
+/// Randomness follows from the position, so that a call can be repeated.
+pub(super) fn seed(note: &Note, position: i64) -> u64 {
+    let mut hash = Sha256::new();
+    hash.update(note.function.as_bytes());
+    hash.update([0]);
+    hash.update(note.source.as_bytes());
+    hash.update(note.partition.to_le_bytes());
+    hash.update(position.to_le_bytes());
+    hash.finalize().first_chunk::<8>().map_or(0, |bytes| u64::from_le_bytes(*bytes))
+}
+
+pub(super) fn unencodable(error: crate::delivery::frame::FrameError) -> WriteError {
+    WriteError::File(sqlx::Error::Protocol(error.to_string()))
+}

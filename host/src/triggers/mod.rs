@@ -1,0 +1,3 @@
+//! Why a function runs besides records: schedules.
+
+pub mod schedule;
