@@ -64,6 +64,9 @@ pub enum TableError {
         /// The name.
         column: String,
     },
+    /// A scan of a table whose key is one column; the manifest grants none.
+    #[error("table `{0}` cannot be scanned: its key is one column")]
+    NoRange(String),
     /// The stored tables are not those declared; one line per difference.
     #[error("{0}")]
     Schema(String),

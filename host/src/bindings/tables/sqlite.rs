@@ -160,7 +160,7 @@ pub async fn get(
 /// The rows of one partition in `range`, ordered by key, with the cells of `columns`.
 ///
 /// # Errors
-/// [`TableError::NoColumn`], also where the key is one column; [`TableError::TooManyRows`]; [`TableError::Store`].
+/// [`TableError::NoColumn`], [`TableError::NoRange`], [`TableError::TooManyRows`], [`TableError::Store`].
 pub async fn scan(
     conn: &mut SqliteConnection,
     table: &Table,
@@ -169,7 +169,7 @@ pub async fn scan(
 ) -> Result<Vec<StoredRow>, TableError> {
     let select = Select::new(table, columns)?;
     let [partition, ranged, ..] = table.key.as_slice() else {
-        return Err(TableError::NoColumn { table: table.name.clone(), column: "a second one in its key".to_owned() });
+        return Err(TableError::NoRange(table.name.clone()));
     };
     let (partition, ranged) = (quoted(partition), quoted(ranged));
     let sql = format!(
