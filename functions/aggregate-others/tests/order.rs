@@ -1,6 +1,8 @@
 //! The same observations give the same table and state, to the bit: in whatever order they come, however often, and
 //! wherever a batch ends.
 
+#![expect(clippy::unwrap_used, reason = "a test that fails is what it is for")]
+
 use std::collections::BTreeMap;
 
 use aggregate_others::{DailyRow, fold};

@@ -67,7 +67,7 @@ impl Years {
         Some(StationSummary {
             station,
             min_date: extents().next().map(|extent| extent.first),
-            max_date: extents().last().map(|extent| extent.last),
+            max_date: extents().next_back().map(|extent| extent.last),
             entry_count: extents().map(|extent| u64::from(extent.entries)).sum(),
             min_temperature: tenths(extents().map(|extent| extent.lowest).min()),
             max_temperature: tenths(extents().map(|extent| extent.highest).max()),

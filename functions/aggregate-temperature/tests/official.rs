@@ -1,6 +1,8 @@
 //! The daily figures of both aggregates, taken from a real archive, against those that DWD publishes of the same
 //! station. The files are not part of the repository; without them the test says that it was skipped.
 
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test that fails is what it is for")]
+
 use std::collections::HashMap;
 use std::fs::{self, File};
 use std::io::{Read, Write};

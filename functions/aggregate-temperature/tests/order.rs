@@ -1,6 +1,8 @@
 //! The same observations give the same tables, messages and state, to the bit: in whatever order they come, however
 //! often, and wherever a batch ends.
 
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test that fails is what it is for")]
+
 use std::collections::{BTreeMap, HashSet};
 
 use aggregate_temperature::{DailyRow, OverallRow, YearlyRow, fold};

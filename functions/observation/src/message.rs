@@ -89,9 +89,13 @@ pub fn write_others(out: &mut Vec<u8>, reading: &Others) {
     write_source(out, reading.source);
 }
 
+/// Room for the longest message, so that memory is asked for once.
+const LONGEST: usize = 192;
+
 fn write_head(out: &mut Vec<u8>, stamp: Stamp, station: StationId) {
+    out.reserve(LONGEST);
     out.extend_from_slice(b"{\"measurement_date\":");
-    write_integer(out, stamp.number());
+    out.extend_from_slice(&stamp.digits());
     out.extend_from_slice(b",\"station_id\":\"");
     out.extend_from_slice(&station.digits());
     out.push(b'"');
@@ -106,7 +110,13 @@ fn write_value(out: &mut Vec<u8>, name: &[u8], value: Option<Tenths>) {
         out.push(b'-');
     }
     let tenths = value.get().unsigned_abs();
-    write_integer(out, u64::from(tenths / 10));
+    let digits = [1000, 100, 10].map(|place| b'0' + (tenths / place % 10) as u8);
+    match tenths {
+        10_000.. => write_integer(out, u64::from(tenths / 10)),
+        1000.. => out.extend_from_slice(&digits),
+        100.. => out.extend_from_slice(digits.split_at(1).1),
+        _ => out.extend_from_slice(digits.split_at(2).1),
+    }
     out.extend_from_slice(&[b'.', b'0' + (tenths % 10) as u8]);
 }
 

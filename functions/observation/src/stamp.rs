@@ -144,6 +144,17 @@ impl Stamp {
         (self.0.rem_euclid(MINUTES_A_DAY) / 10) as usize
     }
 
+    /// The twelve digits YYYYMMDDHHMM.
+    pub(crate) fn digits(self) -> [u8; 12] {
+        let (year, month, day) = self.day().date();
+        let minute = self.0.rem_euclid(MINUTES_A_DAY) as u32;
+        let two = |number: u32| [b'0' + (number / 10) as u8, b'0' + (number % 10) as u8];
+        let year = year.unsigned_abs();
+        let ([y1, y2], [y3, y4], [m1, m2], [d1, d2]) = (two(year / 100), two(year % 100), two(month), two(day));
+        let ([h1, h2], [n1, n2]) = (two(minute / 60), two(minute % 60));
+        [y1, y2, y3, y4, m1, m2, d1, d2, h1, h2, n1, n2]
+    }
+
     /// The number YYYYMMDDHHMM.
     #[must_use]
     pub fn number(self) -> u64 {

@@ -36,8 +36,19 @@ pub(crate) fn others(message: &[u8]) -> Option<Others> {
 struct Rest<'a>(&'a [u8]);
 
 impl Rest<'_> {
-    fn literal(&mut self, expected: &[u8]) -> Option<()> {
-        self.0 = self.0.strip_prefix(expected)?;
+    /// Takes `expected`, compared by words: this is most of what is done with a message.
+    fn literal<const N: usize>(&mut self, expected: &[u8; N]) -> Option<()> {
+        let (found, rest) = self.0.split_first_chunk::<N>()?;
+        let (found_words, found_bytes) = found.as_chunks::<8>();
+        let (words, bytes) = expected.as_chunks::<8>();
+        let mut differs = 0;
+        for (found, word) in found_words.iter().zip(words) {
+            differs |= u64::from_ne_bytes(*found) ^ u64::from_ne_bytes(*word);
+        }
+        for (found, byte) in found_bytes.iter().zip(bytes) {
+            differs |= u64::from(found ^ byte);
+        }
+        self.0 = if differs == 0 { rest } else { return None };
         Some(())
     }
 
@@ -52,14 +63,15 @@ impl Rest<'_> {
     }
 
     fn stamp(&mut self) -> Option<Stamp> {
-        let (digits, rest) = self.0.split_first_chunk::<12>()?;
+        let (date, rest) = self.0.split_first_chunk::<8>()?;
+        let (time, rest) = rest.split_first_chunk::<4>()?;
         self.0 = rest;
-        let [y1, y2, y3, y4, m1, m2, d1, d2, h1, h2, n1, n2] = digits.map(|digit| u32::from(digit.wrapping_sub(b'0')));
-        if digits.iter().any(|digit| !digit.is_ascii_digit()) {
+        let [h1, h2, n1, n2] = time.map(|digit| u32::from(digit.wrapping_sub(b'0')));
+        if h1.max(h2).max(n1).max(n2) > 9 {
             return None;
         }
-        let year = ((y1 * 10 + y2) * 10 + y3) * 10 + y4;
-        Stamp::new(year as i32, m1 * 10 + m2, d1 * 10 + d2, h1 * 10 + h2, n1 * 10 + n2)
+        let date = eight_digits(*date)?;
+        Stamp::new((date / 10_000) as i32, date / 100 % 100, date % 100, h1 * 10 + h2, n1 * 10 + n2)
     }
 
     /// A number with exactly one decimal, of the range or -999.0.
@@ -78,7 +90,12 @@ impl Rest<'_> {
     fn integer(&mut self, longest: usize) -> Option<u64> {
         let mut number = 0;
         let mut length = 0;
-        for &byte in self.0.iter().take(longest) {
+        if longest > 8
+            && let Some(first) = self.0.first_chunk::<8>().and_then(|digits| eight_digits(*digits))
+        {
+            (number, length) = (u64::from(first), 8);
+        }
+        for &byte in self.0.get(length..)?.iter().take(longest - length) {
             let digit = byte.wrapping_sub(b'0');
             if digit > 9 {
                 break;
@@ -106,14 +123,32 @@ impl Rest<'_> {
     fn source(&mut self) -> Option<Source> {
         let mut source = Source::default();
         if self.literal(b",\"product\":\"").is_some() {
-            let product = Product::NAMED.into_iter().find(|product| self.0.starts_with(product.name().as_bytes()))?;
-            self.literal(product.name().as_bytes())?;
-            self.literal(b"\"")?;
-            source.product = product;
+            source.product = self.product()?;
         }
         if self.literal(b",\"revision\":").is_some() {
             source.revision = self.integer(12).filter(|&revision| revision <= MAX_REVISION)?;
         }
         (self.0 == b"}").then_some(source)
     }
+    fn product(&mut self) -> Option<Product> {
+        match self.0.first()? {
+            b'h' => self.literal(b"historical\"").map(|()| Product::Historical),
+            b'r' => self.literal(b"recent\"").map(|()| Product::Recent),
+            _ => self.literal(b"now\"").map(|()| Product::Now),
+        }
+    }
+}
+
+/// The number of eight ASCII digits, all at once: the bytes of a word are joined to pairs, fours and the whole.
+fn eight_digits(digits: [u8; 8]) -> Option<u32> {
+    let word = u64::from_le_bytes(digits);
+    let high_halves = 0xF0F0_F0F0_F0F0_F0F0;
+    let all_digits = word & high_halves == 0x3030_3030_3030_3030
+        && word.wrapping_add(0x0606_0606_0606_0606) & high_halves == 0x3030_3030_3030_3030;
+    let word = word.wrapping_sub(0x3030_3030_3030_3030);
+    let pairs = word.wrapping_mul(10).wrapping_add(word >> 8);
+    let low = 0x0000_00FF_0000_00FF;
+    let first_and_third = (pairs & low).wrapping_mul(0x000F_4240_0000_0064);
+    let second_and_fourth = (pairs >> 16 & low).wrapping_mul(0x0000_2710_0000_0001);
+    all_digits.then_some((first_and_third.wrapping_add(second_and_fourth) >> 32) as u32)
 }
