@@ -4,9 +4,11 @@
 //! `config`), flow (`dispatch`, `triggers`, `registry`), tools (`bindings`, `log`, `engine`, `store`, `telemetry`),
 //! pure (`manifest`, `delivery`, `clock`).
 
+pub mod app;
 pub mod bindings;
 pub mod clock;
 pub mod delivery;
+pub mod demo;
 pub mod dispatch;
 pub mod embedded;
 pub mod engine;

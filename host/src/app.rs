@@ -1,0 +1,107 @@
+//! The composition root: from a manifest and a data folder to running functions, and back down in order.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use tokio_util::sync::CancellationToken;
+
+use crate::dispatch::Dispatcher;
+use crate::embedded::{Folder, Kind, Store};
+use crate::engine::{Engine, Ticker};
+use crate::manifest::variables::Resolved;
+use crate::manifest::{Application, TriggerSource};
+use crate::registry::Registry;
+
+/// How long running calls may take to end once the host is told to stop; what has not committed by then is done again
+/// by the next start.
+pub const DRAIN: Duration = Duration::from_secs(10);
+/// Where compiled code is kept, below the data folder.
+const CACHE: &str = "cache";
+
+/// What a start needs to know.
+pub struct Plan {
+    /// The application.
+    pub application: Application,
+    /// Values of each function's variables and hosts.
+    pub resolved: BTreeMap<String, Resolved>,
+    /// The folder of spin.toml.
+    pub root: PathBuf,
+    /// The data folder.
+    pub data_dir: PathBuf,
+    /// What the data are.
+    pub kind: Kind,
+}
+
+/// A running application.
+pub struct App {
+    /// Its data.
+    pub store: Arc<Store>,
+    /// Its functions at work.
+    pub dispatcher: Dispatcher,
+    _ticker: Ticker,
+}
+
+/// What has been opened and checked, but does not run yet: tables can be loaded before the first batch.
+pub struct Prepared {
+    /// The data.
+    pub store: Arc<Store>,
+    registry: Registry,
+    engine: Engine,
+}
+
+/// Opens the data folder, checks and compiles the functions.
+///
+/// # Errors
+/// Whatever is wrong with the folder, the components or the cache.
+pub async fn prepare(plan: Plan) -> anyhow::Result<Prepared> {
+    let application = Arc::new(plan.application);
+    let folder = Folder::take(&plan.data_dir, plan.kind)?;
+    let engine = Engine::new(&absolute(&plan.data_dir)?.join(CACHE))?;
+    let loading = {
+        let (engine, application) = (engine.clone(), Arc::clone(&application));
+        tokio::task::spawn_blocking(move || Registry::load(&engine, &application, &plan.resolved, &plan.root))
+    };
+    let store = Arc::new(Store::open(folder, application).await?);
+    let registry = loading.await.context("the functions could not be loaded")??;
+    Ok(Prepared { store, registry, engine })
+}
+
+impl Prepared {
+    /// Starts the functions.
+    ///
+    /// # Errors
+    /// When a position cannot be read.
+    pub async fn start(self) -> anyhow::Result<App> {
+        let ticker = self.engine.tick();
+        let stop = CancellationToken::new();
+        let dispatcher = Dispatcher::start(Arc::clone(&self.store), &self.registry, stop).await?;
+        Ok(App { store: self.store, dispatcher, _ticker: ticker })
+    }
+}
+
+impl App {
+    /// Takes no more batches, lets running ones commit within [`DRAIN`], closes the data.
+    pub async fn stop(self) {
+        if tokio::time::timeout(DRAIN, self.dispatcher.stop()).await.is_err() {
+            tracing::warn!("some calls did not end within {} s; they are done again at the next start", DRAIN.as_secs());
+        }
+        self.store.close().await;
+    }
+}
+
+/// Puts cron expressions in the place of declared ones, by trigger id.
+pub fn replace_cron(application: &mut Application, cron: &BTreeMap<String, String>) {
+    for trigger in application.functions.values_mut().flat_map(|f| &mut f.triggers) {
+        if let (TriggerSource::Cron(declared), Some(given)) = (&mut trigger.source, cron.get(&trigger.id)) {
+            given.clone_into(declared);
+        }
+    }
+}
+
+/// wasmtime's cache takes absolute paths only.
+fn absolute(path: &Path) -> anyhow::Result<PathBuf> {
+    std::path::absolute(path).with_context(|| format!("`{}` is not a path", path.display()))
+}
