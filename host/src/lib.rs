@@ -6,7 +6,9 @@
 
 pub mod app;
 pub mod bindings;
+pub mod cli;
 pub mod clock;
+pub mod commands;
 pub mod delivery;
 pub mod demo;
 pub mod dispatch;
@@ -15,3 +17,4 @@ pub mod engine;
 pub mod manifest;
 pub mod registry;
 pub mod triggers;
+pub mod ui;

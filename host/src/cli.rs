@@ -1,0 +1,320 @@
+//! What the command line may say. Not what is done about it: that is `commands`, a file per command.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// The data folder where nothing else is said.
+const DATA_DIR: &str = ".isobar";
+/// The demo's data folder where nothing else is said.
+const DEMO_DATA_DIR: &str = ".isobar/demo";
+
+/// Exit codes, for `--help` and for the manual.
+const EXIT_CODES: &str = "\
+Exit codes:
+  0  it was done, or the answer is yes
+  1  the answer is no: `check`, `wit --check` or `verify` found something
+  2  the command line cannot be understood
+  3  it failed; the last lines on stderr say why and what to do
+
+Environment:
+  SPIN_VARIABLE_<NAME>  the value of a variable that `--variable` does not give
+  ISOBAR_LOG            what is logged, such as `info` or `isobar=debug`
+  NO_COLOR              no colours, whatever the terminal can do";
+
+/// Runs WebAssembly components as functions on event streams; a batch is a transaction.
+#[derive(Debug, Parser)]
+#[command(name = "isobar", version, after_help = EXIT_CODES, arg_required_else_help = true)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What isobar can be told to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run the application until it is told to stop
+    Up(UpArgs),
+    /// Build the functions' components
+    Build(ManifestArgs),
+    /// Check the manifest, and each built component against its grants
+    Check(CheckArgs),
+    /// Write the functions' WIT from their grants
+    Wit(WitArgs),
+    /// Say what a component can do
+    Inspect(InspectArgs),
+    /// Show where every function stands
+    Status(ReadArgs),
+    /// Look into tables, export and load them
+    #[command(subcommand)]
+    Table(TableCommand),
+    /// Look into topics
+    #[command(subcommand)]
+    Topic(TopicCommand),
+    /// Walk the ledger: every record was handled once
+    Verify(ReadArgs),
+    /// Write a shell's completion script to stdout
+    Completions(CompletionsArgs),
+}
+
+/// Which application.
+#[derive(Debug, Clone, Args)]
+pub struct ManifestArgs {
+    /// The application's manifest
+    #[arg(long, value_name = "FILE", default_value = "spin.toml")]
+    pub manifest: PathBuf,
+}
+
+/// Which data.
+#[derive(Debug, Clone, Args)]
+pub struct DataArgs {
+    /// The folder that holds the data [default: .isobar, with `--demo` .isobar/demo]
+    #[arg(long, value_name = "FOLDER")]
+    pub data_dir: Option<PathBuf>,
+    /// Made-up data instead of real data
+    #[arg(long)]
+    pub demo: bool,
+}
+
+impl DataArgs {
+    /// The folder that is meant.
+    #[must_use]
+    pub fn folder(&self) -> PathBuf {
+        let usual = if self.demo { DEMO_DATA_DIR } else { DATA_DIR };
+        self.data_dir.clone().unwrap_or_else(|| PathBuf::from(usual))
+    }
+
+    /// The folder that may have been meant instead, where none is named: the demo's.
+    #[must_use]
+    pub fn demo_folder(&self) -> Option<PathBuf> {
+        (self.data_dir.is_none() && !self.demo).then(|| PathBuf::from(DEMO_DATA_DIR))
+    }
+}
+
+/// Values of the application's variables.
+#[derive(Debug, Clone, Args)]
+pub struct VariableArgs {
+    /// The value of a variable; may be repeated
+    #[arg(long = "variable", value_name = "NAME=VALUE", value_parser = variable)]
+    pub variables: Vec<(String, String)>,
+}
+
+/// What `up` takes.
+#[derive(Debug, Clone, Args)]
+pub struct UpArgs {
+    /// Which application.
+    #[command(flatten)]
+    pub manifest: ManifestArgs,
+    /// Which data.
+    #[command(flatten)]
+    pub data: DataArgs,
+    /// Values of variables.
+    #[command(flatten)]
+    pub variables: VariableArgs,
+    /// Build the components first
+    #[arg(long)]
+    pub build: bool,
+    /// Exit 0 once the first run of every schedule is done and every function has caught up
+    #[arg(long)]
+    pub until_idle: bool,
+    /// Where the HTTP API listens [default: 127.0.0.1:3000, or the next free port]
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    pub listen: Option<SocketAddr>,
+}
+
+/// What `check` takes.
+#[derive(Debug, Clone, Args)]
+pub struct CheckArgs {
+    /// Which application.
+    #[command(flatten)]
+    pub manifest: ManifestArgs,
+    /// Values of variables.
+    #[command(flatten)]
+    pub variables: VariableArgs,
+}
+
+/// What `wit` takes.
+#[derive(Debug, Clone, Args)]
+pub struct WitArgs {
+    /// Which application.
+    #[command(flatten)]
+    pub manifest: ManifestArgs,
+    /// Write nothing; exit 1 when a file is not what the manifest gives
+    #[arg(long)]
+    pub check: bool,
+}
+
+/// What `inspect` takes.
+#[derive(Debug, Clone, Args)]
+pub struct InspectArgs {
+    /// The component
+    #[arg(value_name = "FILE")]
+    pub file: PathBuf,
+    /// As JSON, for programs
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// What a command that only looks takes.
+#[derive(Debug, Clone, Args)]
+pub struct ReadArgs {
+    /// Where to look.
+    #[command(flatten)]
+    pub place: PlaceArgs,
+    /// As JSON, for programs
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Whose data: those of the running host, else those in the data folder.
+#[derive(Debug, Clone, Args)]
+pub struct PlaceArgs {
+    /// Which application.
+    #[command(flatten)]
+    pub manifest: ManifestArgs,
+    /// Which data.
+    #[command(flatten)]
+    pub data: DataArgs,
+}
+
+/// What can be done with tables.
+#[derive(Debug, Subcommand)]
+pub enum TableCommand {
+    /// List the tables
+    List(ReadArgs),
+    /// Show rows of a table
+    Query(QueryArgs),
+    /// Write a whole table to a file or to stdout
+    Export(ExportArgs),
+    /// Load a CSV file into a table; all of it or nothing
+    Load(LoadArgs),
+}
+
+/// What `table query` takes.
+#[derive(Debug, Clone, Args)]
+pub struct QueryArgs {
+    /// The table
+    pub table: String,
+    /// Where to look.
+    #[command(flatten)]
+    pub place: PlaceArgs,
+    /// Only rows that meet it: `column op literal and …`, op being = != < <= > >= in, is null, is not null
+    #[arg(long = "where", value_name = "CONDITION")]
+    pub filter: Option<String>,
+    /// Only these columns, in this order
+    #[arg(long, value_name = "NAME,…", value_delimiter = ',')]
+    pub columns: Option<Vec<String>>,
+    /// Most rows
+    #[arg(long, value_name = "ROWS", default_value_t = 100)]
+    pub limit: u64,
+    /// How to write them
+    #[arg(long, value_enum, default_value_t = QueryFormat::Table)]
+    pub format: QueryFormat,
+    /// Sensitive tables and columns too
+    #[arg(long)]
+    pub sensitive: bool,
+}
+
+/// How `table query` writes rows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum QueryFormat {
+    /// For people.
+    Table,
+    /// Comma-separated.
+    Csv,
+    /// One document.
+    Json,
+}
+
+/// What `table export` takes.
+#[derive(Debug, Clone, Args)]
+pub struct ExportArgs {
+    /// The table
+    pub table: String,
+    /// Where to look.
+    #[command(flatten)]
+    pub place: PlaceArgs,
+    /// How to write it
+    #[arg(long, value_enum)]
+    pub format: ExportFormat,
+    /// The file; stdout where it is left out
+    #[arg(long, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+    /// Sensitive tables and columns too
+    #[arg(long)]
+    pub sensitive: bool,
+}
+
+/// How `table export` writes a table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ExportFormat {
+    /// Comma-separated.
+    Csv,
+    /// One document.
+    Json,
+    /// Apache Parquet.
+    Parquet,
+}
+
+/// What `table load` takes.
+#[derive(Debug, Clone, Args)]
+pub struct LoadArgs {
+    /// The table
+    pub table: String,
+    /// The CSV file; its first line names the columns
+    #[arg(value_name = "FILE")]
+    pub file: PathBuf,
+    /// Where to load it.
+    #[command(flatten)]
+    pub place: PlaceArgs,
+}
+
+/// What can be done with topics.
+#[derive(Debug, Subcommand)]
+pub enum TopicCommand {
+    /// List the topics
+    List(ReadArgs),
+    /// Show records of a topic
+    Read(TopicReadArgs),
+}
+
+/// What `topic read` takes.
+#[derive(Debug, Clone, Args)]
+pub struct TopicReadArgs {
+    /// The topic
+    pub topic: String,
+    /// Where to look.
+    #[command(flatten)]
+    pub place: PlaceArgs,
+    /// Only this partition
+    #[arg(long, value_name = "NUMBER")]
+    pub partition: Option<u32>,
+    /// From this offset on [default: the oldest record kept]
+    #[arg(long, value_name = "OFFSET")]
+    pub from: Option<i64>,
+    /// Most records of each partition
+    #[arg(long, value_name = "RECORDS", default_value_t = 20)]
+    pub limit: u32,
+    /// As JSON, a record per line
+    #[arg(long)]
+    pub json: bool,
+    /// Sensitive topics too
+    #[arg(long)]
+    pub sensitive: bool,
+}
+
+/// What `completions` takes.
+#[derive(Debug, Clone, Args)]
+pub struct CompletionsArgs {
+    /// Whose
+    pub shell: clap_complete::Shell,
+}
+
+fn variable(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
+        _ => Err("write it as `name=value`".to_owned()),
+    }
+}

@@ -1,0 +1,81 @@
+//! The commands, a file each, and what they share: the manifest, the values of variables, how a command ends.
+
+pub mod build;
+pub mod check;
+pub mod completions;
+pub mod inspect;
+pub mod up;
+pub mod wit;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use anyhow::Context as _;
+
+use crate::cli::Command;
+use crate::manifest::{self, Application, Problem};
+
+/// How a command ended that did not fail.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    /// It was done, or the answer is yes.
+    Done,
+    /// The answer is no.
+    Found,
+}
+
+/// Runs a command.
+///
+/// # Errors
+/// When it fails: why, with the remedy.
+pub async fn run(command: Command) -> anyhow::Result<Outcome> {
+    match command {
+        Command::Up(args) => up::run(args).await.map(|()| Outcome::Done),
+        Command::Build(args) => build::run(&args),
+        Command::Check(args) => check::run(&args),
+        Command::Wit(args) => wit::run(&args),
+        Command::Inspect(args) => inspect::run(&args),
+        Command::Completions(args) => completions::run(&args),
+        Command::Status(_) | Command::Table(_) | Command::Topic(_) | Command::Verify(_) => {
+            anyhow::bail!("not there yet")
+        }
+    }
+}
+
+/// The application that a manifest declares, and the folder that its paths start from.
+///
+/// # Errors
+/// When the file cannot be read; everything that is wrong with it.
+pub fn manifest(path: &Path) -> anyhow::Result<(Application, PathBuf)> {
+    let text = manifest_text(path)?;
+    let application =
+        manifest::parse(&text).map_err(|problems| anyhow::anyhow!(rendered(&problems, path).join("\n")))?;
+    Ok((application, root(path).to_owned()))
+}
+
+/// Problems for people to read, each with its hint.
+#[must_use]
+pub fn rendered(problems: &[Problem], path: &Path) -> Vec<String> {
+    let file = path.display().to_string();
+    problems.iter().map(|p| p.render(&file)).collect()
+}
+
+fn manifest_text(path: &Path) -> anyhow::Result<String> {
+    std::fs::read_to_string(path)
+        .with_context(|| format!("cannot read `{}`; name the application's manifest with `--manifest`", path.display()))
+}
+
+fn root(path: &Path) -> &Path {
+    path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
+/// The values that the command line, else the environment, gives to the application's variables. What the environment
+/// says of variables that the application does not have is another application's.
+#[must_use]
+pub fn given(application: &Application, flags: &[(String, String)]) -> BTreeMap<String, String> {
+    let from_environment = application.variables.keys().filter_map(|name| {
+        let value = std::env::var(format!("SPIN_VARIABLE_{}", name.to_uppercase())).ok()?;
+        Some((name.clone(), value))
+    });
+    from_environment.chain(flags.iter().cloned()).collect()
+}
