@@ -9,6 +9,7 @@ pub mod bindings;
 pub mod cli;
 pub mod clock;
 pub mod commands;
+pub mod console;
 pub mod delivery;
 pub mod demo;
 pub mod dispatch;

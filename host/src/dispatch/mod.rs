@@ -4,6 +4,7 @@
 pub mod dead_letters;
 mod held;
 pub mod progress;
+pub mod rereads;
 mod schedule;
 mod topic;
 mod worker;

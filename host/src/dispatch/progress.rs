@@ -69,6 +69,29 @@ pub struct SourceStatus {
     pub(super) busy: bool,
 }
 
+impl SourceStatus {
+    /// A function that does nothing and has done nothing yet.
+    #[must_use]
+    pub fn resting(note: &Note) -> Self {
+        SourceStatus {
+            function: note.function.to_string(),
+            source: note.source.to_string(),
+            partition: note.partition,
+            scheduled: false,
+            position: 0,
+            lag: 0,
+            due_ms: None,
+            standing: Standing::Idle,
+            records: 0,
+            commits: 0,
+            dead_letters: 0,
+            call_micros: 0,
+            version: String::new(),
+            busy: false,
+        }
+    }
+}
+
 /// The standings of all workers.
 #[derive(Debug)]
 pub struct Progress {
@@ -92,22 +115,7 @@ impl Progress {
     pub(super) fn update(&self, note: &Note, change: impl FnOnce(&mut SourceStatus)) {
         let mut sources = self.sources.lock().unwrap_or_else(PoisonError::into_inner);
         let key = (Arc::clone(&note.function), Arc::clone(&note.source), note.partition);
-        change(sources.entry(key).or_insert_with(|| SourceStatus {
-            function: note.function.to_string(),
-            source: note.source.to_string(),
-            partition: note.partition,
-            scheduled: false,
-            position: 0,
-            lag: 0,
-            due_ms: None,
-            standing: Standing::Idle,
-            records: 0,
-            commits: 0,
-            dead_letters: 0,
-            call_micros: 0,
-            version: String::new(),
-            busy: true,
-        }));
+        change(sources.entry(key).or_insert_with(|| SourceStatus { busy: true, ..SourceStatus::resting(note) }));
     }
 
     /// All standings, lags as of now.

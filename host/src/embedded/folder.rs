@@ -57,12 +57,18 @@ impl Folder {
     /// When it does not exist, holds no data yet, or another process has it.
     pub fn take_existing(path: &Path) -> anyhow::Result<Self> {
         anyhow::ensure!(
-            path.join(FILE).exists(),
+            Self::holds_data(path),
             "`{}` holds no data yet; start `isobar up` first, or name the folder with `--data-dir`",
             path.display()
         );
         let lock = Self::lock(path)?;
         Ok(Folder { path: path.to_owned(), kind: Self::kind_of(path), _lock: lock })
+    }
+
+    /// Whether there are data in the folder.
+    #[must_use]
+    pub fn holds_data(path: &Path) -> bool {
+        path.join(FILE).exists()
     }
 
     /// Where it is.

@@ -10,6 +10,7 @@ pub mod ends;
 mod folder;
 mod ledger;
 mod log;
+mod overview;
 mod schema;
 mod state;
 mod writer;

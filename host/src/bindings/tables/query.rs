@@ -136,6 +136,17 @@ impl Query {
     }
 }
 
+/// How many rows a table has.
+///
+/// # Errors
+/// When the file cannot be read.
+pub async fn count(table: &Table, pool: &SqlitePool) -> Result<u64, TableError> {
+    // Only a name that spin.toml may hold, quoted.
+    let sql = format!("SELECT count(*) FROM {}", physical(&table.name));
+    let row = sqlx::query(AssertSqlSafe(sql)).fetch_one(pool).await?;
+    Ok(sqlx::Row::get::<i64, _>(&row, 0).unsigned_abs())
+}
+
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeMap;

@@ -1,0 +1,212 @@
+//! What is asked of a running or resting application and what is answered, as the API and `--json` show it.
+
+use serde::{Deserialize, Serialize};
+
+use crate::dispatch::SourceStatus;
+use crate::embedded::{Kind, TopicStatus};
+
+/// Where everything stands.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Status {
+    /// The application's name.
+    pub application: String,
+    /// Whether the data are made up by a demo.
+    pub made_up: bool,
+    /// Whether a host runs.
+    pub running: bool,
+    /// Every partition of every source of every function.
+    pub sources: Vec<SourceStatus>,
+    /// Every partition of every topic.
+    pub topics: Vec<TopicStatus>,
+    /// Deliveries that failed and are tried again.
+    pub failures: Vec<Failure>,
+}
+
+/// A delivery that failed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Failure {
+    /// The function.
+    pub function: String,
+    /// The topic, or the id of the schedule's trigger.
+    pub source: String,
+    /// The partition; 0 for a schedule.
+    pub partition: u32,
+    /// Deliveries so far.
+    pub attempt: u32,
+    /// Why the last one failed.
+    pub reason: String,
+    /// When, in milliseconds since the Unix epoch.
+    pub at_ms: i64,
+}
+
+/// A topic.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TopicSummary {
+    /// Its name.
+    pub topic: String,
+    /// Whether its records are shown only to those who ask for sensitive ones.
+    pub sensitive: bool,
+    /// Its partitions.
+    pub partitions: Vec<TopicStatus>,
+}
+
+/// Which records are asked for.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RecordsAsk {
+    /// Only those of this partition.
+    pub partition: Option<u32>,
+    /// Only those from this offset on.
+    pub from: Option<i64>,
+    /// Most records of each partition.
+    pub limit: Option<u32>,
+    /// Whether those of a sensitive topic are asked for.
+    #[serde(default)]
+    pub sensitive: bool,
+}
+
+/// Some records of a topic.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RecordsPage {
+    /// By partition and offset.
+    pub records: Vec<RecordView>,
+    /// Whether there are more.
+    pub more: bool,
+}
+
+/// A record.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RecordView {
+    /// Its partition.
+    pub partition: u32,
+    /// Its offset there.
+    pub offset: i64,
+    /// Milliseconds since the Unix epoch.
+    pub timestamp_ms: i64,
+    /// Its key, if it has one.
+    pub key: Option<Payload>,
+    /// Its value; none for a tombstone.
+    pub value: Option<Payload>,
+    /// Its headers in order.
+    pub headers: Vec<(String, Payload)>,
+}
+
+/// Bytes: as text where they are UTF-8, else in base64.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Payload {
+    /// UTF-8.
+    Text(String),
+    /// Anything else.
+    Base64(String),
+}
+
+/// A table.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TableSummary {
+    /// Its name.
+    pub table: String,
+    /// How many rows it has.
+    pub rows: u64,
+    /// Its key columns.
+    pub key: Vec<String>,
+    /// The function that writes it; none where it is loaded.
+    pub writer: Option<String>,
+    /// Whether it is shown only to those who ask for sensitive ones.
+    pub sensitive: bool,
+    /// Where its data come from.
+    pub notice: Option<String>,
+}
+
+/// Which rows are asked for, as a query string holds it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RowsAsk {
+    /// A condition: `column op literal and …`.
+    #[serde(rename = "where")]
+    pub filter: Option<String>,
+    /// Names separated by commas.
+    pub columns: Option<String>,
+    /// Most rows.
+    pub limit: Option<u64>,
+    /// `csv`, `json` or `parquet`, for an export.
+    pub format: Option<String>,
+    /// Whether sensitive tables and columns are asked for.
+    #[serde(default)]
+    pub sensitive: bool,
+}
+
+/// Rows of a table, as text.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Rows {
+    /// The names of the columns.
+    pub columns: Vec<String>,
+    /// A cell per column, null for none.
+    pub rows: Vec<Vec<Option<String>>>,
+    /// Where the data come from.
+    pub notice: Option<String>,
+    /// Whether there are more rows than the limit.
+    pub more: bool,
+}
+
+/// What a load did.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Loaded {
+    /// Rows written.
+    pub rows: u64,
+    /// Functions that read their input again.
+    pub readers: Vec<String>,
+}
+
+/// Why something is not answered.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{message}{}", hint.as_ref().map(|h| format!("\n  hint: {h}")).unwrap_or_default())]
+pub struct Refusal {
+    /// Whose fault it is.
+    pub fault: Fault,
+    /// What is wrong.
+    pub message: String,
+    /// What to do.
+    pub hint: Option<String>,
+}
+
+/// Whose fault it is that something is not answered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fault {
+    /// There is no such thing.
+    Unknown,
+    /// It cannot be asked so.
+    Invalid,
+    /// It is shown only when sensitive data are asked for.
+    Sensitive,
+    /// Too many ask at one time.
+    Busy,
+    /// The data file failed.
+    Store,
+}
+
+impl Refusal {
+    pub(crate) fn new(fault: Fault, message: impl Into<String>) -> Self {
+        Refusal { fault, message: message.into(), hint: None }
+    }
+
+    pub(crate) fn hint(self, hint: impl Into<String>) -> Self {
+        Refusal { hint: Some(hint.into()), ..self }
+    }
+}
+
+impl From<crate::embedded::WriteError> for Refusal {
+    fn from(error: crate::embedded::WriteError) -> Self {
+        Refusal::new(Fault::Store, error.to_string())
+    }
+}
+
+impl From<crate::bindings::tables::TableError> for Refusal {
+    fn from(error: crate::bindings::tables::TableError) -> Self {
+        Refusal::new(Fault::Store, error.to_string())
+    }
+}
+
+/// Whether a folder's data are made up.
+#[must_use]
+pub(crate) fn is_made_up(kind: Kind) -> bool {
+    kind == Kind::MadeUp
+}

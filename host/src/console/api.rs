@@ -1,0 +1,178 @@
+//! The HTTP API below `/api/v1`: JSON in and out, exports as streams. What it tells is `view`'s and `tables`'.
+
+use std::sync::Arc;
+
+use axum::body::{Body, HttpBody as _, to_bytes};
+use axum::extract::{Path, Query, Request, State};
+use axum::http::{HeaderName, StatusCode, header};
+use axum::middleware::{Next, from_fn_with_state};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use axum::{Json, Router};
+use serde::{Deserialize, Serialize};
+
+use super::answers::{Fault, RecordsAsk, Refusal, RowsAsk};
+use super::guard::{Denied, Guard};
+use super::view::View;
+use crate::bindings::tables::load::MOST_BYTES;
+
+/// Called after a table was loaded.
+pub(super) type Loaded = dyn Fn() + Send + Sync;
+
+/// What every handler has.
+#[derive(Clone)]
+struct Api {
+    view: Arc<View>,
+    loaded: Arc<Loaded>,
+}
+
+/// Why a request failed, as the body of its answer.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(super) struct ErrorBody {
+    /// What is wrong.
+    pub(super) error: String,
+    /// What to do.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) hint: Option<String>,
+}
+
+/// Who answers, so that a client knows that it found a host.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(super) struct Greeting {
+    /// The application's name.
+    pub(super) application: String,
+}
+
+type Answer<T> = Result<Json<T>, Refusal>;
+
+/// All routes, behind the guard.
+pub(super) fn router(view: Arc<View>, loaded: Arc<Loaded>, guard: Guard) -> Router {
+    let routes = Router::new()
+        .route("/", get(greet))
+        .route("/status", get(status))
+        .route("/verify", get(verify))
+        .route("/topics", get(topics))
+        .route("/topics/{topic}/records", get(records))
+        .route("/tables", get(tables))
+        .route("/tables/{table}/rows", get(rows))
+        .route("/tables/{table}/export", get(export))
+        .route("/tables/{table}/load", post(load));
+    Router::new()
+        .nest("/api/v1", routes)
+        .fallback(nothing)
+        .with_state(Api { view, loaded })
+        .layer(from_fn_with_state(guard, admit))
+}
+
+async fn admit(State(guard): State<Guard>, request: Request, next: Next) -> Response {
+    match check(&guard, &request) {
+        Ok(()) => next.run(request).await,
+        Err(denied) => deny(denied),
+    }
+}
+
+fn check(guard: &Guard, request: &Request) -> Result<(), Denied> {
+    let text = |name: HeaderName| request.headers().get(name).map(|value| value.to_str().unwrap_or_default());
+    guard.check(text(header::HOST), text(header::ORIGIN), text(header::AUTHORIZATION))
+}
+
+fn deny(denied: Denied) -> Response {
+    let (status, error, hint) = match denied {
+        Denied::Host => (
+            StatusCode::FORBIDDEN,
+            "the `Host` of the request is not this listener",
+            "ask `127.0.0.1` or `localhost` with the port that `isobar up` prints",
+        ),
+        Denied::Origin => (
+            StatusCode::FORBIDDEN,
+            "the `Origin` of the request is another site",
+            "pages of other sites may not speak to isobar",
+        ),
+        Denied::Token => (
+            StatusCode::UNAUTHORIZED,
+            "the token is missing or wrong",
+            "send `Authorization: Bearer …` with the token in `api.json` of the data folder",
+        ),
+    };
+    failure(status, error.to_owned(), Some(hint.to_owned()))
+}
+
+async fn greet(State(api): State<Api>) -> Json<Greeting> {
+    Json(Greeting { application: api.view.application().name.clone() })
+}
+
+async fn status(State(api): State<Api>) -> Answer<impl Serialize> {
+    api.view.status().await.map(Json)
+}
+
+async fn verify(State(api): State<Api>) -> Answer<impl Serialize> {
+    api.view.verify().await.map(Json)
+}
+
+async fn topics(State(api): State<Api>) -> Answer<impl Serialize> {
+    api.view.topics().await.map(Json)
+}
+
+async fn records(
+    State(api): State<Api>,
+    Path(topic): Path<String>,
+    Query(ask): Query<RecordsAsk>,
+) -> Answer<impl Serialize> {
+    api.view.records(&topic, &ask).await.map(Json)
+}
+
+async fn tables(State(api): State<Api>) -> Answer<impl Serialize> {
+    api.view.tables().await.map(Json)
+}
+
+async fn rows(State(api): State<Api>, Path(table): Path<String>, Query(ask): Query<RowsAsk>) -> Answer<impl Serialize> {
+    api.view.rows(&table, &ask).await.map(Json)
+}
+
+async fn export(
+    State(api): State<Api>,
+    Path(table): Path<String>,
+    Query(ask): Query<RowsAsk>,
+) -> Result<Response, Refusal> {
+    let (format, pieces) = api.view.export(&table, &ask)?;
+    Ok(([(header::CONTENT_TYPE, format.media_type())], Body::from_stream(pieces)).into_response())
+}
+
+async fn load(State(api): State<Api>, Path(table): Path<String>, body: Body) -> Response {
+    let too_large = || {
+        let error = format!("the file is larger than {} MiB", MOST_BYTES >> 20);
+        failure(StatusCode::PAYLOAD_TOO_LARGE, error, Some("load it in parts".to_owned()))
+    };
+    if body.size_hint().lower() > MOST_BYTES as u64 {
+        return too_large();
+    }
+    let Ok(file) = to_bytes(body, MOST_BYTES).await else { return too_large() };
+    match api.view.load(&table, file).await {
+        Ok(loaded) => {
+            (api.loaded)();
+            Json(loaded).into_response()
+        }
+        Err(refusal) => refusal.into_response(),
+    }
+}
+
+async fn nothing() -> Response {
+    failure(StatusCode::NOT_FOUND, "there is nothing here".to_owned(), None)
+}
+
+fn failure(status: StatusCode, error: String, hint: Option<String>) -> Response {
+    (status, Json(ErrorBody { error, hint })).into_response()
+}
+
+impl IntoResponse for Refusal {
+    fn into_response(self) -> Response {
+        let status = match self.fault {
+            Fault::Unknown => StatusCode::NOT_FOUND,
+            Fault::Invalid => StatusCode::BAD_REQUEST,
+            Fault::Sensitive => StatusCode::FORBIDDEN,
+            Fault::Busy => StatusCode::SERVICE_UNAVAILABLE,
+            Fault::Store => StatusCode::INTERNAL_SERVER_ERROR,
+        };
+        failure(status, self.message, self.hint)
+    }
+}

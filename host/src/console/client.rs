@@ -1,0 +1,170 @@
+//! The running host, as commands ask it.
+
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use bytes::Bytes;
+use futures::stream::BoxStream;
+use futures::{StreamExt as _, TryStreamExt as _};
+use reqwest::{Response, StatusCode};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::answers::{Loaded, RecordsAsk, RecordsPage, Rows, RowsAsk, Status, TableSummary, TopicSummary};
+use super::api::{ErrorBody, Greeting};
+use super::token::Access;
+use crate::embedded::LedgerReport;
+
+/// How long a host on this machine may take to say that it is there.
+const GREETING: Duration = Duration::from_secs(5);
+/// The longest silence of a host that works on an answer: a walk over a long ledger says nothing until its end.
+const SILENCE: Duration = Duration::from_secs(600);
+
+/// A host that answered.
+pub struct Client {
+    http: reqwest::Client,
+    access: Access,
+}
+
+impl Client {
+    /// The host that uses the data folder, if one answers.
+    pub async fn find(data_dir: &Path) -> Option<Self> {
+        let access = Access::read(data_dir)?;
+        let http = reqwest::Client::builder().no_proxy().read_timeout(SILENCE).build().ok()?;
+        let client = Client { http, access };
+        let greeting = tokio::time::timeout(GREETING, client.get::<Greeting>("", &())).await;
+        matches!(greeting, Ok(Ok(_))).then_some(client)
+    }
+
+    /// As [`super::view::View::status`].
+    ///
+    /// # Errors
+    /// What the host says, or that it went away; so with all others.
+    pub async fn status(&self) -> anyhow::Result<Status> {
+        self.get("/status", &()).await
+    }
+
+    /// As [`super::view::View::verify`].
+    ///
+    /// # Errors
+    /// As [`Client::status`].
+    pub async fn verify(&self) -> anyhow::Result<LedgerReport> {
+        self.get("/verify", &()).await
+    }
+
+    /// As [`super::view::View::topics`].
+    ///
+    /// # Errors
+    /// As [`Client::status`].
+    pub async fn topics(&self) -> anyhow::Result<Vec<TopicSummary>> {
+        self.get("/topics", &()).await
+    }
+
+    /// As [`super::view::View::records`].
+    ///
+    /// # Errors
+    /// As [`Client::status`].
+    pub async fn records(&self, topic: &str, ask: &RecordsAsk) -> anyhow::Result<RecordsPage> {
+        self.get(&format!("/topics/{}/records", segment(topic)), ask).await
+    }
+
+    /// As [`super::view::View::tables`].
+    ///
+    /// # Errors
+    /// As [`Client::status`].
+    pub async fn tables(&self) -> anyhow::Result<Vec<TableSummary>> {
+        self.get("/tables", &()).await
+    }
+
+    /// As [`super::view::View::rows`].
+    ///
+    /// # Errors
+    /// As [`Client::status`].
+    pub async fn rows(&self, table: &str, ask: &RowsAsk) -> anyhow::Result<Rows> {
+        self.get(&format!("/tables/{}/rows", segment(table)), ask).await
+    }
+
+    /// As [`super::view::View::export`].
+    ///
+    /// # Errors
+    /// As [`Client::status`]; the stream ends with an error when the export broke off.
+    pub async fn export(
+        &self,
+        table: &str,
+        ask: &RowsAsk,
+    ) -> anyhow::Result<BoxStream<'static, anyhow::Result<Vec<u8>>>> {
+        let answer = self.ask(&format!("/tables/{}/export", segment(table)), ask).await?;
+        Ok(answer.bytes_stream().map_ok(|b| b.to_vec()).map_err(|e| gone(e).context("the export broke off")).boxed())
+    }
+
+    /// As [`super::view::View::load`].
+    ///
+    /// # Errors
+    /// As [`Client::status`].
+    pub async fn load(&self, table: &str, file: Bytes) -> anyhow::Result<Loaded> {
+        let url = self.url(&format!("/tables/{}/load", segment(table)));
+        let sent = self.http.post(url).bearer_auth(&self.access.token).body(file).send().await;
+        read(accepted(sent.map_err(gone)?).await?).await
+    }
+
+    async fn get<T: DeserializeOwned>(&self, path: &str, ask: &impl Serialize) -> anyhow::Result<T> {
+        read(self.ask(path, ask).await?).await
+    }
+
+    async fn ask(&self, path: &str, ask: &impl Serialize) -> anyhow::Result<Response> {
+        let request = self.http.get(self.url(path)).query(ask).bearer_auth(&self.access.token);
+        accepted(request.send().await.map_err(gone)?).await
+    }
+
+    fn url(&self, path: &str) -> String {
+        format!("http://{}/api/v1{path}", self.access.address)
+    }
+}
+
+async fn read<T: DeserializeOwned>(answer: Response) -> anyhow::Result<T> {
+    let body = answer.bytes().await.map_err(gone)?;
+    serde_json::from_slice(&body).context("the running host is of another version; use the `isobar` that it is")
+}
+
+/// Turns a refusal into an error that reads as if there were no HTTP between.
+async fn accepted(answer: Response) -> anyhow::Result<Response> {
+    if answer.status() == StatusCode::OK {
+        return Ok(answer);
+    }
+    let status = answer.status();
+    let body = answer.bytes().await.map_err(gone)?;
+    match serde_json::from_slice::<ErrorBody>(&body) {
+        Ok(ErrorBody { error, hint: Some(hint) }) => anyhow::bail!("{error}\n  hint: {hint}"),
+        Ok(ErrorBody { error, hint: None }) => anyhow::bail!("{error}"),
+        Err(_) => anyhow::bail!("the running host answered {status}"),
+    }
+}
+
+fn gone(error: reqwest::Error) -> anyhow::Error {
+    anyhow::Error::from(error.without_url()).context("the running host does not answer any more")
+}
+
+/// A name as one part of a path, whatever it holds.
+fn segment(name: &str) -> String {
+    name.bytes().fold(String::new(), |mut path, b| {
+        match b {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' => path.push(char::from(b)),
+            b'.' if name.bytes().any(|b| b != b'.') => path.push('.'),
+            other => path.push_str(&format!("%{other:02X}")),
+        }
+        path
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_stays_one_part_of_a_path() {
+        assert_eq!(segment("shop.count.dead-letters"), "shop.count.dead-letters");
+        assert_eq!(segment("a/b?c d"), "a%2Fb%3Fc%20d");
+        assert_eq!(segment(".."), "%2E%2E");
+    }
+}

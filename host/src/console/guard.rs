@@ -1,0 +1,79 @@
+//! Who may speak to the API: whoever has the token, from this machine, and no page of a web browser that was lured
+//! here. Pure.
+
+use std::net::SocketAddr;
+
+use super::token::Access;
+
+/// Why a request is turned away.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Denied {
+    /// The `Host` is not this listener: a name was made to point here.
+    Host,
+    /// The `Origin` is another site's.
+    Origin,
+    /// The token is missing or wrong.
+    Token,
+}
+
+/// Holds requests against what this listener is.
+#[derive(Clone)]
+pub(super) struct Guard {
+    access: Access,
+}
+
+impl Guard {
+    pub(super) fn new(access: Access) -> Self {
+        Guard { access }
+    }
+
+    /// Whether a request with these headers may pass.
+    pub(super) fn check(
+        &self,
+        host: Option<&str>,
+        origin: Option<&str>,
+        authorization: Option<&str>,
+    ) -> Result<(), Denied> {
+        if !host.is_some_and(|host| self.is_us(host)) {
+            return Err(Denied::Host);
+        }
+        if !origin.is_none_or(|origin| origin.strip_prefix("http://").is_some_and(|host| self.is_us(host))) {
+            return Err(Denied::Origin);
+        }
+        let token = authorization.and_then(|a| a.strip_prefix("Bearer "));
+        if token.is_some_and(|token| self.access.is_token(token)) { Ok(()) } else { Err(Denied::Token) }
+    }
+
+    fn is_us(&self, host: &str) -> bool {
+        let port = self.access.address.port();
+        let named = host.eq_ignore_ascii_case(&format!("localhost:{port}"));
+        named || host.parse::<SocketAddr>().is_ok_and(|a| a.ip().is_loopback() && a.port() == port)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_this_listener_its_own_origin_and_its_token_pass() {
+        let access = Access::new("127.0.0.1:3000".parse().unwrap()).unwrap();
+        let bearer = format!("Bearer {}", access.token);
+        let guard = Guard::new(access);
+        let check = |host, origin, token| guard.check(host, origin, token);
+        let (us, token) = (Some("127.0.0.1:3000"), Some(bearer.as_str()));
+        assert_eq!(check(us, None, token), Ok(()));
+        assert_eq!(check(Some("LOCALHOST:3000"), Some("http://localhost:3000"), token), Ok(()));
+        assert_eq!(check(Some("[::1]:3000"), None, token), Ok(()));
+        for host in [None, Some("evil.example:3000"), Some("127.0.0.1:3001"), Some("127.0.0.1"), Some("10.0.0.1:3000")]
+        {
+            assert_eq!(check(host, None, token), Err(Denied::Host), "{host:?}");
+        }
+        for origin in ["http://evil.example", "null", "https://localhost:3000", "http://localhost:3001"] {
+            assert_eq!(check(us, Some(origin), token), Err(Denied::Origin), "{origin}");
+        }
+        for token in [None, Some(""), Some("Bearer "), Some("Bearer 00"), Some(&bearer[7..])] {
+            assert_eq!(check(us, None, token), Err(Denied::Token), "{token:?}");
+        }
+    }
+}

@@ -1,0 +1,94 @@
+//! What can be seen of an application from outside, and the HTTP API that shows it to whoever has the token.
+
+pub mod answers;
+mod api;
+pub mod client;
+mod guard;
+pub mod tables;
+pub mod token;
+pub mod view;
+
+use std::io::ErrorKind;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use guard::Guard;
+use token::Access;
+use view::View;
+
+/// The port where nothing else is said.
+const PORT: u16 = 3000;
+/// Ports that are tried after it: as many hosts on one machine are not meant.
+const PORTS_TRIED: u16 = 100;
+/// How long answers that are under way may take once the host is told to stop.
+const LAST_ANSWERS: Duration = Duration::from_secs(2);
+
+/// The API at work.
+pub struct Serving {
+    /// Where it listens.
+    pub address: SocketAddr,
+    /// Ends soon after the shutdown token is cancelled.
+    pub task: JoinHandle<()>,
+}
+
+/// Serves the API: on `listen`, else on the first free port from 3000. The address and a new token are written into
+/// the data folder, and removed once `shutdown` is cancelled. `loaded` is called after each load of a table.
+///
+/// # Errors
+/// When `listen` is taken or not of this machine, when no port is free, or the data folder cannot be written.
+pub async fn serve(
+    view: Arc<View>,
+    loaded: impl Fn() + Send + Sync + 'static,
+    listen: Option<SocketAddr>,
+    shutdown: CancellationToken,
+) -> anyhow::Result<Serving> {
+    let listener = listener(listen).await?;
+    let access = Access::new(listener.local_addr()?)?;
+    let address = access.address;
+    let data_dir = view.store.folder().path().to_owned();
+    access.write(&data_dir)?;
+    let router = api::router(view, Arc::new(loaded), Guard::new(access));
+    let task = tokio::spawn(async move {
+        let stopping = shutdown.clone().cancelled_owned();
+        let serving = axum::serve(listener, router).with_graceful_shutdown(stopping).into_future();
+        let late = async {
+            shutdown.cancelled().await;
+            tokio::time::sleep(LAST_ANSWERS).await;
+        };
+        tokio::select! {
+            // It ends by the shutdown only; errors of single connections end those.
+            _ = serving => {}
+            () = late => {}
+        }
+        Access::remove(&data_dir);
+    });
+    Ok(Serving { address, task })
+}
+
+async fn listener(listen: Option<SocketAddr>) -> anyhow::Result<TcpListener> {
+    if let Some(address) = listen {
+        anyhow::ensure!(
+            address.ip().is_loopback(),
+            "`{address}` can be reached from other machines, and the API is for this one only for now\n  \
+             hint: listen on `127.0.0.1:{}`",
+            address.port()
+        );
+        return TcpListener::bind(address).await.with_context(|| {
+            format!("cannot listen on `{address}`; stop what uses it, or name another with `--listen`")
+        });
+    }
+    for port in PORT..=PORT + PORTS_TRIED {
+        match TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await {
+            Ok(listener) => return Ok(listener),
+            Err(error) if error.kind() == ErrorKind::AddrInUse => {}
+            Err(error) => return Err(error).with_context(|| format!("cannot listen on `127.0.0.1:{port}`")),
+        }
+    }
+    anyhow::bail!("no port from {PORT} to {} is free; name one with `--listen`", PORT + PORTS_TRIED)
+}

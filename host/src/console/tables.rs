@@ -1,0 +1,155 @@
+//! Tables as they are seen from outside: listed, asked, exported, loaded.
+
+use std::collections::BTreeSet;
+
+use bytes::Bytes;
+use futures::stream::BoxStream;
+use futures::{StreamExt as _, TryStreamExt as _};
+
+use super::answers::{Fault, Loaded, Refusal, Rows, RowsAsk, TableSummary, is_made_up};
+use super::view::View;
+use crate::bindings::tables::export::{self, ExportError, Format, Sheet};
+use crate::bindings::tables::query::{self, Ask, AskError, Query};
+use crate::bindings::tables::{load, text};
+use crate::delivery::Value;
+use crate::dispatch::rereads::rereads;
+use crate::manifest::{Table, nearest};
+
+/// Most rows of an answer that is not an export: they are held in memory.
+const MOST_ROWS: u64 = 10_000;
+/// Rows where no number is asked for.
+const USUAL_ROWS: u64 = 100;
+
+/// A file as it is made.
+pub type Pieces = BoxStream<'static, Result<Vec<u8>, ExportError>>;
+
+impl View {
+    /// Every table.
+    ///
+    /// # Errors
+    /// When the data file cannot be read.
+    pub async fn tables(&self) -> Result<Vec<TableSummary>, Refusal> {
+        let mut tables = Vec::new();
+        for table in self.application().tables.values() {
+            tables.push(TableSummary {
+                table: table.name.clone(),
+                rows: query::count(table, &self.store.readers).await?,
+                key: table.key.clone(),
+                writer: self.application().writer_of(&table.name).map(str::to_owned),
+                sensitive: table.sensitive,
+                notice: self.notice(table),
+            });
+        }
+        Ok(tables)
+    }
+
+    /// Some rows of a table, as text.
+    ///
+    /// # Errors
+    /// When they cannot be asked for so, are sensitive, or the data file cannot be read.
+    pub async fn rows(&self, table: &str, ask: &RowsAsk) -> Result<Rows, Refusal> {
+        let table = self.table(table)?;
+        let limit = ask.limit.unwrap_or(USUAL_ROWS).min(MOST_ROWS);
+        let query = Query::new(table, &Ask { limit: Some(limit + 1), ..asked(ask) }).map_err(unasked)?;
+        let found: Vec<_> = query.rows(&self.store.readers).try_collect().await?;
+        let more = found.len() as u64 > limit;
+        let cells = |row: Vec<Value>| {
+            let cell = |(column, value): (&crate::manifest::Column, Value)| {
+                (value != Value::Null).then(|| text::cell(column.kind, &value))
+            };
+            query.columns().iter().zip(row).map(cell).collect()
+        };
+        Ok(Rows {
+            rows: found.into_iter().take(usize::try_from(limit).unwrap_or(usize::MAX)).map(cells).collect(),
+            columns: query.columns().iter().map(|c| c.name.clone()).collect(),
+            notice: self.notice(table),
+            more,
+        })
+    }
+
+    /// A table, or what is asked of it, as a file, in constant memory.
+    ///
+    /// # Errors
+    /// When it cannot be asked for so, is sensitive, or too many exports are going on.
+    pub fn export(&self, table: &str, ask: &RowsAsk) -> Result<(Format, Pieces), Refusal> {
+        let table = self.table(table)?;
+        let name = ask.format.as_deref().unwrap_or("csv");
+        let format = Format::parse(name).ok_or_else(|| {
+            let known = Format::ALL.map(|f| format!("`{}`", f.name())).join(", ");
+            Refusal::new(Fault::Invalid, format!("there is no format `{name}`")).hint(format!("known: {known}"))
+        })?;
+        let query = Query::new(table, &asked(ask)).map_err(unasked)?;
+        let permit = std::sync::Arc::clone(&self.exports).try_acquire_owned().map_err(|_| {
+            Refusal::new(Fault::Busy, "too many exports are going on").hint("try again when one of them is done")
+        })?;
+        let sheet = Sheet { table: table.name.clone(), columns: query.columns().to_vec(), notice: self.notice(table) };
+        let pieces = export::pieces(sheet, format, query.rows(&self.store.readers));
+        let held = pieces.map(move |piece| {
+            let _ = &permit;
+            piece
+        });
+        Ok((format, held.boxed()))
+    }
+
+    /// Loads a CSV file into a table, all of it or nothing; functions that read the table are asked to read their
+    /// input again.
+    ///
+    /// # Errors
+    /// When there is no such table, a function writes it, the file is wrong, or the data file cannot be written.
+    pub async fn load(&self, table: &str, file: Bytes) -> Result<Loaded, Refusal> {
+        let table = self.table(table)?.clone();
+        if let Some(writer) = self.application().writer_of(&table.name) {
+            let message = format!("table `{}` is written by function `{writer}`", table.name);
+            return Err(Refusal::new(Fault::Invalid, message)
+                .hint("a table has one writer: load another one, or take the grant back"));
+        }
+        let name = table.name.clone();
+        let read = tokio::task::spawn_blocking(move || load::read(&table, &file)).await;
+        let rows = match read {
+            Ok(Ok(rows)) => rows,
+            Ok(Err(faults)) => {
+                let message = format!("nothing was loaded into `{name}`:\n{faults}");
+                return Err(Refusal::new(Fault::Invalid, message));
+            }
+            Err(error) => return Err(Refusal::new(Fault::Store, format!("the file could not be read: {error}"))),
+        };
+        let count = rows.rows.len() as u64;
+        let notes = rereads(self.application(), &name);
+        let readers: BTreeSet<String> = notes.iter().map(|n| n.function.to_string()).collect();
+        self.store.load(&name, rows, notes).await?;
+        Ok(Loaded { rows: count, readers: readers.into_iter().collect() })
+    }
+
+    fn table(&self, name: &str) -> Result<&Table, Refusal> {
+        let tables = &self.application().tables;
+        tables.get(name).ok_or_else(|| {
+            let refusal = Refusal::new(Fault::Unknown, format!("there is no table `{name}`"));
+            match nearest(name, tables.keys().map(String::as_str)) {
+                Some(near) => refusal.hint(format!("did you mean `{near}`?")),
+                None => refusal.hint("`isobar table list` shows those there are"),
+            }
+        })
+    }
+
+    /// What goes into every export: where the data come from, and that a demo made them up.
+    fn notice(&self, table: &Table) -> Option<String> {
+        let made_up = is_made_up(self.store.folder().kind()).then_some("made up by a demo");
+        let parts: Vec<&str> = made_up.into_iter().chain(table.notice.as_deref()).collect();
+        (!parts.is_empty()).then(|| parts.join("; "))
+    }
+}
+
+fn asked(ask: &RowsAsk) -> Ask {
+    let names = |list: &String| list.split(',').map(|name| name.trim().to_owned()).collect();
+    Ask {
+        columns: ask.columns.as_ref().map(names),
+        filter: ask.filter.clone(),
+        limit: ask.limit,
+        sensitive: ask.sensitive,
+    }
+}
+
+fn unasked(error: AskError) -> Refusal {
+    let fault = if matches!(error, AskError::Sensitive(_)) { Fault::Sensitive } else { Fault::Invalid };
+    Refusal::new(fault, error.to_string())
+}

@@ -1,0 +1,277 @@
+//! What can be seen of an application, running or not: standings, topics, records, the ledger. Tables are `tables`'s.
+//! The API and the commands that find no host both ask here.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
+use tokio::sync::Semaphore;
+
+use super::answers::is_made_up;
+use super::answers::{Failure, Fault, Payload, RecordView, RecordsAsk, RecordsPage, Refusal, Status, TopicSummary};
+use crate::delivery::Records;
+use crate::dispatch::{Progress, SourceStatus, Standing};
+use crate::embedded::{LedgerReport, Note, Store};
+use crate::manifest::{Application, Trigger, TriggerSource, nearest};
+
+/// Exports at one time: each holds one of the store's readers, which functions need too.
+const MOST_EXPORTS: usize = 2;
+/// Records of each partition where no number is asked for.
+const USUAL_RECORDS: u32 = 20;
+/// Most records of each partition: they are held in memory.
+const MOST_RECORDS: u32 = 1000;
+/// Most bytes of keys and values of one answer, for the same reason; reached, it ends with the record that did.
+const MOST_RECORD_BYTES: usize = 8 * 1024 * 1024;
+/// Bytes asked of the log at one time.
+const READ_BYTES: usize = 1024 * 1024;
+/// What stands in place of the reasons of functions that read sensitive data.
+const HIDDEN: &str = "hidden, because the function reads sensitive data";
+
+/// An application as it is seen from outside.
+pub struct View {
+    pub(super) store: Arc<Store>,
+    progress: Option<Arc<Progress>>,
+    pub(super) exports: Arc<Semaphore>,
+}
+
+impl View {
+    /// Of what `store` holds; `progress` is that of the running host, if one runs.
+    #[must_use]
+    pub fn new(store: Arc<Store>, progress: Option<Arc<Progress>>) -> Self {
+        View { store, progress, exports: Arc::new(Semaphore::new(MOST_EXPORTS)) }
+    }
+
+    /// Finishes what is being written and closes the data.
+    pub async fn close(&self) {
+        self.store.close().await;
+    }
+
+    /// The application that is looked at.
+    #[must_use]
+    pub fn application(&self) -> &Application {
+        self.store.application()
+    }
+
+    /// Where everything stands.
+    ///
+    /// # Errors
+    /// When the data file cannot be read.
+    pub async fn status(&self) -> Result<Status, Refusal> {
+        let failures = self.failures().await?;
+        let mut sources = match &self.progress {
+            Some(progress) => progress.sources(),
+            None => self.resting(&failures).await?,
+        };
+        for source in &mut sources {
+            if let Standing::Retrying { reason, .. } = &mut source.standing {
+                self.hide(&source.function, reason);
+            }
+        }
+        Ok(Status {
+            application: self.application().name.clone(),
+            made_up: is_made_up(self.store.folder().kind()),
+            running: self.progress.is_some(),
+            sources,
+            topics: self.store.topics().await?,
+            failures,
+        })
+    }
+
+    /// Walks the ledger.
+    ///
+    /// # Errors
+    /// When the data file cannot be read.
+    pub async fn verify(&self) -> Result<LedgerReport, Refusal> {
+        Ok(self.store.verify().await?)
+    }
+
+    /// Every topic, those of dead letters too.
+    ///
+    /// # Errors
+    /// When the data file cannot be read.
+    pub async fn topics(&self) -> Result<Vec<TopicSummary>, Refusal> {
+        let mut topics: BTreeMap<String, TopicSummary> = BTreeMap::new();
+        for partition in self.store.topics().await? {
+            let new = || TopicSummary {
+                topic: partition.topic.clone(),
+                sensitive: self.is_sensitive(&partition.topic),
+                partitions: Vec::new(),
+            };
+            topics.entry(partition.topic.clone()).or_insert_with(new).partitions.push(partition);
+        }
+        Ok(topics.into_values().collect())
+    }
+
+    /// Some records of a topic.
+    ///
+    /// # Errors
+    /// When there is no such topic or partition, it is sensitive, or the data file cannot be read.
+    pub async fn records(&self, topic: &str, ask: &RecordsAsk) -> Result<RecordsPage, Refusal> {
+        let topics = self.topics().await?;
+        let Some(found) = topics.iter().find(|t| t.topic == topic) else {
+            let refusal = Refusal::new(Fault::Unknown, format!("there is no topic `{topic}`"));
+            return Err(match nearest(topic, topics.iter().map(|t| t.topic.as_str())) {
+                Some(near) => refusal.hint(format!("did you mean `{near}`?")),
+                None => refusal.hint("`isobar topic list` shows those there are"),
+            });
+        };
+        if found.sensitive && !ask.sensitive {
+            return Err(Refusal::new(
+                Fault::Sensitive,
+                format!("topic `{topic}` is sensitive: it is shown only with `--sensitive`"),
+            ));
+        }
+        let asked = |p: u32| ask.partition.is_none_or(|asked| asked == p);
+        let mut page = RecordsPage::default();
+        let mut bytes = 0;
+        let partitions: Vec<_> = found.partitions.iter().filter(|p| asked(p.partition)).collect();
+        if partitions.is_empty() {
+            let last = found.partitions.len().saturating_sub(1);
+            let message = format!("topic `{topic}` has no partition {}", ask.partition.unwrap_or_default());
+            return Err(Refusal::new(Fault::Unknown, message).hint(format!("its partitions are 0 to {last}")));
+        }
+        for partition in partitions {
+            let from = ask.from.unwrap_or(0).max(partition.first);
+            let limit = ask.limit.unwrap_or(USUAL_RECORDS).min(MOST_RECORDS);
+            self.read(topic, partition.partition, (from, limit), &mut page, &mut bytes).await?;
+        }
+        Ok(page)
+    }
+
+    async fn read(
+        &self,
+        topic: &str,
+        partition: u32,
+        (mut from, limit): (i64, u32),
+        page: &mut RecordsPage,
+        bytes: &mut usize,
+    ) -> Result<(), Refusal> {
+        let mut left = limit as usize;
+        loop {
+            let records = self.store.read(topic, partition, from, READ_BYTES).await?;
+            for at in 0..records.len() {
+                if left == 0 || *bytes >= MOST_RECORD_BYTES {
+                    page.more = true;
+                    return Ok(());
+                }
+                let Some(record) = record(&records, at, partition) else { continue };
+                *bytes += records.keys.get(at).map_or(0, <[u8]>::len) + records.values.get(at).map_or(0, <[u8]>::len);
+                from = record.offset + 1;
+                left -= 1;
+                page.records.push(record);
+            }
+            if records.is_empty() {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Whether a topic's records may only be shown when asked for: it is declared so, or holds the dead letters of a
+    /// function that reads sensitive data.
+    fn is_sensitive(&self, topic: &str) -> bool {
+        let application = self.application();
+        let letters = application.functions.values().find(|f| f.dead_letter_topic(&application.name) == topic);
+        application.topics.get(topic).is_some_and(|t| t.sensitive)
+            || letters.is_some_and(|f| f.reads_sensitive(application))
+    }
+
+    fn hide(&self, function: &str, reason: &mut String) {
+        let application = self.application();
+        if application.functions.get(function).is_none_or(|f| f.reads_sensitive(application)) {
+            HIDDEN.clone_into(reason);
+        }
+    }
+
+    async fn failures(&self) -> Result<Vec<Failure>, Refusal> {
+        let mut failures = Vec::new();
+        for attempt in self.store.attempts().await? {
+            let mut reason = attempt.reason;
+            self.hide(&attempt.note.function, &mut reason);
+            failures.push(Failure {
+                function: attempt.note.function.to_string(),
+                source: attempt.note.source.to_string(),
+                partition: attempt.note.partition,
+                attempt: attempt.attempt,
+                reason,
+                at_ms: attempt.at_ms,
+            });
+        }
+        Ok(failures)
+    }
+
+    /// The standings where no host runs.
+    async fn resting(&self, failures: &[Failure]) -> Result<Vec<SourceStatus>, Refusal> {
+        let stored: HashMap<(Arc<str>, Arc<str>, u32), i64> = self
+            .store
+            .positions()
+            .await?
+            .into_iter()
+            .map(|(n, at)| ((n.function, n.source, n.partition), at))
+            .collect();
+        let mut sources = Vec::new();
+        for function in self.application().functions.values() {
+            for trigger in &function.triggers {
+                for note in self.notes(&function.name, trigger) {
+                    let key = (Arc::clone(&note.function), Arc::clone(&note.source), note.partition);
+                    let mut source = SourceStatus::resting(&note);
+                    source.position = stored.get(&key).copied().unwrap_or_default();
+                    source.scheduled = matches!(trigger.source, TriggerSource::Cron(_));
+                    if source.scheduled {
+                        source.due_ms = self.store.schedule(&note).await?.map(|(due_ms, _)| due_ms);
+                    } else {
+                        source.lag = self.store.ends().of(&note.source, note.partition) - source.position;
+                    }
+                    let of = |f: &&Failure| {
+                        f.function == source.function && f.source == source.source && f.partition == source.partition
+                    };
+                    if let Some(failure) = failures.iter().find(of) {
+                        source.standing =
+                            Standing::Retrying { attempt: failure.attempt, reason: failure.reason.clone() };
+                    }
+                    sources.push(source);
+                }
+            }
+        }
+        Ok(sources)
+    }
+
+    fn notes(&self, function: &str, trigger: &Trigger) -> Vec<Note> {
+        let (source, partitions) = match &trigger.source {
+            TriggerSource::Topic(topic) => (topic, self.store.ends().partitions(topic)),
+            TriggerSource::Cron(_) => (&trigger.id, 1),
+        };
+        let note = |partition| Note { function: function.into(), source: source.as_str().into(), partition };
+        (0..partitions).map(note).collect()
+    }
+}
+
+fn record(records: &Records, at: usize, partition: u32) -> Option<RecordView> {
+    let headers = records.headers.iter().filter(|h| h.at as usize == at);
+    Some(RecordView {
+        partition,
+        offset: *records.offsets.get(at)?,
+        timestamp_ms: *records.timestamps.get(at)?,
+        key: records.keys.get(at).map(payload),
+        value: records.values.get(at).map(payload),
+        headers: headers.map(|h| (h.name.clone(), payload(&h.value))).collect(),
+    })
+}
+
+fn payload(bytes: &[u8]) -> Payload {
+    match std::str::from_utf8(bytes) {
+        Ok(text) => Payload::Text(text.to_owned()),
+        Err(_) => Payload::Base64(BASE64_STANDARD.encode(bytes)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bytes_that_are_no_text_are_told_in_base64() {
+        assert_eq!(payload("é".as_bytes()), Payload::Text("é".into()));
+        assert_eq!(payload(&[0xff, 0]), Payload::Base64("/wA=".into()));
+    }
+}
