@@ -86,7 +86,7 @@ impl Store {
     ) -> Result<HashMap<String, Vec<u8>>, WriteError> {
         let keys = serde_json::to_string(keys).unwrap_or_default();
         let rows = sqlx::query(
-            "SELECT key, value FROM json_each(?3) AS wanted CROSS JOIN state
+            "SELECT state.key, state.value FROM json_each(?3) AS wanted CROSS JOIN state
              ON state.function = (SELECT id FROM name WHERE name = ?1) AND state.partition = ?2
              AND state.key = wanted.value",
         )
