@@ -86,7 +86,10 @@ impl App {
     /// Takes no more batches, lets running ones commit within [`DRAIN`], closes the data.
     pub async fn stop(self) {
         if tokio::time::timeout(DRAIN, self.dispatcher.stop()).await.is_err() {
-            tracing::warn!("some calls did not end within {} s; they are done again at the next start", DRAIN.as_secs());
+            tracing::warn!(
+                "some calls did not end within {} s; they are done again at the next start",
+                DRAIN.as_secs()
+            );
         }
         self.store.close().await;
     }

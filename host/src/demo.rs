@@ -44,7 +44,10 @@ impl Running {
             .kill_on_drop(true)
             .spawn()
             .with_context(|| {
-                format!("cannot start the demo's command `{}`; build it first with `isobar up --build --demo`", path.display())
+                format!(
+                    "cannot start the demo's command `{}`; build it first with `isobar up --build --demo`",
+                    path.display()
+                )
             })?;
         let stdin = child.stdin.take();
         let mut running = Running { child, _stdin: stdin, port, folder };

@@ -41,17 +41,20 @@ pub(super) fn link(linker: &mut Linker<CallState>) -> wasmtime::Result<()> {
             },))
         })
     })?;
-    state.func_wrap("put-many", |mut store: StoreContextMut<'_, CallState>, (keys, values): (WirePacked, WirePacked)| {
-        let (keys, values) = (packed(keys, "keys")?, packed(values, "values")?);
-        if keys.len() != values.len() {
-            wasmtime::bail!("state.put-many got {} keys and {} values", keys.len(), values.len());
-        }
-        let held = &mut store.data_mut().effects.state;
-        for (key, value) in texts(&keys)?.into_iter().zip(values.iter()) {
-            held.insert(key.to_owned(), value.map(<[u8]>::to_vec));
-        }
-        Ok(())
-    })
+    state.func_wrap(
+        "put-many",
+        |mut store: StoreContextMut<'_, CallState>, (keys, values): (WirePacked, WirePacked)| {
+            let (keys, values) = (packed(keys, "keys")?, packed(values, "values")?);
+            if keys.len() != values.len() {
+                wasmtime::bail!("state.put-many got {} keys and {} values", keys.len(), values.len());
+            }
+            let held = &mut store.data_mut().effects.state;
+            for (key, value) in texts(&keys)?.into_iter().zip(values.iter()) {
+                held.insert(key.to_owned(), value.map(<[u8]>::to_vec));
+            }
+            Ok(())
+        },
+    )
 }
 
 /// Values of `keys`: the call's own writes, else what is committed.

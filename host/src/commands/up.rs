@@ -1,11 +1,153 @@
-//! `isobar up`.
+//! `isobar up`: opens the data, starts the functions, serves the API, and ends in order.
 
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+
+use super::{build, given, manifest, rendered};
+use crate::app::{self, App, Plan, Prepared};
+use crate::bindings::tables::load;
 use crate::cli::UpArgs;
+use crate::console::{self, view::View};
+use crate::dispatch::Progress;
+use crate::embedded::Kind;
+use crate::manifest::variables::resolve;
+use crate::manifest::{Application, Demo};
+use crate::{demo, ui};
 
-/// Runs the application.
+/// How often `--until-idle` looks whether everything has caught up.
+const LOOK_EVERY: Duration = Duration::from_millis(20);
+/// How often the state of things is told while nobody looks at a terminal's spinner.
+const TELL_EVERY: Duration = Duration::from_secs(10);
+/// The demo's own folder, below the data folder.
+const DEMO_FOLDER: &str = "demo-files";
+
+/// Runs the application until it is told to stop, or with `--until-idle` until there is nothing left to do.
 ///
 /// # Errors
 /// Whatever keeps it from running.
-pub async fn run(_args: UpArgs) -> anyhow::Result<()> {
-    anyhow::bail!("not there yet")
+pub async fn run(args: UpArgs) -> anyhow::Result<()> {
+    let (mut application, root) = manifest(&args.manifest.manifest)?;
+    if args.build {
+        build::build(&application, &root)?;
+    }
+    let data_dir = args.data.folder();
+    let kind = if args.data.demo { Kind::MadeUp } else { Kind::Real };
+    let mut values = given(&application, &args.variables.variables);
+    let declared = application.demo.clone().filter(|_| args.data.demo);
+    anyhow::ensure!(
+        !args.data.demo || declared.is_some(),
+        "`{}` declares no demo; add [application.trigger.isobar.demo], or leave `--demo` out",
+        args.manifest.manifest.display()
+    );
+    let running = match &declared {
+        Some(declared) => Some(start_demo(declared, &root, &data_dir, args.build).await?),
+        None => None,
+    };
+    if let (Some(declared), Some(running)) = (&declared, &running) {
+        app::replace_cron(&mut application, &declared.cron);
+        for (name, value) in &declared.variables {
+            values.entry(name.clone()).or_insert_with(|| running.fill(value));
+        }
+    }
+    let resolved = resolve(&application, &values)
+        .map_err(|problems| anyhow::anyhow!(rendered(&problems, &args.manifest.manifest).join("\n")))?;
+    let prepared = app::prepare(Plan { application, resolved, root, data_dir, kind }).await?;
+    if let (Some(declared), Some(running)) = (&declared, &running) {
+        load_files(&prepared, declared, running).await?;
+    }
+    let app = prepared.start().await?;
+    let ended = serve(&args, &app).await;
+    app.stop().await;
+    if let Some(running) = running {
+        running.stop().await;
+    }
+    ended
+}
+
+async fn start_demo(demo: &Demo, root: &Path, data_dir: &Path, with_build: bool) -> anyhow::Result<demo::Running> {
+    if let Some(command) = demo.build.as_ref().filter(|_| with_build) {
+        build::shell("the demo", command, root)?;
+    }
+    ui::warn("this is a demo: its data are made up");
+    demo::Running::start(demo, root, &data_dir.join(DEMO_FOLDER)).await
+}
+
+async fn load_files(prepared: &Prepared, declared: &Demo, running: &demo::Running) -> anyhow::Result<()> {
+    for (name, file) in &declared.load {
+        let path = PathBuf::from(running.fill(file));
+        let application: &Application = prepared.store.application();
+        let table = application.tables.get(name).with_context(|| format!("the demo loads unknown table `{name}`"))?;
+        let bytes = std::fs::read(&path).with_context(|| format!("cannot read `{}`", path.display()))?;
+        let rows = load::read(table, &bytes).map_err(|e| anyhow::anyhow!("`{}`: {e}", path.display()))?;
+        prepared.store.load(name, rows, crate::dispatch::rereads::rereads(application, name)).await?;
+    }
+    Ok(())
+}
+
+async fn serve(args: &UpArgs, app: &App) -> anyhow::Result<()> {
+    let shutdown = CancellationToken::new();
+    let progress = Arc::clone(app.dispatcher.progress());
+    let view = Arc::new(View::new(Arc::clone(&app.store), Some(Arc::clone(&progress))));
+    let loaded = app.dispatcher.loaded();
+    let serving = console::serve(view, loaded, args.listen, shutdown.clone()).await?;
+    ui::say(format_args!("isobar is up: http://{}  (data in `{}`)", serving.address, app.store.folder().path().display()));
+    let ended = tokio::select! {
+        told = told_to_stop() => told,
+        () = until_idle(&progress, args.until_idle) => Ok(()),
+        () = tell(&progress) => Ok(()),
+    };
+    shutdown.cancel();
+    serving.task.await.context("the API ended badly")?;
+    ended
+}
+
+async fn told_to_stop() -> anyhow::Result<()> {
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    tokio::select! {
+        _ = interrupt.recv() => {}
+        _ = terminate.recv() => {}
+    }
+    ui::say("stopping: running batches are committed first");
+    Ok(())
+}
+
+async fn until_idle(progress: &Progress, wanted: bool) {
+    if !wanted {
+        return std::future::pending().await;
+    }
+    while !progress.idle() {
+        tokio::time::sleep(LOOK_EVERY).await;
+    }
+    ui::say(summary(progress));
+}
+
+/// Tells now and then how far things are; never ends.
+async fn tell(progress: &Progress) {
+    let mut last = String::new();
+    loop {
+        tokio::time::sleep(TELL_EVERY).await;
+        let now = summary(progress);
+        if now != last {
+            ui::say(&now);
+            last = now;
+        }
+    }
+}
+
+fn summary(progress: &Progress) -> String {
+    let mut records: BTreeMap<String, (u64, i64)> = BTreeMap::new();
+    for source in progress.sources().into_iter().filter(|s| !s.scheduled) {
+        let (handled, lag) = records.entry(source.function).or_default();
+        *handled += source.records;
+        *lag += source.lag;
+    }
+    let told = records.iter().map(|(function, (handled, lag))| format!("{function} {handled} (lag {lag})"));
+    format!("records handled: {}", told.collect::<Vec<_>>().join(", "))
 }

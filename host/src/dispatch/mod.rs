@@ -47,8 +47,7 @@ impl Dispatcher {
     pub async fn start(store: Arc<Store>, registry: &Registry, stop: CancellationToken) -> anyhow::Result<Self> {
         let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
         let progress = Arc::new(Progress::new(Arc::clone(store.ends())));
-        let shared =
-            Arc::new(Shared { store, progress, calls: Semaphore::new(cores), loaded: watch::Sender::new(0) });
+        let shared = Arc::new(Shared { store, progress, calls: Semaphore::new(cores), loaded: watch::Sender::new(0) });
         let tasks = TaskTracker::new();
         let mut workers = Vec::new();
         for registered in registry.functions.values() {
@@ -69,9 +68,11 @@ impl Dispatcher {
         &self.shared.progress
     }
 
-    /// Tells the functions that a table was loaded.
-    pub fn table_loaded(&self) {
-        self.shared.loaded.send_modify(|n| *n += 1);
+    /// What to call after a table was loaded: its readers look then whether they have to read again.
+    #[must_use]
+    pub fn loaded(&self) -> impl Fn() + Send + Sync + 'static {
+        let shared = Arc::clone(&self.shared);
+        move || shared.loaded.send_modify(|n| *n += 1)
     }
 
     /// Stops taking batches and waits for the running ones; how long is the caller's business.

@@ -60,8 +60,7 @@ impl TopicSource {
         topic: &str,
         context: CallContext,
     ) -> anyhow::Result<Self> {
-        let note =
-            Note { function: Arc::clone(&registered.name), source: topic.into(), partition: context.partition };
+        let note = Note { function: Arc::clone(&registered.name), source: topic.into(), partition: context.partition };
         let position = shared.store.position(&note).await?;
         let kept = shared.store.attempt(&note).await?.filter(|a| a.interval.first == position);
         let end = shared.store.ends().watch(topic, note.partition);
@@ -137,11 +136,8 @@ impl TopicSource {
             return Ok(None);
         }
         if self.ahead_from >= self.ahead.len() {
-            self.ahead = self
-                .shared
-                .store
-                .read(&self.note.source, self.note.partition, self.position, READ_AHEAD_BYTES)
-                .await?;
+            self.ahead =
+                self.shared.store.read(&self.note.source, self.note.partition, self.position, READ_AHEAD_BYTES).await?;
             self.ahead_from = 0;
         }
         let from = self.ahead_from;
@@ -171,10 +167,8 @@ impl TopicSource {
 
     async fn deliver(&mut self, batch: Records) -> Result<(), WriteError> {
         self.first_seen = None;
-        let interval = Interval {
-            first: self.position,
-            next: batch.offsets.last().map_or(self.position, |last| last + 1),
-        };
+        let interval =
+            Interval { first: self.position, next: batch.offsets.last().map_or(self.position, |last| last + 1) };
         let attempt = self.trial.as_ref().map_or(1, |t| t.attempt + 1);
         self.standing(Standing::Running, true);
         let version = self.registered.version.load_full();
@@ -358,11 +352,8 @@ impl TopicSource {
     async fn deliver_again(&mut self, chosen: &Records) -> Result<(), WriteError> {
         let mut at = 0;
         while at < chosen.len() {
-            let count = chosen.fitting(
-                at,
-                self.delivery.batch_max_records as usize,
-                self.delivery.batch_max_bytes as usize,
-            );
+            let count =
+                chosen.fitting(at, self.delivery.batch_max_records as usize, self.delivery.batch_max_bytes as usize);
             let batch = chosen.slice(at, at + count);
             at += count;
             let version = self.registered.version.load_full();

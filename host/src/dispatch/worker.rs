@@ -33,11 +33,7 @@ pub(super) struct Worker {
 }
 
 impl Worker {
-    pub(super) async fn new(
-        shared: Arc<Shared>,
-        registered: Arc<Registered>,
-        partition: u32,
-    ) -> anyhow::Result<Self> {
+    pub(super) async fn new(shared: Arc<Shared>, registered: Arc<Registered>, partition: u32) -> anyhow::Result<Self> {
         let mut worker = Worker { shared: Arc::clone(&shared), topics: Vec::new(), schedules: Vec::new() };
         let version = registered.version.load_full();
         for trigger in &version.function.triggers {

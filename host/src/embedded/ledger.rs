@@ -63,7 +63,9 @@ impl Store {
             let (function, source, partition): (String, String, u32) = (row.get(0), row.get(1), row.get(2));
             let (first, next, records): (i64, i64, i64) = (row.get(3), row.get(4), row.get(5));
             let same = |w: &Walk| {
-                w.note.function.as_ref() == function && w.note.source.as_ref() == source && w.note.partition == partition
+                w.note.function.as_ref() == function
+                    && w.note.source.as_ref() == source
+                    && w.note.partition == partition
             };
             if !walk.as_ref().is_some_and(same) {
                 self.end(walk.take(), &mut report).await?;
@@ -75,7 +77,10 @@ impl Store {
             report.records += records as u64;
             if first != walk.at {
                 let what = if first > walk.at { "a gap" } else { "an overlap" };
-                report.find(&walk.note, format!("{what}: an interval ends at {} and the next begins at {first}", walk.at));
+                report.find(
+                    &walk.note,
+                    format!("{what}: an interval ends at {} and the next begins at {first}", walk.at),
+                );
             }
             walk.at = next;
             let found = self.count(&walk.note, first, next, records).await?;
@@ -122,8 +127,12 @@ impl Store {
         while let Some(row) = frames.try_next().await? {
             let base: i64 = row.get(0);
             let (topic, partition) = (note.source.to_string(), note.partition);
-            let records = frame::decode(row.get::<&[u8], _>(1), base)
-                .map_err(|error| WriteError::Damaged { topic, partition, base, error })?;
+            let records = frame::decode(row.get::<&[u8], _>(1), base).map_err(|error| WriteError::Damaged {
+                topic,
+                partition,
+                base,
+                error,
+            })?;
             earliest.get_or_insert(base);
             found += records.offsets.iter().filter(|o| (first..next).contains(*o)).count() as i64;
         }

@@ -89,15 +89,14 @@ pub(super) async fn ends(readers: &SqlitePool) -> Result<LogEnds, sqlx::Error> {
 
 /// Appends a frame; gives the partition's new end.
 pub(super) async fn append(connection: &mut SqliteConnection, frame: &Frame) -> Result<i64, WriteError> {
-    let next: i64 =
-        sqlx::query("UPDATE log_end SET next = next + ? WHERE topic = ? AND partition = ? RETURNING next")
-            .bind(frame.records)
-            .bind(frame.topic.as_ref())
-            .bind(frame.partition)
-            .fetch_optional(&mut *connection)
-            .await?
-            .ok_or_else(|| WriteError::UnknownTopic(frame.topic.to_string()))?
-            .get(0);
+    let next: i64 = sqlx::query("UPDATE log_end SET next = next + ? WHERE topic = ? AND partition = ? RETURNING next")
+        .bind(frame.records)
+        .bind(frame.topic.as_ref())
+        .bind(frame.partition)
+        .fetch_optional(&mut *connection)
+        .await?
+        .ok_or_else(|| WriteError::UnknownTopic(frame.topic.to_string()))?
+        .get(0);
     sqlx::query(
         "INSERT INTO log (topic, partition, base, next, records, bytes, last_ms, frame) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
     )

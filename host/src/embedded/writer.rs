@@ -161,14 +161,19 @@ async fn perform(
         Work::Commit(commit) => commit::apply(connection, application, commit, grown).await,
         Work::Attempt(attempt) => commit::keep_attempt(connection, attempt).await,
         Work::Begin(note) => {
-            mark(connection, note, "INSERT OR IGNORE INTO position (function, source, partition, next) VALUES (?, ?, ?, 0)")
-                .await
+            mark(
+                connection,
+                note,
+                "INSERT OR IGNORE INTO position (function, source, partition, next) VALUES (?, ?, ?, 0)",
+            )
+            .await
         }
         Work::Load { table, rows, rereads } => {
             let table = application.tables.get(table).ok_or_else(|| WriteError::UnknownTable(table.clone()))?;
             crate::bindings::tables::sqlite::apply(connection, table, rows).await?;
             for note in rereads {
-                mark(connection, note, "INSERT OR IGNORE INTO reread (function, source, partition) VALUES (?, ?, ?)").await?;
+                mark(connection, note, "INSERT OR IGNORE INTO reread (function, source, partition) VALUES (?, ?, ?)")
+                    .await?;
             }
             Ok(())
         }

@@ -85,10 +85,8 @@ impl Version {
         .await;
         let state = store.data_mut();
         let output = state.output.take();
-        let failed = |state: &mut CallState, reason: String| Outcome::Failed {
-            reason,
-            unavailable: state.unavailable.take(),
-        };
+        let failed =
+            |state: &mut CallState, reason: String| Outcome::Failed { reason, unavailable: state.unavailable.take() };
         let outcome = match called {
             Err(_) => failed(state, format!("it ran longer than its `timeout_ms` of {}", timeout.as_millis())),
             Ok(Err(error)) => failed(state, failure::reason(&error, &output)),

@@ -195,7 +195,8 @@ fn export_refusals(function: &Function, expected: &Capabilities, found: &Capabil
     let name = &function.name;
     let missing = |interface: &str, why: &str| Refusal {
         message: format!("`{name}` does not export `{interface}`, which {why} needs"),
-        hint: "export it (in Rust: `isobar_guest::handler!` or `isobar_guest::scheduled!`), or change the trigger".to_owned(),
+        hint: "export it (in Rust: `isobar_guest::handler!` or `isobar_guest::scheduled!`), or change the trigger"
+            .to_owned(),
     };
     let mut refusals = Vec::new();
     let by_topic = function.triggers.iter().any(|t| matches!(t.source, TriggerSource::Topic(_)));
