@@ -96,7 +96,11 @@ async fn serve(args: &UpArgs, app: &App) -> anyhow::Result<()> {
     let view = Arc::new(View::new(Arc::clone(&app.store), Some(Arc::clone(&progress))));
     let loaded = app.dispatcher.loaded();
     let serving = console::serve(view, loaded, args.listen, shutdown.clone()).await?;
-    ui::say(format_args!("isobar is up: http://{}  (data in `{}`)", serving.address, app.store.folder().path().display()));
+    ui::say(format_args!(
+        "isobar is up: http://{}  (data in `{}`)",
+        serving.address,
+        app.store.folder().path().display()
+    ));
     let ended = tokio::select! {
         told = told_to_stop() => told,
         () = until_idle(&progress, args.until_idle) => Ok(()),

@@ -13,11 +13,26 @@ fn main() -> anyhow::Result<()> {
                 rows += (file.until - file.from) as u64;
                 bytes += a.len() as u64;
                 // count padding
-                let pad = a.windows(5).rev().skip(150).position(|w| w != [0,0,0,255,255] && w != [0,0,255,255,0] && w != [0,255,255,0,0] && w != [255,255,0,0,0] && w != [255,0,0,0,255] && w!=[0,0,0,255,255]).unwrap_or(0);
+                let pad = a
+                    .windows(5)
+                    .rev()
+                    .skip(150)
+                    .position(|w| {
+                        w != [0, 0, 0, 255, 255]
+                            && w != [0, 0, 255, 255, 0]
+                            && w != [0, 255, 255, 0, 0]
+                            && w != [255, 255, 0, 0, 0]
+                            && w != [255, 0, 0, 0, 255]
+                            && w != [0, 0, 0, 255, 255]
+                    })
+                    .unwrap_or(0);
                 worst = worst.max((a.len() - pad) as f64 / (file.until - file.from) as f64);
             }
             let s = start.elapsed().as_secs_f64();
-            println!("{n} x {y} {product:?}: {rows} slots, {bytes} bytes, {s:.3} s, {:.2} M/s, worst {worst:.2}", rows as f64 / s / 1e6);
+            println!(
+                "{n} x {y} {product:?}: {rows} slots, {bytes} bytes, {s:.3} s, {:.2} M/s, worst {worst:.2}",
+                rows as f64 / s / 1e6
+            );
         }
     }
     Ok(())

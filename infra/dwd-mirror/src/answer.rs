@@ -8,9 +8,7 @@ use crate::server::Server;
 use crate::shelf::{File, Found};
 use anyhow::Result;
 use axum::body::{Body, Bytes};
-use axum::http::header::{
-    ACCEPT_RANGES, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, ETAG, LAST_MODIFIED, LOCATION,
-};
+use axum::http::header::{ACCEPT_RANGES, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, ETAG, LAST_MODIFIED, LOCATION};
 use axum::http::{HeaderMap, HeaderName, StatusCode};
 use axum::response::{IntoResponse, Response};
 use futures::stream;
@@ -105,11 +103,7 @@ enum Offer {
 }
 
 fn about(version: &Version) -> [(HeaderName, String); 3] {
-    [
-        (ETAG, version.etag.clone()),
-        (LAST_MODIFIED, version.last_modified()),
-        (ACCEPT_RANGES, "bytes".to_owned()),
-    ]
+    [(ETAG, version.etag.clone()), (LAST_MODIFIED, version.last_modified()), (ACCEPT_RANGES, "bytes".to_owned())]
 }
 
 /// The names of a path; None for anything but plain names, so that none leads out of a folder.

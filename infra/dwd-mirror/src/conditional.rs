@@ -41,9 +41,8 @@ impl Version {
         if self.is_known(headers) {
             return Part::NotModified;
         }
-        let fits = text(headers, IF_RANGE).is_none_or(|wanted| {
-            wanted == self.etag || seconds(wanted).is_some_and(|wanted| wanted == self.modified)
-        });
+        let fits = text(headers, IF_RANGE)
+            .is_none_or(|wanted| wanted == self.etag || seconds(wanted).is_some_and(|wanted| wanted == self.modified));
         text(headers, RANGE).filter(|_| fits).map_or(Part::Whole, |range| self.range(range))
     }
 
@@ -63,9 +62,7 @@ impl Version {
         let (from, past) = match (first.trim().parse::<u64>(), last.trim().parse::<u64>()) {
             (Ok(from), Ok(last)) if from <= last => (from, last.saturating_add(1).min(self.size)),
             (Ok(from), Err(_)) if last.trim().is_empty() => (from, self.size),
-            (Err(_), Ok(count)) if first.trim().is_empty() && count > 0 => {
-                (self.size.saturating_sub(count), self.size)
-            }
+            (Err(_), Ok(count)) if first.trim().is_empty() && count > 0 => (self.size.saturating_sub(count), self.size),
             _ => return Part::Whole,
         };
         if from >= self.size { Part::OutOfRange } else { Part::Bytes(from..past) }

@@ -89,7 +89,13 @@ fn field(tenths: i32) -> [u8; 6] {
         cell[0] = digit(10_000);
     }
     if tenths < 0 {
-        let sign = if whole >= 100 { &mut cell[0] } else if whole >= 10 { &mut cell[1] } else { &mut cell[2] };
+        let sign = if whole >= 100 {
+            &mut cell[0]
+        } else if whole >= 10 {
+            &mut cell[1]
+        } else {
+            &mut cell[2]
+        };
         *sign = b'-';
     }
     cell
@@ -104,8 +110,15 @@ mod tests {
     const SLOT: i64 = 17_808 * SLOTS_PER_DAY;
 
     fn row(zone: Zone) -> String {
-        let reading =
-            Reading { slot: SLOT, quality: 3, pressure: 9663, temperature: 92, ground: 86, humidity: 929, dew_point: 81 };
+        let reading = Reading {
+            slot: SLOT,
+            quality: 3,
+            pressure: 9663,
+            temperature: 92,
+            ground: 86,
+            humidity: 929,
+            dew_point: 81,
+        };
         let mut bytes = Vec::new();
         RowWriter::new(3379, zone).write(&reading, &mut bytes);
         String::from_utf8(bytes).unwrap()

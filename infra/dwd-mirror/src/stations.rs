@@ -60,12 +60,11 @@ const REGIONS: [Region; 12] = [
 ];
 
 const FIRST: [&str; 16] = [
-    "Alder", "Birken", "Dorn", "Eber", "Falken", "Grün", "Hasel", "Ilmen", "Krähen", "Linden", "Mühl", "Otter",
-    "Rauh", "Schön", "Tannen", "Wald",
+    "Alder", "Birken", "Dorn", "Eber", "Falken", "Grün", "Hasel", "Ilmen", "Krähen", "Linden", "Mühl", "Otter", "Rauh",
+    "Schön", "Tannen", "Wald",
 ];
-const LAST: [&str; 12] = [
-    "bach", "berg", "brück", "feld", "furt", "hagen", "hausen", "heim", "kirchen", "ried", "stedt", "walde",
-];
+const LAST: [&str; 12] =
+    ["bach", "berg", "brück", "feld", "furt", "hagen", "hausen", "heim", "kirchen", "ried", "stedt", "walde"];
 
 /// The prime below 100,000, and a step that it does not divide: every number gets its own id, well spread.
 const IDS: u64 = 99_991;
@@ -145,9 +144,8 @@ pub(crate) fn station_list(made_up: &MadeUp, first_day: i64, now: i64) -> Vec<u8
     );
     let (from, to) = (compact(first_day), compact(day_of(now)));
     for Station { id, name, height, latitude, longitude, state, .. } in stations(made_up) {
-        let line = format!(
-            "{id:05} {from} {to} {height:>14.0} {latitude:>11.4} {longitude:>9.4} {name:<40} {state:<40} Frei"
-        );
+        let line =
+            format!("{id:05} {from} {to} {height:>14.0} {latitude:>11.4} {longitude:>9.4} {name:<40} {state:<40} Frei");
         let _ = write!(text, "{line:<998}\r\n");
     }
     // Every character of the lists above is below 256, where Unicode and ISO-8859-1 agree.

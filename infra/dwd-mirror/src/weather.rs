@@ -212,8 +212,7 @@ impl Losses {
     /// Takes away what is missing in this row. Without temperature or humidity there is no dew point.
     fn strike(&self, reading: &mut Reading, bits: u64) {
         let place = reading.slot.rem_euclid(SLOTS_PER_DAY);
-        let fields =
-            [&mut reading.pressure, &mut reading.temperature, &mut reading.ground, &mut reading.humidity];
+        let fields = [&mut reading.pressure, &mut reading.temperature, &mut reading.ground, &mut reading.humidity];
         // Besides the spans, each field fails alone about once in 2,048 rows.
         let singles = [bits & 0x7ff, (bits >> 5) & 0x7ff, (bits >> 10) & 0x7ff, (bits >> 15) & 0x7ff];
         for ((field, lost), single) in fields.into_iter().zip(self.fields).zip(singles) {
@@ -275,7 +274,8 @@ mod tests {
     }
 
     fn mean(readings: &[Reading], of: impl Fn(&Reading) -> bool) -> f64 {
-        let kept: Vec<i32> = readings.iter().filter(|r| of(r)).map(|r| r.temperature).filter(|t| *t != MISSING).collect();
+        let kept: Vec<i32> =
+            readings.iter().filter(|r| of(r)).map(|r| r.temperature).filter(|t| *t != MISSING).collect();
         f64::from(kept.iter().sum::<i32>()) / kept.len() as f64 / 10.0
     }
 
@@ -304,9 +304,9 @@ mod tests {
                 assert!(ground == MISSING || (-350..=480).contains(&ground), "{reading:?}");
                 assert!(humidity == MISSING || (140..=1000).contains(&humidity), "{reading:?}");
                 assert!(dew_point == MISSING || dew_point <= temperature, "{reading:?}");
-                if let Some(before) = before.filter(|b| {
-                    b.slot + 1 == reading.slot && b.temperature != MISSING && temperature != MISSING
-                }) {
+                if let Some(before) =
+                    before.filter(|b| b.slot + 1 == reading.slot && b.temperature != MISSING && temperature != MISSING)
+                {
                     assert!((temperature - before.temperature).abs() <= 25, "{before:?} then {reading:?}");
                 }
                 before = Some(reading);
@@ -333,14 +333,14 @@ mod tests {
 
     #[test]
     fn products_agree_but_for_revised_temperatures() {
-        let (historical, recent, now) =
-            (year(2, Product::Historical), year(2, Product::Recent), year(2, Product::Now));
+        let (historical, recent, now) = (year(2, Product::Historical), year(2, Product::Recent), year(2, Product::Now));
         let differing = |other: &[Reading]| {
             assert_eq!(historical.len(), other.len());
             let pairs = historical.iter().zip(other);
             let mut revised = 0;
             for (a, b) in pairs {
-                let of_temperature = Reading { temperature: a.temperature, dew_point: a.dew_point, quality: a.quality, ..*b };
+                let of_temperature =
+                    Reading { temperature: a.temperature, dew_point: a.dew_point, quality: a.quality, ..*b };
                 assert_eq!(*a, of_temperature);
                 revised += usize::from(a.temperature != b.temperature);
             }

@@ -59,9 +59,8 @@ impl MadeUpShelf {
 
     fn list(&self, product: Product, at: Published) -> Vec<Entry> {
         let archives = self.catalogue.files(product, at);
-        let mut entries: Vec<Entry> = archives
-            .map(|file| Entry { size: Some(file.size()), modified: file.modified, name: file.name })
-            .collect();
+        let mut entries: Vec<Entry> =
+            archives.map(|file| Entry { size: Some(file.size()), modified: file.modified, name: file.name }).collect();
         entries.sort_by(|a, b| a.name.cmp(&b.name));
         let (list, modified) = self.catalogue.station_list(at);
         entries.push(Entry { name: product.list_name().to_owned(), size: Some(list.len() as u64), modified });
