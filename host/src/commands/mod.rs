@@ -4,7 +4,12 @@ pub mod build;
 pub mod check;
 pub mod completions;
 pub mod inspect;
+mod reach;
+pub mod status;
+pub mod table;
+pub mod topic;
 pub mod up;
+pub mod verify;
 pub mod wit;
 
 use std::collections::BTreeMap;
@@ -36,9 +41,10 @@ pub async fn run(command: Command) -> anyhow::Result<Outcome> {
         Command::Wit(args) => wit::run(&args),
         Command::Inspect(args) => inspect::run(&args),
         Command::Completions(args) => completions::run(&args),
-        Command::Status(_) | Command::Table(_) | Command::Topic(_) | Command::Verify(_) => {
-            anyhow::bail!("not there yet")
-        }
+        Command::Status(args) => status::run(&args).await,
+        Command::Table(command) => table::run(&command).await,
+        Command::Topic(command) => topic::run(&command).await,
+        Command::Verify(args) => verify::run(&args).await,
     }
 }
 

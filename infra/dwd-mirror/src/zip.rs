@@ -10,7 +10,7 @@ use flate2::{Compress, Compression, Crc, FlushCompress, Status};
 
 /// Room in the archive for one slot's row. The rows of a station with every instrument take about 11.4 at the
 /// level below; a tenth is kept in reserve. DWD's own archives take 8.7 to 11.1.
-const BYTES_PER_SLOT: u64 = 13;
+const BYTES_PER_SLOT: u64 = 40;
 /// Room for what does not grow with the rows: the header line, code tables, block ends.
 const BYTES_BESIDE: u64 = 512;
 /// The fastest: the archives are made while a client waits.

@@ -1,0 +1,113 @@
+//! Where a command's answers come from: the running host, else the data folder itself.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use futures::stream::BoxStream;
+use futures::{StreamExt as _, TryStreamExt as _};
+
+use crate::cli::{DataArgs, PlaceArgs};
+use crate::console::answers::{Loaded, RecordsAsk, RecordsPage, Rows, RowsAsk, Status, TableSummary, TopicSummary};
+use crate::console::client::Client;
+use crate::console::view::View;
+use crate::embedded::{Folder, LedgerReport, Store};
+
+/// Who answers.
+pub(super) enum Reach {
+    /// The host that uses the data folder.
+    Host(Client),
+    /// The data folder, which no host uses.
+    Folder(View),
+}
+
+impl Reach {
+    /// Finds who answers for the data that are meant.
+    pub(super) async fn open(place: &PlaceArgs) -> anyhow::Result<Self> {
+        let path = place.data.folder();
+        if let Some(client) = Client::find(&path).await {
+            return Ok(Reach::Host(client));
+        }
+        let folder = take(&path, &place.data)?;
+        let (application, _) = super::manifest(&place.manifest.manifest)?;
+        let store = Store::open(folder, Arc::new(application)).await?;
+        Ok(Reach::Folder(View::new(Arc::new(store), None)))
+    }
+
+    pub(super) async fn close(self) {
+        if let Reach::Folder(view) = self {
+            view.close().await;
+        }
+    }
+
+    pub(super) async fn status(&self) -> anyhow::Result<Status> {
+        match self {
+            Reach::Host(client) => client.status().await,
+            Reach::Folder(view) => Ok(view.status().await?),
+        }
+    }
+
+    pub(super) async fn verify(&self) -> anyhow::Result<LedgerReport> {
+        match self {
+            Reach::Host(client) => client.verify().await,
+            Reach::Folder(view) => Ok(view.verify().await?),
+        }
+    }
+
+    pub(super) async fn topics(&self) -> anyhow::Result<Vec<TopicSummary>> {
+        match self {
+            Reach::Host(client) => client.topics().await,
+            Reach::Folder(view) => Ok(view.topics().await?),
+        }
+    }
+
+    pub(super) async fn records(&self, topic: &str, ask: &RecordsAsk) -> anyhow::Result<RecordsPage> {
+        match self {
+            Reach::Host(client) => client.records(topic, ask).await,
+            Reach::Folder(view) => Ok(view.records(topic, ask).await?),
+        }
+    }
+
+    pub(super) async fn tables(&self) -> anyhow::Result<Vec<TableSummary>> {
+        match self {
+            Reach::Host(client) => client.tables().await,
+            Reach::Folder(view) => Ok(view.tables().await?),
+        }
+    }
+
+    pub(super) async fn rows(&self, table: &str, ask: &RowsAsk) -> anyhow::Result<Rows> {
+        match self {
+            Reach::Host(client) => client.rows(table, ask).await,
+            Reach::Folder(view) => Ok(view.rows(table, ask).await?),
+        }
+    }
+
+    pub(super) async fn export(
+        &self,
+        table: &str,
+        ask: &RowsAsk,
+    ) -> anyhow::Result<BoxStream<'static, anyhow::Result<Vec<u8>>>> {
+        match self {
+            Reach::Host(client) => client.export(table, ask).await,
+            Reach::Folder(view) => Ok(view.export(table, ask)?.1.map_err(anyhow::Error::from).boxed()),
+        }
+    }
+
+    pub(super) async fn load(&self, table: &str, file: Bytes) -> anyhow::Result<Loaded> {
+        match self {
+            Reach::Host(client) => client.load(table, file).await,
+            Reach::Folder(view) => Ok(view.load(table, file).await?),
+        }
+    }
+}
+
+/// Takes the folder, and says where the demo's data are if those may have been meant.
+fn take(path: &Path, data: &DataArgs) -> anyhow::Result<Folder> {
+    let demo = data.demo_folder().filter(|demo| Folder::holds_data(demo) && !Folder::holds_data(path));
+    match (Folder::take_existing(path), demo) {
+        (Err(error), Some(demo)) => {
+            anyhow::bail!("{error:#}\n  hint: the demo's data are in `{}`; add `--demo`", demo.display())
+        }
+        (folder, _) => folder,
+    }
+}
