@@ -99,7 +99,7 @@ fn an_infinite_number_is_text_in_json() {
 fn a_long_table_goes_out_in_pieces_and_row_groups() {
     let row = |i| {
         let mut row = vec![Value::Null; 9];
-        row[0] = Value::Text(format!("station {i}"));
+        row[0] = Value::Text(format!("place {i}"));
         row[2] = Value::Int(i);
         row[4] = Value::Int(i);
         Ok(row)
