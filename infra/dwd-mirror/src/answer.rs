@@ -113,7 +113,7 @@ fn parts(path: &str) -> Option<Vec<&str>> {
     };
     let within = path.strip_prefix('/').filter(|_| path.len() <= MAX_PATH)?;
     let within = within.strip_suffix('/').unwrap_or(within);
-    if within.is_empty() {
+    if path == "/" {
         return Some(Vec::new());
     }
     within.split('/').map(|part| Some(part).filter(|part| !part.is_empty() && is_plain(part))).collect()
