@@ -19,7 +19,7 @@ use isobar_guest::events::{Failure, Next, Tick};
 use isobar_guest::types::{Error, Packed};
 use observation::{HostState, State};
 use spin_sdk::http::{EmptyBody, HeaderMap};
-use spin_sdk::wasip3::http::types::RequestOptions;
+use spin_sdk::wasip3::http::types::{ErrorCode, RequestOptions};
 use spin_sdk::wasip3::http_compat::RequestOptionsExtension;
 
 /// Who asks, and how.
@@ -76,12 +76,13 @@ impl State for Host {
 
 impl Outside for Host {
     async fn get(&mut self, request: Request) -> Result<Response, String> {
-        let response = spin_sdk::http::send(asked(&request)?).await.map_err(|code| code.to_string())?;
+        let response = spin_sdk::http::send(asked(&request)?).await.map_err(|code| in_words(&code))?;
         let (head, mut body) = response.into_parts();
         let content_length = text(&head.headers, "content-length").and_then(|length| length.parse().ok());
         let mut bytes = Vec::with_capacity(content_length.unwrap_or(0).min(request.limit as u64) as usize);
         while let Some(frame) = body.frame().await {
-            let frame = frame.map_err(|code| format!("its body broke off after {} bytes: {code}", bytes.len()))?;
+            let frame =
+                frame.map_err(|code| format!("its body broke off after {} bytes: {}", bytes.len(), in_words(&code)))?;
             let data = frame.into_data().unwrap_or_default();
             if bytes.len() + data.len() > request.limit {
                 return Err(format!("its body is longer than {} bytes", request.limit));
@@ -136,4 +137,22 @@ fn asked(request: &Request) -> Result<spin_sdk::http::Request<EmptyBody>, String
 
 fn text(headers: &HeaderMap, name: &str) -> Option<String> {
     headers.get(name)?.to_str().ok().map(str::to_owned)
+}
+
+/// What an operator can make something of; the rest by its name in the standard.
+fn in_words(code: &ErrorCode) -> String {
+    let words = match code {
+        ErrorCode::ConnectionRefused => "the server refuses the connection",
+        ErrorCode::ConnectionTerminated => "the server closed the connection",
+        ErrorCode::ConnectionTimeout => "no connection came about in time",
+        ErrorCode::ConnectionReadTimeout | ErrorCode::HttpResponseTimeout => "the server did not answer in time",
+        ErrorCode::DestinationUnavailable | ErrorCode::DestinationNotFound => "the server cannot be reached",
+        ErrorCode::DnsTimeout | ErrorCode::DnsError(_) => "the server's name cannot be resolved",
+        ErrorCode::HttpRequestDenied => {
+            "the host does not allow it: name the server in `allowed_outbound_hosts` of component `crawl` in spin.toml"
+        }
+        ErrorCode::TlsCertificateError => "the server's certificate is not valid",
+        other => return format!("{other:?}"),
+    };
+    words.to_owned()
 }

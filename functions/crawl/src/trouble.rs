@@ -34,7 +34,7 @@ pub(crate) enum Trouble {
     Older { file: String },
     #[error("`{file}`: {reason}")]
     Damaged { file: String, reason: String },
-    #[error("`{what}` was being fetched when the run broke off {attempts} times, and is set aside")]
+    #[error("`{what}` was being fetched when the run broke off, {attempts} times, and is set aside")]
     BrokeOff { what: String, attempts: u32 },
 }
 

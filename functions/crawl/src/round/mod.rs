@@ -91,13 +91,15 @@ impl<'a, O: Outside> Run<'a, O> {
             }
             None => run.begin(0),
         }
+        let mut waited_for = 0;
         if let Some(since) = run.round.troubled_ms {
-            if !run.has_rested(since) {
+            waited_for = run.attempts_of_rest(since);
+            if due.attempt <= waited_for {
                 return Err(run.round.troubles.to_string());
             }
             run.begin(run.round.failures);
         }
-        if due.attempt > BREAKS && run.round.draining.is_none() {
+        if due.attempt.saturating_sub(waited_for) > BREAKS && run.round.draining.is_none() {
             run.set_aside();
         }
         Ok(run)
@@ -112,12 +114,12 @@ impl<'a, O: Outside> Run<'a, O> {
         self.plan_changed = true;
     }
 
-    /// Either time has passed since the round ended in trouble, or the host has waited between its attempts: the more
-    /// rounds ended so, the longer.
-    fn has_rested(&self, since: i64) -> bool {
+    /// How many attempts tell the trouble and do nothing else, so that the host waits between them: the more rounds
+    /// ended in trouble, the more, and none when time has passed since.
+    fn attempts_of_rest(&self, since: i64) -> u32 {
         let failures = self.round.failures.max(1);
         let rest = FIRST_REST_MS.saturating_mul(1 << (failures - 1).min(16)).min(LONGEST_REST_MS);
-        self.due.ms - since >= rest || self.due.attempt > failures.min(MOST_ATTEMPTS_OF_REST)
+        if self.due.ms - since >= rest { 0 } else { failures.min(MOST_ATTEMPTS_OF_REST) }
     }
 
     /// The last attempts broke off, by a timeout or a trap: what would be fetched next is tried in another round.
@@ -134,7 +136,7 @@ impl<'a, O: Outside> Run<'a, O> {
         } else {
             self.round.to_list.remove(0);
         }
-        self.trouble(&Trouble::BrokeOff { what, attempts: self.due.attempt - 1 });
+        self.trouble(&Trouble::BrokeOff { what, attempts: BREAKS });
     }
 
     async fn work(&mut self) -> Result<Next, String> {

@@ -188,8 +188,23 @@ fn what_makes_a_run_break_off_is_set_aside() {
         last = world.run(1, VARIABLES);
     }
     let reason = last.unwrap_err();
-    assert!(reason.contains("now/` was being fetched when the run broke off 2 times"), "{reason}");
+    assert!(reason.contains("now/` was being fetched when the run broke off, 2 times"), "{reason}");
     assert_eq!(world.temperatures(0).len(), 243 * 144);
+}
+
+#[test]
+fn a_run_that_breaks_off_after_a_round_of_trouble_is_noticed_too() {
+    let mut world = full();
+    world.faults.insert(NEWER.to_owned(), Fault::Status(500));
+    world.drain();
+    let after_breaks = |attempt, world: &mut World| {
+        let said = world.said.len();
+        world.run(attempt, VARIABLES).unwrap();
+        world.said[said..].iter().any(|line| line.contains("broke off"))
+    };
+    world.now_ms += 600_000;
+    assert!(!after_breaks(1, &mut world.clone()), "time has passed: the first attempt begins a round");
+    assert!(after_breaks(3, &mut world), "and the third has seen two of them break off");
 }
 
 #[test]
@@ -203,5 +218,6 @@ fn a_server_that_stays_away_is_asked_ever_less_often() {
         asked.push(world.asked.iter().filter(|path| *path == NEWER).count() - before);
     }
     assert!(asked.first() > asked.last(), "{asked:?}");
+    assert!(!world.said.iter().any(|line| line.contains("broke off")), "no run did: {:?}", world.said);
     assert_eq!(asked.last(), Some(&1), "{asked:?}");
 }
