@@ -16,6 +16,7 @@ pub mod dispatch;
 pub mod embedded;
 pub mod engine;
 pub mod manifest;
+pub mod program;
 pub mod registry;
 pub mod triggers;
 pub mod ui;

@@ -95,6 +95,15 @@ impl From<TableError> for Trouble {
     }
 }
 
+impl From<WriteError> for Trouble {
+    fn from(error: WriteError) -> Self {
+        match error {
+            WriteError::Table(error) => error.into(),
+            trouble => Trouble::Store(trouble),
+        }
+    }
+}
+
 async fn answer(mut store: StoreContextMut<'_, CallState>, bound: &Bound, params: &[Val]) -> wasmtime::Result<Val> {
     let Some(Val::List(items)) = params.first() else {
         wasmtime::bail!("`{}` takes one list", bound.operation.name());
@@ -156,8 +165,7 @@ async fn get(call: &mut CallState, bound: &Bound, items: &[Val]) -> Result<Val, 
     let table = &bound.table;
     let keys = items.iter().map(|item| key(table, item)).collect::<Result<Vec<_>, _>>()?;
     let columns = names(bound);
-    let mut connection = call.context.store.readers.acquire().await.map_err(|e| Trouble::Store(e.into()))?;
-    let mut rows = sqlite::get(&mut connection, table, &columns, &keys).await?;
+    let mut rows = call.context.store.rows(table, &columns, &keys).await?;
     if let Some(held) = call.effects.tables.get(&table.name) {
         rows = overlay::get(table, &columns, rows, held, &keys);
     }
@@ -167,7 +175,7 @@ async fn get(call: &mut CallState, bound: &Bound, items: &[Val]) -> Result<Val, 
 async fn scan(call: &mut CallState, bound: &Bound, items: &[Val]) -> Result<Val, Trouble> {
     let table = &bound.table;
     let columns = names(bound);
-    let mut connection = call.context.store.readers.acquire().await.map_err(|e| Trouble::Store(e.into()))?;
+    let mut connection = call.context.store.readers.acquire().await.map_err(WriteError::File)?;
     let mut found = Vec::new();
     for item in items {
         let mut cells = fields(item).map(|(_, val)| value(val));

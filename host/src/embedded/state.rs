@@ -1,4 +1,4 @@
-//! Keyed state of each (function, partition).
+//! Keyed state of each (function, partition), and committed rows.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -7,6 +7,9 @@ use sqlx::{Arguments as _, AssertSqlSafe, Row as _, SqliteConnection};
 
 use super::writer::WriteError;
 use super::{Note, Store};
+use crate::bindings::tables::{StoredRow, sqlite};
+use crate::delivery::Row;
+use crate::manifest::Table;
 
 /// Keys of one statement; a few sizes only, so that each statement is prepared once.
 const CHUNKS: [usize; 3] = [64, 8, 1];
@@ -96,5 +99,14 @@ impl Store {
         .fetch_all(&self.readers)
         .await?;
         Ok(rows.into_iter().map(|row| (row.get(0), row.get(1))).collect())
+    }
+
+    /// The committed rows of `table` with these keys, those that exist.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub async fn rows(&self, table: &Table, columns: &[String], keys: &[Row]) -> Result<Vec<StoredRow>, WriteError> {
+        let mut connection = self.readers.acquire().await?;
+        Ok(sqlite::get(&mut connection, table, columns, keys).await?)
     }
 }

@@ -1,0 +1,8 @@
+//! The program `isobar`, built beside the application's tests so that they can start it, and end it, as a user does.
+
+use std::process::ExitCode;
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    isobar::program::run().await
+}

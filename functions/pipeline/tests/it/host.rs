@@ -1,0 +1,73 @@
+//! Starting the program on the application's manifest, and reading what it left.
+
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::sync::Once;
+
+/// The five tables, and the one that they are joined with.
+pub(crate) const TABLES: [&str; 6] =
+    ["daily_temp_data", "daily_othe_data", "yearly_data_temp", "overall_temp", "meta_data", "station_metadata"];
+
+/// Speaks past the test harness, which hides what a passing test prints.
+#[macro_export]
+macro_rules! say {
+    ($($words:tt)*) => {
+        std::io::Write::write_fmt(&mut std::io::stderr(), format_args!("{}\n", format_args!($($words)*))).unwrap()
+    };
+}
+
+pub(crate) fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").canonicalize().unwrap()
+}
+
+/// A run of the application on `data_dir` against the mirror at `url`.
+pub(crate) struct Host<'d> {
+    pub(crate) data_dir: &'d Path,
+    pub(crate) url: String,
+    pub(crate) station_ids: &'d str,
+}
+
+impl Host<'_> {
+    /// Starts `isobar up`; the components are built once for all tests.
+    pub(crate) fn up(&self, flags: &[&str]) -> Child {
+        static BUILT: Once = Once::new();
+        BUILT.call_once(|| {
+            let built = isobar(&["build"]).output().unwrap();
+            assert!(built.status.success(), "{}", String::from_utf8_lossy(&built.stderr));
+        });
+        isobar(&["up", "--listen", "127.0.0.1:0"])
+            .args(["--variable", &format!("dwd_url={}", self.url)])
+            .args(["--variable", &format!("station_ids={}", self.station_ids)])
+            .arg("--data-dir")
+            .arg(self.data_dir)
+            .args(flags)
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap()
+    }
+
+    /// Runs until everything has caught up.
+    pub(crate) fn until_idle(&self) {
+        let ended = self.up(&["--until-idle"]).wait_with_output().unwrap();
+        assert!(ended.status.success(), "{}", String::from_utf8_lossy(&ended.stderr));
+    }
+
+    /// Runs a command on the data.
+    pub(crate) fn command(&self, words: &[&str]) -> Output {
+        isobar(words).arg("--data-dir").arg(self.data_dir).output().unwrap()
+    }
+
+    /// A table as CSV, sensitive columns included.
+    pub(crate) fn export(&self, table: &str) -> String {
+        let exported = self.command(&["table", "export", table, "--format", "csv", "--sensitive"]);
+        assert!(exported.status.success(), "{}", String::from_utf8_lossy(&exported.stderr));
+        String::from_utf8(exported.stdout).unwrap()
+    }
+}
+
+fn isobar(words: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_pipeline"));
+    command.args(words).current_dir(root());
+    command
+}

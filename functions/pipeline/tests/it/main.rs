@@ -1,0 +1,8 @@
+//! The whole pipeline, from archives over HTTP to tables, through the built components and the program itself.
+
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test that fails is what it is for")]
+
+mod host;
+mod killed;
+mod official;
+mod troubled;
