@@ -13,7 +13,7 @@ use crate::embedded::{Folder, Kind, Store};
 use crate::engine::{Engine, Ticker};
 use crate::manifest::variables::Resolved;
 use crate::manifest::{Application, TriggerSource};
-use crate::registry::Registry;
+use crate::registry::{Registry, Version};
 
 /// How long running calls may take to end once the host is told to stop; what has not committed by then is done again
 /// by the next start.
@@ -70,6 +70,18 @@ pub async fn prepare(plan: Plan) -> anyhow::Result<Prepared> {
 }
 
 impl Prepared {
+    /// Lets time pass for calls that are made by hand, as benches do.
+    #[must_use]
+    pub fn tick(&self) -> Ticker {
+        self.engine.tick()
+    }
+
+    /// The version of a function that would take the first batch.
+    #[must_use]
+    pub fn version(&self, function: &str) -> Option<Arc<Version>> {
+        Some(self.registry.functions.get(function)?.version.load_full())
+    }
+
     /// Starts the functions.
     ///
     /// # Errors

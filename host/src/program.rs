@@ -30,7 +30,7 @@ pub async fn run() -> ExitCode {
 
 /// Logs to stderr: what `ISOBAR_LOG` says, else what functions and the host report while it runs.
 fn trace(command: &Command) {
-    let usual = if matches!(command, Command::Up(_)) { "warn,isobar=info" } else { "warn" };
+    let usual = if matches!(command, Command::Up(_)) { "warn,isobar=info" } else { "warn,sqlx=error" };
     let filter = EnvFilter::try_from_env("ISOBAR_LOG").unwrap_or_else(|_| EnvFilter::new(usual));
     tracing_subscriber::fmt()
         .with_env_filter(filter)

@@ -12,6 +12,8 @@ const ERROR: Style = AnsiColor::Red.on_default().bold();
 const WARNING: Style = AnsiColor::Yellow.on_default().bold();
 const HINT: Style = AnsiColor::Cyan.on_default();
 const VERB: Style = AnsiColor::Green.on_default().bold();
+/// Blanks between two columns.
+const GAP: u16 = 2;
 /// How often a spinner turns.
 const SPIN: Duration = Duration::from_millis(100);
 
@@ -101,6 +103,9 @@ pub fn columns(headings: &[&str], rows: impl IntoIterator<Item = Vec<String>>) -
     table.load_style(presets::NOTHING).set_header(headings.iter().copied());
     for row in rows {
         table.add_row(row.iter().map(|cell| visible(cell)));
+    }
+    for column in table.column_iter_mut() {
+        column.set_padding((0, GAP));
     }
     let lines: Vec<String> = table.lines().map(|line| line.trim_end().to_owned()).collect();
     lines.join("\n")

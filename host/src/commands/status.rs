@@ -94,7 +94,7 @@ fn standing(source: &SourceStatus) -> String {
             None => "idle".to_owned(),
         },
         Standing::Running => "running".to_owned(),
-        Standing::Retrying { attempt, reason } => format!("retrying after delivery {attempt}: {reason}"),
+        Standing::Retrying { attempt, .. } => format!("retrying after delivery {attempt}, see below"),
         Standing::Waiting { reason } => format!("waiting: {reason}"),
         Standing::Paced { reader } => format!("paced by {reader}"),
     }

@@ -69,7 +69,6 @@ impl Dispatcher {
     }
 
     /// What to call after a table was loaded: its readers look then whether they have to read again.
-    #[must_use]
     pub fn loaded(&self) -> impl Fn() + Send + Sync + 'static {
         let shared = Arc::clone(&self.shared);
         move || shared.loaded.send_modify(|n| *n += 1)

@@ -92,12 +92,15 @@ impl SourceStatus {
     }
 }
 
+/// Function, source and partition.
+type SourceKey = (Arc<str>, Arc<str>, u32);
+
 /// The standings of all workers.
 #[derive(Debug)]
 pub struct Progress {
     ends: Arc<LogEnds>,
     commits: AtomicU64,
-    sources: Mutex<BTreeMap<(Arc<str>, Arc<str>, u32), SourceStatus>>,
+    sources: Mutex<BTreeMap<SourceKey, SourceStatus>>,
 }
 
 impl Progress {

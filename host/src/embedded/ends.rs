@@ -5,10 +5,13 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use tokio::sync::watch;
 
+/// Topic and partition.
+type PartitionKey = (Arc<str>, u32);
+
 /// The next offset of each partition, watched.
 #[derive(Debug, Default)]
 pub struct LogEnds {
-    ends: RwLock<BTreeMap<(Arc<str>, u32), watch::Sender<i64>>>,
+    ends: RwLock<BTreeMap<PartitionKey, watch::Sender<i64>>>,
 }
 
 impl LogEnds {

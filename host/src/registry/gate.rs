@@ -179,13 +179,13 @@ fn grant_hint(application: &Application, name: &str, interface: &str, called: &s
     if let Some(table) = interface.strip_prefix(&tables) {
         return match application.tables.keys().find(|t| wit_name(t) == table) {
             Some(table) => format!("if that was meant: {grants} tables.{table} = [\"{called}\"]"),
-            None => format!("spin.toml declares no such table; declare it below [application.trigger.isobar.tables]"),
+            None => "spin.toml declares no such table; declare it below [application.trigger.isobar.tables]".to_owned(),
         };
     }
     if let Some(topic) = interface.strip_prefix(&topics) {
         return match application.topics.keys().find(|t| wit_name(t) == topic) {
             Some(topic) => format!("if that was meant: {grants} publish = [\"{topic}\"]"),
-            None => format!("spin.toml declares no such topic; declare it below [application.trigger.isobar.topics]"),
+            None => "spin.toml declares no such topic; declare it below [application.trigger.isobar.topics]".to_owned(),
         };
     }
     "isobar knows no such interface; build the component without it".to_owned()

@@ -1,7 +1,12 @@
 //! Integration tests of the host.
 
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test that fails is what it is for")]
+
+mod api;
+mod cli;
 mod crash;
 mod generated_wit;
 mod layers;
 mod manifest;
+mod shop;
 mod wit_is_fresh;
