@@ -17,8 +17,11 @@ pub async fn run(args: &ReadArgs) -> anyhow::Result<Outcome> {
     if args.json {
         ui::line(serde_json::to_string_pretty(&report)?)?;
     } else {
-        let (entries, records, read) = (report.entries, report.records, report.records_read);
-        ui::line(format_args!("{entries} entries count {records} records handled; the log holds {read} of the same"))?;
+        let (entries, records) = (report.entries, ui::count(report.records, "record"));
+        ui::line(format_args!(
+            "entries of the ledger walked: {entries}; {records} handled; the log holds {} of them",
+            report.records_read
+        ))?;
         for finding in &report.findings {
             let place = format!("{} on `{}`/{}", finding.function, finding.source, finding.partition);
             ui::line(format_args!("{place}: {}", ui::visible(&finding.message)))?;

@@ -27,7 +27,9 @@ impl Host {
         shop::fill(&store).await;
         let (stop, loads) = (CancellationToken::new(), Arc::new(AtomicU32::new(0)));
         let count = Arc::clone(&loads);
-        let loaded = move || drop(count.fetch_add(1, Ordering::SeqCst));
+        let loaded = move || {
+            count.fetch_add(1, Ordering::SeqCst);
+        };
         let view = Arc::new(View::new(store, None));
         let listen = Some("127.0.0.1:0".parse().expect("an address"));
         let serving = console::serve(view, loaded, listen, stop.clone()).await.expect("it is served");

@@ -8,6 +8,9 @@ use isobar::delivery::Records;
 use isobar::embedded::{Attempt, Commit, Folder, Frame, Interval, Kind, Note, Store};
 use isobar::manifest;
 
+/// A record's key and value.
+type Item<'i> = (Option<&'i [u8]>, Option<&'i [u8]>);
+
 pub(crate) fn manifest_path() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cli/spin.toml")
 }
@@ -24,7 +27,7 @@ pub(crate) async fn fill(store: &Arc<Store>) {
     let view = View::new(Arc::clone(store), None);
     let customers = "id,name,debt\n1,Ada,7.5\n2,=cmd|'/c calc'!A0,\n";
     view.load("customers", customers.into()).await.expect("customers are loaded");
-    let orders: [(Option<&[u8]>, Option<&[u8]>); 3] =
+    let orders: [Item<'_>; 3] =
         [(Some(b"1"), Some(b"{\"price\":2}")), (Some(b"2"), Some(b"\xff\x00")), (None, Some(b"two\x1b[2Jlines"))];
     let frames = vec![frame("orders", &orders), frame("complaints", &[(None, Some(b"too late"))])];
     let note = |source: &str| Note { function: "total".into(), source: source.into(), partition: 0 };
@@ -38,7 +41,7 @@ pub(crate) async fn fill(store: &Arc<Store>) {
     store.keep_attempt(attempt).await.expect("the attempt is kept");
 }
 
-fn frame(topic: &str, items: &[(Option<&[u8]>, Option<&[u8]>)]) -> Frame {
+fn frame(topic: &str, items: &[Item<'_>]) -> Frame {
     let mut records = Records::default();
     for (at, (key, value)) in items.iter().enumerate() {
         records.keys.push(*key);
