@@ -70,7 +70,7 @@ impl View {
     /// A table, or what is asked of it, as a file, in constant memory.
     ///
     /// # Errors
-    /// When it cannot be asked for so, is sensitive, or too many exports are going on.
+    /// When it cannot be asked for so, is sensitive, or too much else is being read.
     pub fn export(&self, table: &str, ask: &RowsAsk) -> Result<(Format, Pieces), Refusal> {
         let table = self.table(table)?;
         let name = ask.format.as_deref().unwrap_or("csv");
@@ -79,9 +79,7 @@ impl View {
             Refusal::new(Fault::Invalid, format!("there is no format `{name}`")).hint(format!("known: {known}"))
         })?;
         let query = Query::new(table, &asked(ask)).map_err(unasked)?;
-        let permit = std::sync::Arc::clone(&self.exports).try_acquire_owned().map_err(|_| {
-            Refusal::new(Fault::Busy, "too many exports are going on").hint("try again when one of them is done")
-        })?;
+        let permit = self.long_read()?;
         let sheet = Sheet { table: table.name.clone(), columns: query.columns().to_vec(), notice: self.notice(table) };
         let pieces = export::pieces(sheet, format, query.rows(&self.store.readers));
         let held = pieces.map(move |piece| {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::answers::is_made_up;
 use super::answers::{Failure, Fault, Payload, RecordView, RecordsAsk, RecordsPage, Refusal, Status, TopicSummary};
@@ -15,8 +15,9 @@ use crate::dispatch::{Progress, SourceStatus, Standing};
 use crate::embedded::{LedgerReport, Note, Store};
 use crate::manifest::{Application, Trigger, TriggerSource, nearest};
 
-/// Exports at one time: each holds one of the store's readers, which functions need too.
-const MOST_EXPORTS: usize = 2;
+/// Exports and walks over the ledger at one time: each holds up to two of the store's readers, which functions need
+/// too.
+const MOST_LONG_READS: usize = 2;
 /// Records of each partition where no number is asked for.
 const USUAL_RECORDS: u32 = 20;
 /// Most records of each partition: they are held in memory.
@@ -32,14 +33,14 @@ const HIDDEN: &str = "hidden, because the function reads sensitive data";
 pub struct View {
     pub(super) store: Arc<Store>,
     progress: Option<Arc<Progress>>,
-    pub(super) exports: Arc<Semaphore>,
+    long_reads: Arc<Semaphore>,
 }
 
 impl View {
     /// Of what `store` holds; `progress` is that of the running host, if one runs.
     #[must_use]
     pub fn new(store: Arc<Store>, progress: Option<Arc<Progress>>) -> Self {
-        View { store, progress, exports: Arc::new(Semaphore::new(MOST_EXPORTS)) }
+        View { store, progress, long_reads: Arc::new(Semaphore::new(MOST_LONG_READS)) }
     }
 
     /// Finishes what is being written and closes the data.
@@ -81,9 +82,18 @@ impl View {
     /// Walks the ledger.
     ///
     /// # Errors
-    /// When the data file cannot be read.
+    /// When the data file cannot be read, or too much else is being read.
     pub async fn verify(&self) -> Result<LedgerReport, Refusal> {
+        let _permit = self.long_read()?;
         Ok(self.store.verify().await?)
+    }
+
+    /// Leave to read for long; given back when it is dropped.
+    pub(super) fn long_read(&self) -> Result<OwnedSemaphorePermit, Refusal> {
+        Arc::clone(&self.long_reads).try_acquire_owned().map_err(|_| {
+            Refusal::new(Fault::Busy, "too many exports and walks over the ledger are going on")
+                .hint("try again when one of them is done")
+        })
     }
 
     /// Every topic, those of dead letters too.

@@ -1,8 +1,10 @@
 //! The ledger: which version handled which interval of which input; and the walk that looks for gaps and overlaps.
 
+use std::collections::HashMap;
+
 use futures::TryStreamExt as _;
 use serde::{Deserialize, Serialize};
-use sqlx::Row as _;
+use sqlx::{Row as _, SqliteConnection};
 
 use super::writer::WriteError;
 use super::{Note, Store};
@@ -39,6 +41,9 @@ pub struct Finding {
     pub message: String,
 }
 
+/// Positions by function, source and partition.
+type Positions = HashMap<(String, String, u32), i64>;
+
 /// The walk along one (function, source, partition).
 struct Walk {
     note: Note,
@@ -54,11 +59,14 @@ impl Store {
     pub async fn verify(&self) -> Result<LedgerReport, WriteError> {
         let mut report = LedgerReport::default();
         let mut walk: Option<Walk> = None;
+        // Positions and entries of one moment, whatever is committed meanwhile; the log only grows behind them.
+        let mut moment = self.readers.begin().await?;
+        let positions = positions(&mut moment).await?;
         let mut entries = sqlx::query(
             "SELECT function, source, partition, first, next, records FROM ledger WHERE first IS NOT NULL
              ORDER BY function, source, partition, id",
         )
-        .fetch(&self.readers);
+        .fetch(&mut *moment);
         while let Some(row) = entries.try_next().await? {
             let (function, source, partition): (String, String, u32) = (row.get(0), row.get(1), row.get(2));
             let (first, next, records): (i64, i64, i64) = (row.get(3), row.get(4), row.get(5));
@@ -68,7 +76,7 @@ impl Store {
                     && w.note.partition == partition
             };
             if !walk.as_ref().is_some_and(same) {
-                self.end(walk.take(), &mut report).await?;
+                report.end(walk.take(), &positions);
                 let note = Note { function: function.into(), source: source.into(), partition };
                 walk = Some(Walk { note, at: 0 });
             }
@@ -89,25 +97,8 @@ impl Store {
                 report.find(&walk.note, format!("[{first}, {next}) counts {records} records, the log holds {found}"));
             }
         }
-        drop(entries);
-        self.end(walk, &mut report).await?;
+        report.end(walk, &positions);
         Ok(report)
-    }
-
-    async fn end(&self, walk: Option<Walk>, report: &mut LedgerReport) -> Result<(), WriteError> {
-        let Some(walk) = walk else { return Ok(()) };
-        let position = sqlx::query("SELECT next FROM position WHERE function = ? AND source = ? AND partition = ?")
-            .bind(walk.note.function.as_ref())
-            .bind(walk.note.source.as_ref())
-            .bind(walk.note.partition)
-            .fetch_optional(&self.readers)
-            .await?
-            .map(|row| row.get::<i64, _>(0));
-        if position != Some(walk.at) {
-            let message = format!("the ledger ends at {}, the position is {position:?}", walk.at);
-            report.find(&walk.note, message);
-        }
-        Ok(())
     }
 
     /// Records of the log in `[first, next)`, decoded and counted; `expected` where the log no longer holds them all,
@@ -150,7 +141,25 @@ impl Store {
     }
 }
 
+/// Where everybody stands.
+async fn positions(connection: &mut SqliteConnection) -> Result<Positions, WriteError> {
+    let rows = sqlx::query("SELECT function, source, partition, next FROM position").fetch_all(connection).await?;
+    Ok(rows.into_iter().map(|row| ((row.get(0), row.get(1), row.get(2)), row.get(3))).collect())
+}
+
 impl LedgerReport {
+    fn end(&mut self, walk: Option<Walk>, positions: &Positions) {
+        let Some(walk) = walk else { return };
+        let key = (walk.note.function.to_string(), walk.note.source.to_string(), walk.note.partition);
+        match positions.get(&key) {
+            Some(position) if *position == walk.at => {}
+            Some(position) => {
+                self.find(&walk.note, format!("the ledger ends at {}, the position is {position}", walk.at));
+            }
+            None => self.find(&walk.note, format!("the ledger ends at {}, and there is no position", walk.at)),
+        }
+    }
+
     fn find(&mut self, note: &Note, message: String) {
         self.finding_count += 1;
         if self.findings.len() < MAX_FINDINGS {

@@ -9,4 +9,5 @@ mod generated_wit;
 mod layers;
 mod manifest;
 mod shop;
+mod verify;
 mod wit_is_fresh;
