@@ -1,5 +1,7 @@
 //! From what a call held to what a commit writes: records placed in partitions and encoded.
 
+use std::collections::BTreeMap;
+use std::mem::take;
 use std::sync::Arc;
 
 use crate::delivery::frame::FrameError;
@@ -16,13 +18,16 @@ const MAX_FRAME_RECORDS: usize = 16_384;
 /// When records cannot be compressed.
 pub(super) fn fill(commit: &mut Commit, effects: Effects, ends: &LogEnds) -> Result<(), FrameError> {
     for (topic, published) in effects.published {
-        let partitions = ends.partitions(&topic);
         let topic: Arc<str> = topic.into();
-        for (partition, records) in (0..).zip(place(published, partitions)) {
-            for from in (0..records.0.len()).step_by(MAX_FRAME_RECORDS) {
-                let to = from + MAX_FRAME_RECORDS;
-                let records = stamped(records.0.slice(from, to), records.1.slice(from, to), commit.at_ms);
+        for (partition, (keys, values)) in place(published, ends.partitions(&topic)) {
+            let records = stamped(keys, values, commit.at_ms);
+            if records.len() <= MAX_FRAME_RECORDS {
                 commit.frames.push(Frame::encode(Arc::clone(&topic), partition, &records)?);
+                continue;
+            }
+            for from in (0..records.len()).step_by(MAX_FRAME_RECORDS) {
+                let part = records.slice(from, from + MAX_FRAME_RECORDS);
+                commit.frames.push(Frame::encode(Arc::clone(&topic), partition, &part)?);
             }
         }
     }
@@ -31,10 +36,14 @@ pub(super) fn fill(commit: &mut Commit, effects: Effects, ends: &LogEnds) -> Res
     Ok(())
 }
 
-/// Keys and values by partition. A record without a key goes where its place in the call says: the same again when the
-/// call is repeated, and spread evenly.
-fn place(published: Vec<Published>, partitions: u32) -> Vec<(Packed, Packed)> {
-    let mut placed = vec![(Packed::default(), Packed::default()); partitions as usize];
+/// Keys and values by partition, those that got any. A record without a key goes where its place in the call says: the
+/// same again when the call is repeated, and spread evenly.
+fn place(mut published: Vec<Published>, partitions: u32) -> BTreeMap<u32, (Packed, Packed)> {
+    let only = only_partition(&published, partitions);
+    if let ([one], Some(partition)) = (published.as_mut_slice(), only) {
+        return BTreeMap::from([(partition, (take(&mut one.keys), take(&mut one.values)))]);
+    }
+    let mut placed: BTreeMap<u32, (Packed, Packed)> = BTreeMap::new();
     let mut unkeyed = 0;
     for records in published {
         for (key, value) in records.keys.iter().zip(records.values.iter()) {
@@ -45,13 +54,21 @@ fn place(published: Vec<Published>, partitions: u32) -> Vec<(Packed, Packed)> {
                 },
                 |k| partition_of(k, partitions),
             );
-            if let Some((keys, values)) = placed.get_mut(partition as usize) {
-                keys.push(key);
-                values.push(value);
-            }
+            let (keys, values) = placed.entry(partition).or_default();
+            keys.push(key);
+            values.push(value);
         }
     }
     placed
+}
+
+/// The partition of all records, where they share one: then nothing has to be copied.
+fn only_partition(published: &[Published], partitions: u32) -> Option<u32> {
+    let mut keys = published.iter().flat_map(|p| p.keys.iter());
+    let first = keys.next()??;
+    let partition = partition_of(first, partitions);
+    let stays = |key: Option<&[u8]>| key.is_some_and(|k| k == first || partition_of(k, partitions) == partition);
+    keys.all(stays).then_some(partition)
 }
 
 fn stamped(keys: Packed, values: Packed, now_ms: i64) -> Records {
@@ -68,11 +85,19 @@ mod tests {
         let keys: Packed = [Some(&b"a"[..]), Some(b"b"), None, Some(b"a"), None].into_iter().collect();
         let values: Packed = [Some(&b"1"[..]), Some(b"2"), Some(b"3"), None, Some(b"5")].into_iter().collect();
         let placed = place(vec![Published { keys, values }], 4);
-        let of_a = &placed[partition_of(b"a", 4) as usize];
+        let of_a = &placed[&partition_of(b"a", 4)];
         let a: Vec<_> = of_a.0.iter().zip(of_a.1.iter()).filter(|(k, _)| *k == Some(b"a")).map(|(_, v)| v).collect();
         assert_eq!(a, vec![Some(&b"1"[..]), None]);
-        assert_eq!(placed.iter().map(|(k, _)| k.len()).sum::<usize>(), 5);
-        assert_eq!(placed[0].0.iter().filter(Option::is_none).count(), 1);
-        assert_eq!(placed[1].0.iter().filter(Option::is_none).count(), 1);
+        assert_eq!(placed.values().map(|(k, _)| k.len()).sum::<usize>(), 5);
+        assert_eq!(placed[&0].0.iter().filter(Option::is_none).count(), 1);
+        assert_eq!(placed[&1].0.iter().filter(Option::is_none).count(), 1);
+    }
+
+    #[test]
+    fn records_of_one_partition_are_not_taken_apart() {
+        let keys: Packed = [Some(&b"a"[..]), Some(b"a")].into_iter().collect();
+        let values: Packed = [Some(&b"1"[..]), None].into_iter().collect();
+        let placed = place(vec![Published { keys: keys.clone(), values: values.clone() }], 4);
+        assert_eq!(placed, BTreeMap::from([(partition_of(b"a", 4), (keys, values))]));
     }
 }
