@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::sync::Arc;
+use std::sync::{Arc, Once};
 use std::time::Duration;
 
 use isobar::embedded::{Folder, Store};
@@ -16,8 +16,19 @@ const KILLS: u32 = 20;
 /// What `source` publishes in all.
 const RECORDS: i64 = 200_000;
 
-fn application() -> PathBuf {
+/// The manifest of the counting functions.
+pub(crate) fn application() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/counting/spin.toml")
+}
+
+/// Builds the components, once for all tests.
+pub(crate) fn build() {
+    static BUILT: Once = Once::new();
+    BUILT.call_once(|| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_isobar"));
+        let built = command.args(["build", "--manifest"]).arg(application()).output().unwrap();
+        assert!(built.status.success(), "{}", String::from_utf8_lossy(&built.stderr));
+    });
 }
 
 fn up(data_dir: &Path, flags: &[&str]) -> Child {
@@ -69,9 +80,7 @@ async fn read(store: &Store, topic: &str, partitions: u32) -> BTreeMap<String, V
 
 #[test]
 fn twenty_kills_lose_and_double_nothing() {
-    let built =
-        Command::new(env!("CARGO_BIN_EXE_isobar")).args(["build", "--manifest"]).arg(application()).output().unwrap();
-    assert!(built.status.success(), "{}", String::from_utf8_lossy(&built.stderr));
+    build();
     let dir = tempfile::tempdir().unwrap();
     let data_dir = dir.path().join("data");
     let mut random = StdRng::seed_from_u64(20);

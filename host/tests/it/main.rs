@@ -5,6 +5,7 @@
 mod api;
 mod cli;
 mod crash;
+mod gate;
 mod generated_wit;
 mod layers;
 mod manifest;
