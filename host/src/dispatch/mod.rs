@@ -10,6 +10,7 @@ mod topic;
 mod worker;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::{Semaphore, watch};
 use tokio_util::sync::CancellationToken;
@@ -18,9 +19,13 @@ use tokio_util::task::TaskTracker;
 pub use progress::{Progress, SourceStatus, Standing};
 
 use crate::bindings::CallContext;
+use crate::clock::now_ms;
 use crate::embedded::Store;
 use crate::manifest::TriggerSource;
 use crate::registry::{Registered, Registry};
+
+/// How often topics are asked for what they need not keep.
+const TRIM_EVERY: Duration = Duration::from_secs(60);
 
 /// What all workers share.
 pub(crate) struct Shared {
@@ -58,6 +63,7 @@ impl Dispatcher {
         for worker in workers {
             tasks.spawn(worker.run(stop.clone()));
         }
+        tasks.spawn(trim(Arc::clone(&shared), stop.clone()));
         tasks.close();
         Ok(Dispatcher { shared, tasks, stop })
     }
@@ -78,6 +84,19 @@ impl Dispatcher {
     pub async fn stop(&self) {
         self.stop.cancel();
         self.tasks.wait().await;
+    }
+}
+
+/// Lets go now and then of what topics need not keep.
+async fn trim(shared: Arc<Shared>, stop: CancellationToken) {
+    while !stop.is_cancelled() {
+        if let Err(error) = shared.store.trim(now_ms()).await {
+            tracing::warn!(%error, "old records could not be removed; it is tried again");
+        }
+        tokio::select! {
+            () = stop.cancelled() => {}
+            () = tokio::time::sleep(TRIM_EVERY) => {}
+        }
     }
 }
 

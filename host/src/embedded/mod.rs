@@ -11,6 +11,7 @@ mod folder;
 mod ledger;
 mod log;
 mod overview;
+mod retention;
 mod schema;
 mod state;
 mod writer;

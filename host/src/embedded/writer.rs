@@ -8,6 +8,7 @@ use tokio::sync::{Mutex, mpsc, oneshot};
 use tokio::task::JoinHandle;
 
 use super::commit::{self, Grown};
+use super::retention;
 use super::{Attempt, Commit, LogEnds, Note, Store};
 use crate::bindings::tables::TableError;
 use crate::delivery::HeldTable;
@@ -65,6 +66,7 @@ enum Work {
     Begin(Note),
     Load { table: String, rows: HeldTable, rereads: Vec<Note> },
     RereadDone(Note),
+    Trim { now_ms: i64 },
 }
 
 type Job = (Work, oneshot::Sender<Result<(), WriteError>>);
@@ -177,6 +179,7 @@ async fn perform(
             }
             Ok(())
         }
+        Work::Trim { now_ms } => retention::trim(connection, application, *now_ms).await,
         Work::RereadDone(note) => {
             mark(connection, note, "DELETE FROM reread WHERE function = ? AND source = ? AND partition = ?").await
         }
@@ -217,6 +220,14 @@ impl Store {
     /// [`WriteError`]; nothing is written then.
     pub async fn load(&self, table: &str, rows: HeldTable, rereads: Vec<Note>) -> Result<(), WriteError> {
         self.writer.submit(Work::Load { table: table.to_owned(), rows, rereads }).await
+    }
+
+    /// Removes what no topic has to keep at `now_ms`, in milliseconds since the Unix epoch.
+    ///
+    /// # Errors
+    /// [`WriteError`]; nothing is removed then.
+    pub async fn trim(&self, now_ms: i64) -> Result<(), WriteError> {
+        self.writer.submit(Work::Trim { now_ms }).await
     }
 
     /// Forgets that a function was to read its input again.

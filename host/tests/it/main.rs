@@ -9,6 +9,7 @@ mod gate;
 mod generated_wit;
 mod layers;
 mod manifest;
+mod retention;
 mod shop;
 mod verify;
 mod wit_is_fresh;

@@ -1,0 +1,126 @@
+//! What a topic keeps: frames beyond its size or age go, but never one that a function has not read to its end. Entries
+//! of the ledger that lie before the first record kept are merged, so that the ledger does not outgrow the log.
+
+use sqlx::{Row as _, SqliteConnection};
+
+use super::writer::WriteError;
+use crate::manifest::{Application, Retention, Topic};
+
+const HOUR_MS: i64 = 60 * 60 * 1000;
+/// Entries that are looked at for merging at one time, per function and partition: bounds the transaction, and what is
+/// left is merged the next time.
+const MAX_MERGED: i64 = 10_000;
+
+/// Removes what no topic has to keep at `now_ms`.
+pub(super) async fn trim(
+    connection: &mut SqliteConnection,
+    application: &Application,
+    now_ms: i64,
+) -> Result<(), WriteError> {
+    for topic in application.topics.values().filter(|t| t.retention != Retention::default()) {
+        for partition in 0..topic.partitions {
+            trim_partition(connection, application, topic, partition, now_ms).await?;
+        }
+    }
+    Ok(())
+}
+
+async fn trim_partition(
+    connection: &mut SqliteConnection,
+    application: &Application,
+    topic: &Topic,
+    partition: u32,
+    now_ms: i64,
+) -> Result<(), WriteError> {
+    let readers = application.readers_of(&topic.name);
+    let mut read_to = i64::MAX;
+    for reader in &readers {
+        let position = sqlx::query("SELECT next FROM position WHERE function = ? AND source = ? AND partition = ?")
+            .bind(*reader)
+            .bind(&topic.name)
+            .bind(partition)
+            .fetch_optional(&mut *connection)
+            .await?;
+        read_to = read_to.min(position.map_or(0, |row| row.get(0)));
+    }
+    let too_old = topic.retention.max_hours.map_or(i64::MIN, |hours| now_ms - i64::from(hours) * HOUR_MS);
+    let most_bytes = topic.retention.max_bytes.map_or(i64::MAX, |b| i64::try_from(b).unwrap_or(i64::MAX));
+    // Behind a frame stand the bytes of those that came after it; when they alone fill the size, it goes.
+    let gone = sqlx::query(
+        "DELETE FROM log WHERE topic = ?1 AND partition = ?2 AND next <= ?3 AND (last_ms < ?4 OR base IN (
+           SELECT base FROM (SELECT base, sum(bytes) OVER (ORDER BY base DESC) AS kept
+                             FROM log WHERE topic = ?1 AND partition = ?2) WHERE kept > ?5))",
+    )
+    .bind(&topic.name)
+    .bind(partition)
+    .bind(read_to)
+    .bind(too_old)
+    .bind(most_bytes)
+    .execute(&mut *connection)
+    .await?;
+    if gone.rows_affected() > 0 {
+        for reader in readers {
+            merge(connection, reader, &topic.name, partition).await?;
+        }
+    }
+    Ok(())
+}
+
+/// Entries of one version that follow each other become one.
+struct Merged {
+    id: i64,
+    version: String,
+    next: i64,
+    records: i64,
+    micros: i64,
+}
+
+async fn merge(
+    connection: &mut SqliteConnection,
+    function: &str,
+    topic: &str,
+    partition: u32,
+) -> Result<(), WriteError> {
+    let entries = sqlx::query(
+        "SELECT id, version, next, records, micros FROM ledger WHERE function = ?1 AND source = ?2 AND partition = ?3
+           AND first IS NOT NULL AND next <= coalesce(
+             (SELECT min(base) FROM log WHERE topic = ?2 AND partition = ?3),
+             (SELECT next FROM log_end WHERE topic = ?2 AND partition = ?3))
+         ORDER BY first LIMIT ?4",
+    )
+    .bind(function)
+    .bind(topic)
+    .bind(partition)
+    .bind(MAX_MERGED)
+    .fetch_all(&mut *connection)
+    .await?;
+    let mut kept: Option<Merged> = None;
+    for row in entries {
+        let entry =
+            Merged { id: row.get(0), version: row.get(1), next: row.get(2), records: row.get(3), micros: row.get(4) };
+        match kept.as_mut().filter(|k| k.version == entry.version) {
+            Some(kept) => {
+                kept.next = entry.next;
+                kept.records += entry.records;
+                kept.micros += entry.micros;
+                sqlx::query("DELETE FROM ledger WHERE id = ?").bind(entry.id).execute(&mut *connection).await?;
+            }
+            None => {
+                write(connection, kept.replace(entry)).await?;
+            }
+        }
+    }
+    write(connection, kept).await
+}
+
+async fn write(connection: &mut SqliteConnection, merged: Option<Merged>) -> Result<(), WriteError> {
+    let Some(merged) = merged else { return Ok(()) };
+    sqlx::query("UPDATE ledger SET next = ?, records = ?, micros = ? WHERE id = ?")
+        .bind(merged.next)
+        .bind(merged.records)
+        .bind(merged.micros)
+        .bind(merged.id)
+        .execute(connection)
+        .await?;
+    Ok(())
+}
