@@ -40,6 +40,9 @@ struct Flags {
     /// Days between two versions of `recent` [default: daily, and at most every 30 seconds of real time].
     #[arg(long, value_name = "DAYS")]
     recent_every: Option<u32>,
+    /// End when standard input closes, as it does when whoever started the mirror ends, however that came.
+    #[arg(long)]
+    until_stdin_closes: bool,
     /// Port 0 takes any that is free.
     #[arg(long, default_value = "127.0.0.1:0", value_name = "ADDRESS")]
     listen: SocketAddr,
@@ -95,6 +98,7 @@ async fn main() -> Result<()> {
     tokio::select! {
         ended = serving => ended,
         () = shutdown => Ok(()),
+        () = stdin_closes(), if flags.until_stdin_closes => Ok(()),
     }
 }
 
@@ -116,4 +120,17 @@ fn told_to_end() -> Result<impl Future<Output = ()>> {
             _ = terminate.recv() => {}
         }
     })
+}
+
+/// Done when standard input is at its end. A thread waits for it, since such a read cannot be given up; it ends with the
+/// process.
+async fn stdin_closes() {
+    let (closed, told) = tokio::sync::oneshot::channel();
+    std::thread::spawn(move || {
+        // An input that cannot be read is as good as closed, and nobody may be left to be told.
+        let _ = std::io::copy(&mut std::io::stdin(), &mut std::io::sink());
+        let _ = closed.send(());
+    });
+    // The thread always answers.
+    let _ = told.await;
 }
