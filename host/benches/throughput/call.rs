@@ -39,6 +39,7 @@ pub(crate) async fn run() {
         partition: 0,
         variables: Arc::clone(&version.variables),
         hosts: Arc::clone(&version.hosts),
+        before: None,
         limits: version.function.limits.clone(),
     };
     fill(&store, &version, &context).await;
@@ -97,8 +98,7 @@ async fn commit(store: &Store, version: &Version, effects: Effects, records: usi
         records: records as u32,
         version: Arc::clone(&version.digest),
         attempt: 1,
-        state: effects.state,
-        tables: effects.tables,
+        effects: Arc::new(effects),
         ..Commit::default()
     };
     store.commit(commit).await.unwrap();

@@ -12,11 +12,11 @@ use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 
 use super::http::OutboundHosts;
 use super::wire::WireError;
-use crate::delivery::Effects;
+use crate::delivery::{Effects, HeldTable};
 use crate::embedded::{Store, WriteError};
 use crate::engine::clock::{CallClock, FixedWallClock, HasClock};
 use crate::engine::output::Output;
-use crate::manifest::{Application, Limits};
+use crate::manifest::{Application, Limits, Table};
 
 /// What is the same for all calls of a function's partition.
 #[derive(Clone)]
@@ -35,6 +35,8 @@ pub struct CallContext {
     pub hosts: Arc<OutboundHosts>,
     /// What a call may use up.
     pub limits: Limits,
+    /// What the call before did, while that is still being committed.
+    pub before: Option<Arc<Effects>>,
 }
 
 /// One call.
@@ -92,6 +94,12 @@ impl CallState {
     /// The limits that wasmtime asks when memory grows.
     pub fn limiter(&mut self) -> &mut dyn wasmtime::ResourceLimiter {
         &mut self.limits
+    }
+
+    /// Writes to `table` that are not committed yet, oldest first: those of the call before, then the call's own.
+    pub(super) fn held(&self, table: &Table) -> impl Iterator<Item = &HeldTable> {
+        let effects = self.context.before.as_deref().into_iter().chain([&self.effects]);
+        effects.filter_map(|effects| effects.tables.get(&table.name))
     }
 
     /// An error of the store as the guest sees it; that it was the store's is noted.

@@ -166,7 +166,7 @@ async fn get(call: &mut CallState, bound: &Bound, items: &[Val]) -> Result<Val, 
     let keys = items.iter().map(|item| key(table, item)).collect::<Result<Vec<_>, _>>()?;
     let columns = names(bound);
     let mut rows = call.context.store.rows(table, &columns, &keys).await?;
-    if let Some(held) = call.effects.tables.get(&table.name) {
+    for held in call.held(table) {
         rows = overlay::get(table, &columns, rows, held, &keys);
     }
     Ok(records(bound, rows))
@@ -184,7 +184,7 @@ async fn scan(call: &mut CallState, bound: &Bound, items: &[Val]) -> Result<Val,
         };
         let range = Range { partition, first, last };
         let mut rows = sqlite::scan(&mut connection, table, &columns, &range).await?;
-        if let Some(held) = call.effects.tables.get(&table.name) {
+        for held in call.held(table) {
             rows = overlay::scan(table, &columns, rows, held, &range);
         }
         found.extend(rows);

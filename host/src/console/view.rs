@@ -160,7 +160,8 @@ impl View {
         let mut left = limit as usize;
         loop {
             let records = self.store.read(topic, partition, from, READ_BYTES).await?;
-            for at in 0..records.len() {
+            let first = records.index_of(from);
+            for at in first..records.len() {
                 if left == 0 || *bytes >= MOST_RECORD_BYTES {
                     page.more = true;
                     return Ok(());
@@ -171,7 +172,7 @@ impl View {
                 left -= 1;
                 page.records.push(record);
             }
-            if records.is_empty() {
+            if first >= records.len() {
                 return Ok(());
             }
         }

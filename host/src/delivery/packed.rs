@@ -57,6 +57,14 @@ impl Packed {
         self.ends.push(self.data.len() as u32);
     }
 
+    /// Appends all items of another.
+    pub fn append(&mut self, other: &Packed) {
+        let (items, bytes) = (self.ends.len() as u32, self.data.len() as u32);
+        self.data.extend_from_slice(&other.data);
+        self.ends.extend(other.ends.iter().map(|end| end + bytes));
+        self.nulls.extend(other.nulls.iter().map(|null| null + items));
+    }
+
     /// How many items there are.
     #[must_use]
     pub fn len(&self) -> usize {

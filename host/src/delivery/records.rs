@@ -47,6 +47,12 @@ impl Records {
         self.keys.data().len() + self.values.data().len()
     }
 
+    /// The index of the first record at `offset` or later; the length where there is none.
+    #[must_use]
+    pub fn index_of(&self, offset: i64) -> usize {
+        self.offsets.partition_point(|o| *o < offset)
+    }
+
     /// A copy of the records `from..to`.
     #[must_use]
     pub fn slice(&self, from: usize, to: usize) -> Records {
@@ -82,8 +88,8 @@ impl Records {
     /// Appends another run of records that follow these.
     pub fn append(&mut self, other: &Records) {
         let before = self.len() as u32;
-        other.keys.iter().for_each(|k| self.keys.push(k));
-        other.values.iter().for_each(|v| self.values.push(v));
+        self.keys.append(&other.keys);
+        self.values.append(&other.values);
         self.offsets.extend_from_slice(&other.offsets);
         self.timestamps.extend_from_slice(&other.timestamps);
         self.headers.extend(other.headers.iter().map(|h| Header { at: h.at + before, ..h.clone() }));

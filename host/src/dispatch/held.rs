@@ -1,4 +1,4 @@
-//! From what a call held to what a commit writes: records placed in partitions and encoded.
+//! From what a call published to what a commit appends: records placed in partitions and encoded.
 
 use std::collections::BTreeMap;
 use std::mem::take;
@@ -6,34 +6,43 @@ use std::sync::Arc;
 
 use crate::delivery::frame::FrameError;
 use crate::delivery::partitioner::partition_of;
-use crate::delivery::{Effects, Packed, Published, Records};
-use crate::embedded::{Commit, Frame, LogEnds};
+use crate::delivery::{Packed, Published, Records};
+use crate::embedded::{Frame, LogEnds, WriteError};
 
 /// Records of one frame; a frame is decoded whole, so this bounds what a reader holds.
 const MAX_FRAME_RECORDS: usize = 16_384;
 
-/// Moves what a call held into `commit`, its records stamped with its time.
+/// What a call published, placed and encoded, its records stamped with `at_ms`.
 ///
 /// # Errors
 /// When records cannot be compressed.
-pub(super) fn fill(commit: &mut Commit, effects: Effects, ends: &LogEnds) -> Result<(), FrameError> {
-    for (topic, published) in effects.published {
+pub(super) fn frames(
+    published: BTreeMap<String, Vec<Published>>,
+    ends: &LogEnds,
+    at_ms: i64,
+) -> Result<Vec<Frame>, FrameError> {
+    let mut frames = Vec::new();
+    for (topic, published) in published {
         let topic: Arc<str> = topic.into();
         for (partition, (keys, values)) in place(published, ends.partitions(&topic)) {
-            let records = stamped(keys, values, commit.at_ms);
+            let records = stamped(keys, values, at_ms);
             if records.len() <= MAX_FRAME_RECORDS {
-                commit.frames.push(Frame::encode(Arc::clone(&topic), partition, &records)?);
+                frames.push(Frame::encode(Arc::clone(&topic), partition, records)?);
                 continue;
             }
             for from in (0..records.len()).step_by(MAX_FRAME_RECORDS) {
-                let part = records.slice(from, from + MAX_FRAME_RECORDS);
-                commit.frames.push(Frame::encode(Arc::clone(&topic), partition, &part)?);
+                let mut part = records.slice(from, from + MAX_FRAME_RECORDS);
+                part.offsets.iter_mut().for_each(|offset| *offset -= from as i64);
+                frames.push(Frame::encode(Arc::clone(&topic), partition, part)?);
             }
         }
     }
-    commit.state = effects.state;
-    commit.tables = effects.tables;
-    Ok(())
+    Ok(frames)
+}
+
+/// What cannot be compressed cannot be written.
+pub(super) fn unencodable(error: FrameError) -> WriteError {
+    WriteError::File(sqlx::Error::Protocol(error.to_string()))
 }
 
 /// Keys and values by partition, those that got any. A record without a key goes where its place in the call says: the

@@ -3,6 +3,7 @@
 
 pub mod dead_letters;
 mod held;
+mod pending;
 pub mod progress;
 pub mod rereads;
 mod schedule;
@@ -121,5 +122,6 @@ fn context(shared: &Shared, registered: &Registered, partition: u32) -> CallCont
         variables: Arc::clone(&version.variables),
         hosts: Arc::clone(&version.hosts),
         limits: version.function.limits.clone(),
+        before: None,
     }
 }

@@ -6,10 +6,11 @@ use std::time::{Duration, Instant};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
+use super::Shared;
+use super::pending::Pending;
 use super::progress::Standing;
-use super::topic::{seed, unencodable};
+use super::topic::seed;
 use super::worker::Step;
-use super::{Shared, held};
 use crate::bindings::{CallContext, WireNext, WireTick};
 use crate::clock::now_ms;
 use crate::delivery::{Effects, retry};
@@ -32,11 +33,26 @@ pub(super) struct ScheduleSource {
     delivery: Delivery,
     note: Note,
     schedule: Schedule,
+    stands: Stands,
+    not_before: Instant,
+    uncommitted: Option<Uncommitted>,
+}
+
+/// How far the schedule has come.
+#[derive(Clone, Copy)]
+struct Stands {
+    /// When it is due next, and whether the function asked for that itself.
     stored: Option<(i64, bool)>,
     runs: i64,
     attempt: u32,
     due: Option<Due>,
-    not_before: Instant,
+}
+
+/// A run whose commit is under way, and where to go on when that fails.
+struct Uncommitted {
+    pending: Pending,
+    before: Stands,
+    micros: u64,
 }
 
 impl ScheduleSource {
@@ -58,11 +74,9 @@ impl ScheduleSource {
             registered,
             context,
             note,
-            stored,
-            runs,
-            attempt,
-            due: None,
+            stands: Stands { stored, runs, attempt, due: None },
             not_before: Instant::now(),
+            uncommitted: None,
         };
         source.standing(Standing::Idle, true);
         Ok(source)
@@ -79,19 +93,22 @@ impl ScheduleSource {
     pub(super) async fn step(&mut self, stop: &CancellationToken) -> Result<Step, WriteError> {
         let wait = self.not_before.saturating_duration_since(Instant::now());
         if !wait.is_zero() || stop.is_cancelled() {
+            self.settle().await?;
             return Ok(Step::Idle(wait));
         }
         let now = now_ms();
-        let Some(due) = self.due.or_else(|| self.schedule.due(self.stored, now)) else {
-            let (due_ms, again) = self.stored.unwrap_or((now, false));
+        let Some(due) = self.stands.due.or_else(|| self.schedule.due(self.stands.stored, now)) else {
+            self.settle().await?;
+            let (due_ms, again) = self.stands.stored.unwrap_or((now, false));
             self.standing(Standing::Idle, again);
             return Ok(Step::Idle(Duration::from_millis(u64::try_from(due_ms - now).unwrap_or_default())));
         };
         if let Some(reader) = paced_by(&self.shared, &self.registered) {
+            self.settle().await?;
             self.standing(Standing::Paced { reader }, true);
             return Ok(Step::Idle(PACING));
         }
-        self.due = Some(due);
+        self.stands.due = Some(due);
         self.run(due).await?;
         Ok(Step::Worked)
     }
@@ -100,17 +117,25 @@ impl ScheduleSource {
         self.standing(Standing::Running, true);
         let version = self.registered.version.load_full();
         let started = Instant::now();
-        let attempt = self.attempt + 1;
+        let attempt = self.stands.attempt + 1;
         let tick = WireTick { due_ms: due.due_ms, missed: due.missed, attempt };
-        let called = version.run(self.context.clone(), tick, seed(&self.note, self.runs)).await;
+        let before = self.uncommitted.as_ref().map(|u| u.pending.effects());
+        let context = CallContext { before, ..self.context.clone() };
+        let called = version.run(context, tick, seed(&self.note, self.stands.runs)).await;
         let micros = started.elapsed().as_micros() as u64;
         tracing::debug!(function = %self.note.function, micros, attempt, "called");
         let sensitive = version.function.reads_sensitive(self.shared.store.application());
         if !sensitive {
             called.output.lines().for_each(|line| info!(function = %self.note.function, "{line}"));
         }
+        // When what it read was not written, the run counts for nothing.
+        self.settle().await?;
+        self.standing(Standing::Running, true);
         match called.outcome {
-            Outcome::Done { effects, answer, .. } => self.accept(effects, answer, attempt, micros, &version).await,
+            Outcome::Done { effects, answer, .. } => {
+                self.accept(effects, answer, attempt, micros, &version);
+                Ok(())
+            }
             Outcome::Failed { reason, unavailable } => {
                 let reason =
                     if sensitive { "hidden, because the function reads sensitive data".to_owned() } else { reason };
@@ -119,22 +144,17 @@ impl ScheduleSource {
         }
     }
 
-    async fn accept(
-        &mut self,
-        effects: Effects,
-        answer: WireNext,
-        attempt: u32,
-        micros: u64,
-        version: &Version,
-    ) -> Result<(), WriteError> {
+    /// Begins to commit a run and stands behind it, as if that were done.
+    fn accept(&mut self, effects: Effects, answer: WireNext, attempt: u32, micros: u64, version: &Version) {
         let now = now_ms();
         let next = match answer {
             WireNext::Again(ms) => (now + i64::from(ms).min(LONGEST_AGAIN_MS), true),
             WireNext::Done => (self.schedule.next_after(now).unwrap_or(i64::MAX), false),
         };
-        let mut commit = Commit {
+        let runs = self.stands.runs;
+        let commit = Commit {
             note: self.note.clone(),
-            interval: Some(Interval { first: self.runs, next: self.runs + 1 }),
+            interval: Some(Interval { first: runs, next: runs + 1 }),
             records: 1,
             version: Arc::clone(&version.digest),
             attempt,
@@ -143,18 +163,24 @@ impl ScheduleSource {
             schedule: Some(next),
             ..Commit::default()
         };
-        held::fill(&mut commit, effects, self.shared.store.ends()).map_err(unencodable)?;
-        self.shared.store.commit(commit).await?;
+        let pending = Pending::begin(&self.shared, commit, effects);
+        self.uncommitted = Some(Uncommitted { pending, before: self.stands, micros });
+        self.stands = Stands { stored: Some(next), runs: runs + 1, attempt: 0, due: None };
+    }
+
+    /// Waits for the commit under way; stands before its run again when it failed.
+    pub(super) async fn settle(&mut self) -> Result<(), WriteError> {
+        let Some(Uncommitted { pending, before, micros }) = self.uncommitted.take() else { return Ok(()) };
+        if let Err(error) = pending.done().await {
+            self.stands = before;
+            return Err(error);
+        }
         self.shared.progress.committed();
-        self.runs += 1;
-        self.stored = Some(next);
-        self.due = None;
-        self.attempt = 0;
         self.shared.progress.update(&self.note, |s| {
             s.commits += 1;
             s.call_micros += micros;
         });
-        self.standing(Standing::Idle, next.1);
+        self.standing(Standing::Idle, self.stands.stored.is_some_and(|(_, again)| again));
         Ok(())
     }
 
@@ -166,8 +192,8 @@ impl ScheduleSource {
             self.standing(Standing::Waiting { reason: what }, true);
             return Ok(());
         }
-        self.attempt = attempt;
-        let interval = Interval { first: self.runs, next: self.runs + 1 };
+        self.stands.attempt = attempt;
+        let interval = Interval { first: self.stands.runs, next: self.stands.runs + 1 };
         let kept = Attempt { note: self.note.clone(), interval, attempt, reason: reason.clone(), at_ms: now_ms() };
         self.shared.store.keep_attempt(kept).await?;
         self.standing(Standing::Retrying { attempt, reason }, true);
@@ -176,10 +202,11 @@ impl ScheduleSource {
 
     fn standing(&self, standing: Standing, busy: bool) {
         let version = self.registered.version.load();
+        let stands = self.uncommitted.as_ref().map_or(&self.stands, |u| &u.before);
         self.shared.progress.update(&self.note, |s| {
             s.scheduled = true;
-            s.position = self.runs;
-            s.due_ms = self.stored.map(|(due, _)| due);
+            s.position = stands.runs;
+            s.due_ms = stands.stored.map(|(due, _)| due);
             s.standing = standing;
             s.busy = busy;
             version.short().clone_into(&mut s.version);

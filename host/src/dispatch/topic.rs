@@ -1,7 +1,9 @@
 //! A topic's partition as one function reads it: batches cut, called, committed; failing ones tried again and in the
 //! end put aside.
 
-use std::collections::{BTreeMap, HashMap};
+mod again;
+
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -11,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use super::dead_letters::{Story, letters};
+use super::pending::Pending;
 use super::progress::Standing;
 use super::worker::Step;
 use super::{Shared, held};
@@ -26,8 +29,6 @@ use crate::registry::{Registered, Version};
 const READ_AHEAD_BYTES: usize = 4 * 1024 * 1024;
 /// How long a publisher sleeps before it looks whether its reader has come closer.
 const PACING: Duration = Duration::from_millis(100);
-/// Keys of which the last record is looked for when a table was loaded; each costs some dozen bytes meanwhile.
-const MAX_REREAD_KEYS: usize = 5_000_000;
 
 /// One topic's partition under one function.
 pub(super) struct TopicSource {
@@ -38,11 +39,22 @@ pub(super) struct TopicSource {
     note: Note,
     end: watch::Receiver<i64>,
     position: i64,
-    ahead: Records,
+    ahead: Arc<Records>,
     ahead_from: usize,
     trial: Option<Trial>,
     first_seen: Option<Instant>,
     reread: bool,
+    uncommitted: Option<Uncommitted>,
+}
+
+/// A batch whose commit is under way, and where to go on when that fails.
+struct Uncommitted {
+    pending: Pending,
+    first: i64,
+    trial: Option<Trial>,
+    records: usize,
+    dead_letters: usize,
+    micros: u64,
 }
 
 /// A batch that failed before.
@@ -73,10 +85,11 @@ impl TopicSource {
             context,
             note,
             position,
-            ahead: Records::default(),
+            ahead: Arc::default(),
             ahead_from: 0,
             first_seen: None,
             reread: true,
+            uncommitted: None,
         };
         source.standing(Standing::Idle, true);
         Ok(source)
@@ -85,6 +98,11 @@ impl TopicSource {
     /// Notes what is there now: what comes later wakes [`TopicSource::grown`].
     pub(super) fn mark_seen(&mut self) {
         self.end.mark_unchanged();
+    }
+
+    /// Says that a table was loaded: before its next batch the source looks whether it has to read again.
+    pub(super) fn table_loaded(&mut self) {
+        self.reread = true;
     }
 
     /// Waits until the partition grows.
@@ -103,17 +121,21 @@ impl TopicSource {
 
     /// Handles one batch, if there is one.
     pub(super) async fn step(&mut self, stop: &CancellationToken) -> Result<Step, WriteError> {
-        if self.reread || self.shared.store.wants_reread(&self.note).await? {
+        if self.reread {
+            self.settle().await?;
             self.read_again(stop).await?;
         }
         if let Some(wait) = self.must_wait() {
+            self.settle().await?;
             return Ok(Step::Idle(wait));
         }
         let Some(batch) = self.next_batch().await? else {
+            self.settle().await?;
             self.standing(Standing::Idle, false);
             return Ok(Step::Idle(Duration::MAX));
         };
         if let Some(wait) = self.waits_for_more(&batch) {
+            self.settle().await?;
             return Ok(Step::Idle(wait));
         }
         self.deliver(batch).await?;
@@ -133,12 +155,14 @@ impl TopicSource {
     /// The records under trial, or the next ones.
     async fn next_batch(&mut self) -> Result<Option<Records>, WriteError> {
         if *self.end.borrow() <= self.position {
+            self.ahead = Arc::default();
+            self.ahead_from = 0;
             return Ok(None);
         }
         if self.ahead_from >= self.ahead.len() {
             self.ahead =
                 self.shared.store.read(&self.note.source, self.note.partition, self.position, READ_AHEAD_BYTES).await?;
-            self.ahead_from = 0;
+            self.ahead_from = self.ahead.index_of(self.position);
         }
         let from = self.ahead_from;
         let most = (self.delivery.batch_max_records as usize, self.delivery.batch_max_bytes as usize);
@@ -160,7 +184,7 @@ impl TopicSource {
         let left = wait.saturating_sub(self.first_seen.get_or_insert_with(Instant::now).elapsed());
         // What was read ahead is read anew, so that records that came meanwhile are in the batch.
         (!left.is_zero()).then(|| {
-            self.ahead = Records::default();
+            self.ahead = Arc::default();
             left
         })
     }
@@ -176,6 +200,8 @@ impl TopicSource {
         let called = self.call(&version, &batch, attempt).await;
         let micros = started.elapsed().as_micros() as u64;
         self.log_output(&version, &called.output);
+        // When what it read was not written, the call counts for nothing.
+        self.settle().await?;
         let mut commit = Commit {
             note: self.note.clone(),
             interval: Some(interval),
@@ -188,7 +214,7 @@ impl TopicSource {
         };
         match called.outcome {
             Outcome::Done { effects, rejected, .. } => match reasons(&batch, rejected) {
-                Ok(reasons) => self.accept(commit, effects, &batch, &reasons, &version).await,
+                Ok(reasons) => self.accept(commit, effects, &batch, &reasons, &version),
                 Err(reason) => self.failed(commit, &batch, reason, &version).await,
             },
             Outcome::Failed { reason, unavailable: Some(what) } => {
@@ -226,12 +252,14 @@ impl TopicSource {
         };
         let unix_ms = batch.timestamps.last().copied().unwrap_or_default();
         let seed = seed(&self.note, batch.offsets.first().copied().unwrap_or_default());
+        let before = self.uncommitted.as_ref().map(|u| u.pending.effects());
+        let context = CallContext { before, ..self.context.clone() };
         let _running = self.shared.calls.acquire().await;
-        version.handle(self.context.clone(), wire, unix_ms, seed).await
+        version.handle(context, wire, unix_ms, seed).await
     }
 
     /// Commits what a call did, and the records that it refused as dead letters.
-    async fn accept(
+    fn accept(
         &mut self,
         mut commit: Commit,
         effects: Effects,
@@ -239,11 +267,11 @@ impl TopicSource {
         reasons: &BTreeMap<usize, String>,
         version: &Version,
     ) -> Result<(), WriteError> {
-        held::fill(&mut commit, effects, self.shared.store.ends()).map_err(unencodable)?;
         if !reasons.is_empty() {
             commit.frames.push(self.dead_letters(&commit, batch, reasons, version)?);
         }
-        self.commit(commit, batch.len(), reasons.len(), version).await
+        self.commit(commit, effects, reasons.len());
+        Ok(())
     }
 
     /// Counts a failed delivery; after the last one the records become dead letters.
@@ -261,7 +289,8 @@ impl TopicSource {
         if attempt >= self.delivery.max_attempts {
             let reasons = (0..batch.len()).map(|at| (at, reason.clone())).collect();
             commit.frames.push(self.dead_letters(&commit, batch, &reasons, version)?);
-            return self.commit(commit, batch.len(), batch.len(), version).await;
+            self.commit(commit, Effects::default(), batch.len());
+            return Ok(());
         }
         let kept = Attempt { note: self.note.clone(), interval, attempt, reason: reason.clone(), at_ms: commit.at_ms };
         self.shared.store.keep_attempt(kept).await?;
@@ -288,23 +317,34 @@ impl TopicSource {
             now_ms: commit.at_ms,
         };
         let topic = version.function.dead_letter_topic(&application.name);
-        Frame::encode(topic.into(), 0, &letters(batch, reasons, &story)).map_err(unencodable)
+        Frame::encode(topic.into(), 0, letters(batch, reasons, &story)).map_err(held::unencodable)
     }
 
-    async fn commit(
-        &mut self,
-        commit: Commit,
-        records: usize,
-        dead_letters: usize,
-        version: &Version,
-    ) -> Result<(), WriteError> {
-        let next = commit.interval.map_or(self.position, |i| i.next);
-        let micros = commit.micros;
-        self.shared.store.commit(commit).await?;
-        self.shared.progress.committed();
-        self.position = next;
+    /// Begins to commit a batch and stands behind it, as if that were done.
+    fn commit(&mut self, commit: Commit, effects: Effects, dead_letters: usize) {
+        let (records, micros) = (commit.records as usize, commit.micros);
+        let first = self.position;
+        self.position = commit.interval.map_or(first, |i| i.next);
         self.ahead_from += records;
-        self.trial = None;
+        let trial = self.trial.take();
+        let pending = Pending::begin(&self.shared, commit, effects);
+        self.uncommitted = Some(Uncommitted { pending, first, trial, records, dead_letters, micros });
+    }
+
+    /// Waits for the commit under way; stands before its batch again when it failed.
+    pub(super) async fn settle(&mut self) -> Result<(), WriteError> {
+        let Some(Uncommitted { pending, first, trial, records, dead_letters, micros }) = self.uncommitted.take() else {
+            return Ok(());
+        };
+        if let Err(error) = pending.done().await {
+            self.position = first;
+            self.trial = trial;
+            self.ahead = Arc::default();
+            self.ahead_from = 0;
+            return Err(error);
+        }
+        self.shared.progress.committed();
+        let next = self.position;
         let busy = *self.end.borrow() > next;
         self.shared.progress.update(&self.note, |s| {
             s.position = next;
@@ -312,98 +352,16 @@ impl TopicSource {
             s.commits += 1;
             s.dead_letters += dead_letters as u64;
             s.call_micros += micros;
-            s.version = version.short().to_owned();
             s.busy = busy;
         });
         Ok(())
     }
 
-    /// After a table that it reads was loaded: the last record per key of what was read before, delivered again. Such
-    /// calls stand in the ledger without an interval.
-    async fn read_again(&mut self, stop: &CancellationToken) -> Result<(), WriteError> {
-        if !self.shared.store.wants_reread(&self.note).await? {
-            self.reread = false;
-            return Ok(());
-        }
-        self.standing(Standing::Running, true);
-        let last = self.last_per_key().await?;
-        let mut from = 0;
-        while from < self.position && !stop.is_cancelled() {
-            let records =
-                self.shared.store.read(&self.note.source, self.note.partition, from, READ_AHEAD_BYTES).await?;
-            let Some(end) = records.offsets.last().map(|o| o + 1) else { break };
-            from = end;
-            let mut chosen = Records::default();
-            for (at, offset) in records.offsets.iter().enumerate() {
-                let key = records.keys.get(at);
-                if key.is_some_and(|k| last.get(k) == Some(offset)) {
-                    chosen.append(&records.slice(at, at + 1));
-                }
-            }
-            self.deliver_again(&chosen).await?;
-        }
-        if !stop.is_cancelled() {
-            self.shared.store.reread_done(self.note.clone()).await?;
-            self.reread = false;
-        }
-        Ok(())
-    }
-
-    async fn deliver_again(&mut self, chosen: &Records) -> Result<(), WriteError> {
-        let mut at = 0;
-        while at < chosen.len() {
-            let count =
-                chosen.fitting(at, self.delivery.batch_max_records as usize, self.delivery.batch_max_bytes as usize);
-            let batch = chosen.slice(at, at + count);
-            at += count;
-            let version = self.registered.version.load_full();
-            let started = Instant::now();
-            let called = self.call(&version, &batch, 1).await;
-            self.log_output(&version, &called.output);
-            let mut commit = Commit {
-                note: self.note.clone(),
-                records: batch.len() as u32,
-                version: Arc::clone(&version.digest),
-                attempt: 1,
-                micros: started.elapsed().as_micros() as u64,
-                at_ms: now_ms(),
-                ..Commit::default()
-            };
-            match called.outcome {
-                Outcome::Done { effects, .. } => {
-                    held::fill(&mut commit, effects, self.shared.store.ends()).map_err(unencodable)?;
-                    self.shared.store.commit(commit).await?;
-                    self.shared.progress.committed();
-                }
-                Outcome::Failed { reason, .. } => {
-                    warn!(function = %self.note.function, reason = self.shown(&reason), "reading again failed");
-                }
-            }
-        }
-        Ok(())
-    }
-
-    async fn last_per_key(&self) -> Result<HashMap<Vec<u8>, i64>, WriteError> {
-        let mut last = HashMap::new();
-        let mut from = 0;
-        while from < self.position {
-            let records =
-                self.shared.store.read(&self.note.source, self.note.partition, from, READ_AHEAD_BYTES).await?;
-            let Some(end) = records.offsets.last().map(|o| o + 1) else { break };
-            for (key, offset) in records.keys.iter().zip(&records.offsets) {
-                if let Some(key) = key.filter(|_| *offset < self.position && last.len() < MAX_REREAD_KEYS) {
-                    last.insert(key.to_vec(), *offset);
-                }
-            }
-            from = end;
-        }
-        Ok(last)
-    }
-
     fn standing(&self, standing: Standing, busy: bool) {
         let version = self.registered.version.load();
+        let position = self.uncommitted.as_ref().map_or(self.position, |u| u.first);
         self.shared.progress.update(&self.note, |s| {
-            s.position = self.position;
+            s.position = position;
             s.standing = standing;
             s.busy = busy;
             version.short().clone_into(&mut s.version);
@@ -446,8 +404,4 @@ pub(super) fn seed(note: &Note, position: i64) -> u64 {
     hash.update(note.partition.to_le_bytes());
     hash.update(position.to_le_bytes());
     hash.finalize().first_chunk::<8>().map_or(0, |bytes| u64::from_le_bytes(*bytes))
-}
-
-pub(super) fn unencodable(error: crate::delivery::frame::FrameError) -> WriteError {
-    WriteError::File(sqlx::Error::Protocol(error.to_string()))
 }

@@ -59,19 +59,32 @@ impl Worker {
     pub(super) async fn run(mut self, stop: CancellationToken) {
         let mut loaded = self.shared.loaded.subscribe();
         while !stop.is_cancelled() {
-            loaded.mark_unchanged();
+            if loaded.has_changed().unwrap_or_default() {
+                loaded.mark_unchanged();
+                self.topics.iter_mut().for_each(TopicSource::table_loaded);
+            }
             self.topics.iter_mut().for_each(TopicSource::mark_seen);
             let mut sleep = LONGEST_SLEEP;
             let mut worked = false;
+            // Sources share the function's state, so that one begins where the other has ended.
+            let alone = self.topics.len() + self.schedules.len() == 1;
             for topic in &mut self.topics {
-                match topic.step(&stop).await {
+                let mut stepped = topic.step(&stop).await;
+                if !alone {
+                    stepped = topic.settle().await.and(stepped);
+                }
+                match stepped {
                     Ok(Step::Worked) => worked = true,
                     Ok(Step::Idle(wait)) => sleep = sleep.min(wait),
                     Err(error) => sleep = sleep.min(topic.trouble(&error, STORE_BACKOFF)),
                 }
             }
             for schedule in &mut self.schedules {
-                match schedule.step(&stop).await {
+                let mut stepped = schedule.step(&stop).await;
+                if !alone {
+                    stepped = schedule.settle().await.and(stepped);
+                }
+                match stepped {
                     Ok(Step::Worked) => worked = true,
                     Ok(Step::Idle(wait)) => sleep = sleep.min(wait),
                     Err(error) => sleep = sleep.min(schedule.trouble(&error, STORE_BACKOFF)),
@@ -87,6 +100,21 @@ impl Worker {
                 _ = loaded.changed() => {}
                 _ = select_all(grown.chain([never])) => {}
                 () = tokio::time::sleep(sleep) => {}
+            }
+        }
+        self.settle().await;
+    }
+
+    /// Waits for the commits under way, when no more calls follow.
+    async fn settle(&mut self) {
+        for topic in &mut self.topics {
+            if let Err(error) = topic.settle().await {
+                topic.trouble(&error, Duration::ZERO);
+            }
+        }
+        for schedule in &mut self.schedules {
+            if let Err(error) = schedule.settle().await {
+                schedule.trouble(&error, Duration::ZERO);
             }
         }
     }

@@ -1,14 +1,13 @@
 //! What one transaction of the file does for one call: the unit that takes effect whole or not at all.
 
-use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use sqlx::{Row as _, SqliteConnection};
+use sqlx::{AssertSqlSafe, Row as _, SqliteConnection};
 
 use super::writer::WriteError;
 use super::{log, state};
 use crate::bindings::tables::sqlite;
-use crate::delivery::{HeldTable, frame};
+use crate::delivery::{Effects, Records, frame};
 use crate::manifest::Application;
 
 /// The effects of one successful call, with the position that they stand for.
@@ -30,10 +29,8 @@ pub struct Commit {
     pub at_ms: i64,
     /// Records to append.
     pub frames: Vec<Frame>,
-    /// State by key; `None` deletes.
-    pub state: BTreeMap<String, Option<Vec<u8>>>,
-    /// Writes by table.
-    pub tables: BTreeMap<String, HeldTable>,
+    /// State and rows to write; what it published is in `frames`.
+    pub effects: Arc<Effects>,
     /// For a schedule: when it is due next, and whether the function asked for that itself.
     pub schedule: Option<(i64, bool)>,
 }
@@ -65,10 +62,8 @@ pub struct Frame {
     pub topic: Arc<str>,
     /// The partition there.
     pub partition: u32,
-    /// How many there are.
-    pub records: u32,
-    /// The last one's timestamp, in milliseconds since the Unix epoch.
-    pub last_ms: i64,
+    /// What they are, their offsets counted from 0.
+    pub records: Records,
     /// As [`frame::encode`] gives it.
     pub bytes: Vec<u8>,
 }
@@ -93,91 +88,73 @@ impl Frame {
     ///
     /// # Errors
     /// As [`frame::encode`].
-    pub fn encode(
-        topic: Arc<str>,
-        partition: u32,
-        records: &crate::delivery::Records,
-    ) -> Result<Self, frame::FrameError> {
-        Ok(Frame {
-            topic,
-            partition,
-            records: records.len() as u32,
-            last_ms: records.timestamps.last().copied().unwrap_or_default(),
-            bytes: frame::encode(records)?,
-        })
+    pub fn encode(topic: Arc<str>, partition: u32, records: Records) -> Result<Self, frame::FrameError> {
+        let bytes = frame::encode(&records)?;
+        Ok(Frame { topic, partition, records, bytes })
     }
 }
 
-/// New ends of partitions, to be told once the transaction is through.
-pub(super) type Grown = HashMap<(Arc<str>, u32), i64>;
-
-/// Does all of `commit` on the open transaction.
+/// Does all of `commit` on the open transaction; gives the offset that each frame begins at.
 pub(super) async fn apply(
     connection: &mut SqliteConnection,
     application: &Application,
     commit: &Commit,
-    grown: &mut Grown,
-) -> Result<(), WriteError> {
-    move_position(connection, commit).await?;
+) -> Result<Vec<i64>, WriteError> {
+    enter(connection, commit).await?;
+    let mut bases = Vec::with_capacity(commit.frames.len());
     for frame in &commit.frames {
-        let next = log::append(connection, frame).await?;
-        grown.insert((Arc::clone(&frame.topic), frame.partition), next);
+        bases.push(log::append(connection, frame).await?);
     }
-    state::write(connection, &commit.note, &commit.state).await?;
-    for (name, held) in &commit.tables {
+    state::write(connection, &commit.note, &commit.effects.state).await?;
+    for (name, held) in &commit.effects.tables {
         let table = application.tables.get(name).ok_or_else(|| WriteError::UnknownTable(name.clone()))?;
         sqlite::apply(connection, table, held).await?;
     }
-    if let Some((due_ms, again)) = commit.schedule {
-        sqlx::query("INSERT OR REPLACE INTO schedule (function, source, due_ms, again) VALUES (?, ?, ?, ?)")
-            .bind(commit.note.function.as_ref())
-            .bind(commit.note.source.as_ref())
-            .bind(due_ms)
-            .bind(again)
-            .execute(&mut *connection)
-            .await?;
-    }
-    note(connection, commit).await
+    Ok(bases)
 }
 
-async fn move_position(connection: &mut SqliteConnection, commit: &Commit) -> Result<(), WriteError> {
-    let Some(interval) = commit.interval else { return Ok(()) };
-    let moved =
-        sqlx::query("UPDATE position SET next = ? WHERE function = ? AND source = ? AND partition = ? AND next = ?")
-            .bind(interval.next)
-            .bind(commit.note.function.as_ref())
-            .bind(commit.note.source.as_ref())
-            .bind(commit.note.partition)
-            .bind(interval.first)
-            .execute(&mut *connection)
-            .await?;
-    if moved.rows_affected() != 1 {
-        return Err(WriteError::Position { note: commit.note.clone(), first: interval.first });
+const LEDGER: &str =
+    "INSERT INTO ledger (function, source, partition, first, next, records, version, attempt, micros, at_ms)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
+const POSITION: &str =
+    "; UPDATE position SET next = ? WHERE function = ? AND source = ? AND partition = ? AND next = ? RETURNING next";
+const FORGET_ATTEMPT: &str = "; DELETE FROM attempt WHERE function = ? AND source = ? AND partition = ?";
+const SCHEDULE: &str = "; INSERT OR REPLACE INTO schedule (function, source, due_ms, again) VALUES (?, ?, ?, ?)";
+
+/// Moves the position, or fails where another did, and notes the commit: one round trip to the connection's thread.
+async fn enter(connection: &mut SqliteConnection, commit: &Commit) -> Result<(), WriteError> {
+    let (function, source) = (commit.note.function.as_ref(), commit.note.source.as_ref());
+    let mut sql = LEDGER.to_owned();
+    sql.extend(commit.interval.map(|_| POSITION));
+    sql.extend((commit.attempt > 1).then_some(FORGET_ATTEMPT));
+    sql.extend(commit.schedule.map(|_| SCHEDULE));
+    let mut query = sqlx::query(AssertSqlSafe(sql))
+        .bind(function)
+        .bind(source)
+        .bind(commit.note.partition)
+        .bind(commit.interval.map(|i| i.first))
+        .bind(commit.interval.map(|i| i.next))
+        .bind(commit.records)
+        .bind(commit.version.as_ref())
+        .bind(commit.attempt)
+        .bind(commit.micros as i64)
+        .bind(commit.at_ms);
+    if let Some(interval) = commit.interval {
+        query = query.bind(interval.next).bind(function).bind(source).bind(commit.note.partition).bind(interval.first);
     }
     if commit.attempt > 1 {
-        clear_attempt(connection, &commit.note).await?;
+        query = query.bind(function).bind(source).bind(commit.note.partition);
     }
-    Ok(())
-}
-
-async fn note(connection: &mut SqliteConnection, commit: &Commit) -> Result<(), WriteError> {
-    sqlx::query(
-        "INSERT INTO ledger (function, source, partition, first, next, records, version, attempt, micros, at_ms)
-         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-    )
-    .bind(commit.note.function.as_ref())
-    .bind(commit.note.source.as_ref())
-    .bind(commit.note.partition)
-    .bind(commit.interval.map(|i| i.first))
-    .bind(commit.interval.map(|i| i.next))
-    .bind(commit.records)
-    .bind(commit.version.as_ref())
-    .bind(commit.attempt)
-    .bind(commit.micros as i64)
-    .bind(commit.at_ms)
-    .execute(&mut *connection)
-    .await?;
-    Ok(())
+    if let Some((due_ms, again)) = commit.schedule {
+        query = query.bind(function).bind(source).bind(due_ms).bind(again);
+    }
+    let moved = query.fetch_all(&mut *connection).await?;
+    match commit.interval {
+        Some(interval) if moved.is_empty() => {
+            Err(WriteError::Position { note: commit.note.clone(), first: interval.first })
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Keeps a failed delivery.
@@ -196,16 +173,6 @@ pub(super) async fn keep_attempt(connection: &mut SqliteConnection, attempt: &At
     .bind(attempt.at_ms)
     .execute(&mut *connection)
     .await?;
-    Ok(())
-}
-
-async fn clear_attempt(connection: &mut SqliteConnection, note: &Note) -> Result<(), WriteError> {
-    sqlx::query("DELETE FROM attempt WHERE function = ? AND source = ? AND partition = ?")
-        .bind(note.function.as_ref())
-        .bind(note.source.as_ref())
-        .bind(note.partition)
-        .execute(&mut *connection)
-        .await?;
     Ok(())
 }
 

@@ -41,6 +41,12 @@ impl LogEnds {
         ends.get(&(Arc::from(topic), partition)).map(watch::Sender::subscribe)
     }
 
+    /// Whether anybody waits for a partition to grow.
+    pub(super) fn is_watched(&self, topic: &str, partition: u32) -> bool {
+        let ends = self.ends.read().unwrap_or_else(PoisonError::into_inner);
+        ends.get(&(Arc::from(topic), partition)).is_some_and(|end| end.receiver_count() > 0)
+    }
+
     /// Says that a partition grew.
     pub(super) fn grow(&self, topic: &str, partition: u32, next: i64) {
         let ends = self.ends.read().unwrap_or_else(PoisonError::into_inner);

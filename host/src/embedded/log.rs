@@ -13,7 +13,9 @@ use crate::manifest::Application;
 /// Partitions of a dead-letter topic: few records, one order.
 const DEAD_LETTER_PARTITIONS: u32 = 1;
 /// Frames read at one time.
-const FRAMES_PER_READ: i64 = 16;
+const FRAMES_PER_READ: i64 = 64;
+/// How many times smaller records are in the log, about: only a measure of how much to read at one time.
+const USUAL_COMPRESSION: usize = 8;
 
 /// A partition of a topic.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -39,7 +41,7 @@ pub struct TopicStatus {
     pub bytes: i64,
 }
 
-/// Makes the declared topics and those of the functions' dead letters.
+/// Makes the declared topics and those of the functions' dead letters, and the numbers that stand for functions.
 pub(super) async fn prepare(connection: &mut SqliteConnection, application: &Application) -> anyhow::Result<()> {
     let declared = application.topics.values().map(|t| (t.name.clone(), t.partitions));
     let letters =
@@ -58,6 +60,9 @@ pub(super) async fn prepare(connection: &mut SqliteConnection, application: &App
             Some(_) => {}
             None => make(connection, &topic, partitions).await?,
         }
+    }
+    for function in application.functions.keys() {
+        sqlx::query("INSERT OR IGNORE INTO name (name) VALUES (?)").bind(function).execute(&mut *connection).await?;
     }
     Ok(())
 }
@@ -87,48 +92,62 @@ pub(super) async fn ends(readers: &SqlitePool) -> Result<LogEnds, sqlx::Error> {
     Ok(ends)
 }
 
-/// Appends a frame; gives the partition's new end.
+/// Both of an append's statements in one round trip to the connection's thread.
+const APPEND: &str = "UPDATE log_end SET next = next + ? WHERE topic = ? AND partition = ? RETURNING next;
+INSERT INTO log (topic, partition, base, next, records, bytes, last_ms, frame)
+SELECT topic, partition, next - ?, next, ?, ?, ?, ? FROM log_end WHERE topic = ? AND partition = ?";
+
+/// Appends a frame; gives the offset that it begins at.
 pub(super) async fn append(connection: &mut SqliteConnection, frame: &Frame) -> Result<i64, WriteError> {
-    let next: i64 = sqlx::query("UPDATE log_end SET next = next + ? WHERE topic = ? AND partition = ? RETURNING next")
-        .bind(frame.records)
+    let count = frame.records.len() as i64;
+    let ends = sqlx::query(APPEND)
+        .bind(count)
         .bind(frame.topic.as_ref())
         .bind(frame.partition)
-        .fetch_optional(&mut *connection)
-        .await?
-        .ok_or_else(|| WriteError::UnknownTopic(frame.topic.to_string()))?
-        .get(0);
-    sqlx::query(
-        "INSERT INTO log (topic, partition, base, next, records, bytes, last_ms, frame) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-    )
-    .bind(frame.topic.as_ref())
-    .bind(frame.partition)
-    .bind(next - i64::from(frame.records))
-    .bind(next)
-    .bind(frame.records)
-    .bind(frame.bytes.len() as i64)
-    .bind(frame.last_ms)
-    .bind(frame.bytes.as_slice())
-    .execute(&mut *connection)
-    .await?;
-    Ok(next)
+        .bind(count)
+        .bind(count)
+        .bind(frame.bytes.len() as i64)
+        .bind(frame.records.timestamps.last().copied().unwrap_or_default())
+        .bind(frame.bytes.as_slice())
+        .bind(frame.topic.as_ref())
+        .bind(frame.partition)
+        .fetch_all(&mut *connection)
+        .await?;
+    let next: Option<i64> = ends.first().map(|row| row.get(0));
+    next.map(|next| next - count).ok_or_else(|| WriteError::UnknownTopic(frame.topic.to_string()))
 }
 
+/// The frame that holds an offset and those that follow: so many (4), while those before have fewer bytes than (5).
+const READ: &str = "SELECT base, frame FROM log WHERE topic = ?1 AND partition = ?2 AND base IN (
+SELECT base FROM (SELECT base, sum(bytes) OVER (ORDER BY base) - bytes AS before FROM log
+WHERE topic = ?1 AND partition = ?2 AND base >= coalesce(
+(SELECT max(base) FROM log WHERE topic = ?1 AND partition = ?2 AND base <= ?3 AND next > ?3), ?3)
+ORDER BY base LIMIT ?4) WHERE before <= ?5) ORDER BY base";
+
 impl Store {
-    /// Records of a partition from offset `from` on: those of some frames, at least one record where there is one.
+    /// Records of a partition, that at offset `from` among them where it exists, and some that follow, up to about
+    /// `max_bytes`. They come as they were written, so that some before `from` may be among them.
     ///
     /// # Errors
     /// When the file cannot be read, or a frame is damaged.
-    pub async fn read(&self, topic: &str, partition: u32, from: i64, max_bytes: usize) -> Result<Records, WriteError> {
-        let rows = sqlx::query(
-            "SELECT base, frame FROM log WHERE topic = ?1 AND partition = ?2 AND base >= coalesce((SELECT max(base)
-             FROM log WHERE topic = ?1 AND partition = ?2 AND base <= ?3), ?3) ORDER BY base LIMIT ?4",
-        )
-        .bind(topic)
-        .bind(partition)
-        .bind(from)
-        .bind(FRAMES_PER_READ)
-        .fetch_all(&self.readers)
-        .await?;
+    pub async fn read(
+        &self,
+        topic: &str,
+        partition: u32,
+        from: i64,
+        max_bytes: usize,
+    ) -> Result<Arc<Records>, WriteError> {
+        if let Some(records) = self.tail.read(topic, partition, from, max_bytes) {
+            return Ok(records);
+        }
+        let rows = sqlx::query(READ)
+            .bind(topic)
+            .bind(partition)
+            .bind(from)
+            .bind(FRAMES_PER_READ)
+            .bind((max_bytes / USUAL_COMPRESSION) as i64)
+            .fetch_all(&self.readers)
+            .await?;
         let mut records = Records::default();
         for row in rows {
             let base: i64 = row.get(0);
@@ -138,16 +157,15 @@ impl Store {
                 base,
                 error,
             })?;
-            let skip = decoded.offsets.partition_point(|o| *o < from);
-            match (records.is_empty(), skip) {
-                (true, 0) => records = decoded,
-                _ => records.append(&decoded.slice(skip, decoded.len())),
+            match records.is_empty() {
+                true => records = decoded,
+                false => records.append(&decoded),
             }
             if records.bytes() >= max_bytes {
                 break;
             }
         }
-        Ok(records)
+        Ok(Arc::new(records))
     }
 
     /// How much each partition of each topic holds.

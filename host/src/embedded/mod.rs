@@ -14,6 +14,7 @@ mod overview;
 mod retention;
 mod schema;
 mod state;
+mod tail;
 mod writer;
 
 use std::path::Path;
@@ -31,6 +32,7 @@ pub use log::{TopicPartition, TopicStatus};
 pub use writer::WriteError;
 
 use crate::manifest::Application;
+use tail::Tail;
 
 /// The file's name in the data folder.
 const FILE: &str = "isobar.sqlite";
@@ -46,6 +48,7 @@ pub struct Store {
     pub(crate) readers: SqlitePool,
     writer: writer::Writer,
     ends: Arc<LogEnds>,
+    tail: Arc<Tail>,
     application: Arc<Application>,
     folder: Folder,
 }
@@ -65,10 +68,16 @@ impl Store {
         schema::prepare(&mut connection, &path).await?;
         crate::bindings::tables::schema::prepare(&mut connection, &application.tables).await?;
         log::prepare(&mut connection, &application).await?;
-        let readers = SqlitePoolOptions::new().max_connections(READERS).connect_with(options.read_only(true)).await?;
+        let readers = SqlitePoolOptions::new()
+            .max_connections(READERS)
+            // A file does not go away as a server does: no question before each read.
+            .test_before_acquire(false)
+            .connect_with(options.read_only(true))
+            .await?;
         let ends = Arc::new(log::ends(&readers).await?);
-        let writer = writer::Writer::start(connection, Arc::clone(&ends), Arc::clone(&application));
-        Ok(Store { readers, writer, ends, application, folder })
+        let tail = Arc::new(Tail::default());
+        let writer = writer::Writer::start(connection, Arc::clone(&ends), Arc::clone(&tail), Arc::clone(&application));
+        Ok(Store { readers, writer, ends, tail, application, folder })
     }
 
     /// What grows at the ends of the log.

@@ -11,8 +11,9 @@ use crate::bindings::tables::{StoredRow, sqlite};
 use crate::delivery::Row;
 use crate::manifest::Table;
 
-/// Keys of one statement; a few sizes only, so that each statement is prepared once.
-const CHUNKS: [usize; 3] = [64, 8, 1];
+/// How many keys one statement takes. What is not needed of the next larger shape stays unbound, which is null, and a
+/// null key is no entry: so 30 keys are one statement, of a shape that is prepared already.
+const SHAPES: [usize; 4] = [128, 32, 8, 1];
 
 /// Writes held state on the open transaction.
 pub(super) async fn write(
@@ -23,57 +24,63 @@ pub(super) async fn write(
     if state.is_empty() {
         return Ok(());
     }
-    let function = id_of(connection, &note.function).await?;
     let puts: Vec<(&String, &Vec<u8>)> = state.iter().filter_map(|(k, v)| v.as_ref().map(|v| (k, v))).collect();
+    let deleted: Vec<&String> = state.iter().filter(|(_, v)| v.is_none()).map(|(k, _)| k).collect();
     let mut rest = puts.as_slice();
     while !rest.is_empty() {
-        let size = CHUNKS.into_iter().find(|c| *c <= rest.len()).unwrap_or(1);
-        let (now, later) = rest.split_at(size);
-        put(connection, function, note.partition, now).await?;
+        let (now, later) = rest.split_at(shape(rest.len()).min(rest.len()));
+        put(connection, note, now).await?;
         rest = later;
     }
-    for key in state.iter().filter(|(_, v)| v.is_none()).map(|(k, _)| k) {
-        sqlx::query("DELETE FROM state WHERE function = ? AND partition = ? AND key = ?")
-            .bind(function)
-            .bind(note.partition)
-            .bind(key)
-            .execute(&mut *connection)
-            .await?;
+    let mut rest = deleted.as_slice();
+    while !rest.is_empty() {
+        let (now, later) = rest.split_at(shape(rest.len()).min(rest.len()));
+        delete(connection, note, now).await?;
+        rest = later;
     }
     Ok(())
 }
 
+/// The smallest shape that takes `keys` keys, or the largest there is.
+fn shape(keys: usize) -> usize {
+    SHAPES.into_iter().reduce(|larger, next| if next >= keys { next } else { larger }).unwrap_or(1)
+}
+
 async fn put(
     connection: &mut SqliteConnection,
-    function: i64,
-    partition: u32,
+    note: &Note,
     entries: &[(&String, &Vec<u8>)],
 ) -> Result<(), WriteError> {
-    let rows = vec!["(?, ?, ?, ?)"; entries.len()].join(", ");
+    let rows = vec!["(?, ?)"; shape(entries.len())].join(", ");
     let sql = format!(
-        "INSERT INTO state (function, partition, key, value) VALUES {rows}
+        "INSERT INTO state (function, partition, key, value)
+         SELECT (SELECT id FROM name WHERE name = ?), ?, column1, column2 FROM (VALUES {rows}) WHERE column1 IS NOT NULL
          ON CONFLICT (function, partition, key) DO UPDATE SET value = excluded.value"
     );
     let mut arguments = SqliteArguments::default();
+    let added = arguments.add(note.function.as_ref()).and_then(|()| arguments.add(note.partition));
+    added.map_err(sqlx::Error::Encode)?;
     for (key, value) in entries {
-        let added = arguments
-            .add(function)
-            .and_then(|()| arguments.add(partition))
-            .and_then(|()| arguments.add(key.as_str()))
-            .and_then(|()| arguments.add(value.as_slice()));
+        let added = arguments.add(key.as_str()).and_then(|()| arguments.add(value.as_slice()));
         added.map_err(sqlx::Error::Encode)?;
     }
     sqlx::query_with(AssertSqlSafe(sql), arguments).execute(&mut *connection).await?;
     Ok(())
 }
 
-async fn id_of(connection: &mut SqliteConnection, name: &str) -> Result<i64, WriteError> {
-    let find = "SELECT id FROM name WHERE name = ?";
-    if let Some(row) = sqlx::query(find).bind(name).fetch_optional(&mut *connection).await? {
-        return Ok(row.get(0));
+async fn delete(connection: &mut SqliteConnection, note: &Note, keys: &[&String]) -> Result<(), WriteError> {
+    let places = vec!["?"; shape(keys.len())].join(", ");
+    let sql = format!(
+        "DELETE FROM state WHERE function = (SELECT id FROM name WHERE name = ?) AND partition = ? AND key IN ({places})"
+    );
+    let mut arguments = SqliteArguments::default();
+    let added = arguments.add(note.function.as_ref()).and_then(|()| arguments.add(note.partition));
+    added.map_err(sqlx::Error::Encode)?;
+    for key in keys {
+        arguments.add(key.as_str()).map_err(sqlx::Error::Encode)?;
     }
-    let row = sqlx::query("INSERT INTO name (name) VALUES (?) RETURNING id").bind(name).fetch_one(connection).await?;
-    Ok(row.get(0))
+    sqlx::query_with(AssertSqlSafe(sql), arguments).execute(&mut *connection).await?;
+    Ok(())
 }
 
 impl Store {

@@ -7,9 +7,8 @@ use sqlx::{Connection as _, SqliteConnection};
 use tokio::sync::{Mutex, mpsc, oneshot};
 use tokio::task::JoinHandle;
 
-use super::commit::{self, Grown};
-use super::retention;
-use super::{Attempt, Commit, LogEnds, Note, Store};
+use super::tail::Tail;
+use super::{Attempt, Commit, LogEnds, Note, Store, commit, retention};
 use crate::bindings::tables::TableError;
 use crate::delivery::HeldTable;
 use crate::delivery::frame::FrameError;
@@ -78,9 +77,14 @@ pub(super) struct Writer {
 }
 
 impl Writer {
-    pub(super) fn start(connection: SqliteConnection, ends: Arc<LogEnds>, application: Arc<Application>) -> Self {
+    pub(super) fn start(
+        connection: SqliteConnection,
+        ends: Arc<LogEnds>,
+        tail: Arc<Tail>,
+        application: Arc<Application>,
+    ) -> Self {
         let (jobs, queue) = mpsc::channel(QUEUE);
-        let task = tokio::spawn(write(connection, queue, ends, application));
+        let task = tokio::spawn(write(connection, queue, ends, tail, application));
         Writer { jobs: Mutex::new(Some(jobs)), task: Mutex::new(Some(task)) }
     }
 
@@ -104,19 +108,20 @@ async fn write(
     mut connection: SqliteConnection,
     mut queue: mpsc::Receiver<Job>,
     ends: Arc<LogEnds>,
+    tail: Arc<Tail>,
     application: Arc<Application>,
 ) {
     let mut jobs = Vec::with_capacity(MAX_COMMITS_PER_TRANSACTION);
     while queue.recv_many(&mut jobs, MAX_COMMITS_PER_TRANSACTION).await > 0 {
         let (works, answers): (Vec<_>, Vec<_>) = jobs.drain(..).unzip();
-        let mut grown = Grown::new();
-        let results = transaction(&mut connection, &application, &works, &mut grown).await;
-        if results.is_ok() {
-            grown.iter().for_each(|((topic, partition), next)| ends.grow(topic, *partition, *next));
-        }
-        match results {
-            // A caller that went away no longer waits for its answer.
-            Ok(results) => answers.into_iter().zip(results).for_each(|(a, r)| drop(a.send(r))),
+        match transaction(&mut connection, &application, &works).await {
+            Ok(results) => {
+                for ((work, answer), result) in works.into_iter().zip(answers).zip(results) {
+                    let told = result.map(|bases| announce(work, &bases, &ends, &tail));
+                    // A caller that went away no longer waits for its answer.
+                    drop(answer.send(told));
+                }
+            }
             Err(error) => {
                 let text = error.to_string();
                 let again = || WriteError::File(sqlx::Error::Protocol(text.clone()));
@@ -132,19 +137,22 @@ async fn transaction(
     connection: &mut SqliteConnection,
     application: &Application,
     works: &[Work],
-    grown: &mut Grown,
-) -> Result<Vec<Result<(), WriteError>>, sqlx::Error> {
+) -> Result<Vec<Result<Vec<i64>, WriteError>>, sqlx::Error> {
     let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await?;
+    if let [alone] = works {
+        let result = perform(&mut transaction, application, alone).await;
+        match result {
+            Ok(_) => transaction.commit().await?,
+            Err(_) => transaction.rollback().await?,
+        }
+        return Ok(vec![result]);
+    }
     let mut results = Vec::with_capacity(works.len());
     for work in works {
         let mut savepoint = transaction.begin().await?;
-        let mut own = Grown::new();
-        let result = perform(&mut savepoint, application, work, &mut own).await;
+        let result = perform(&mut savepoint, application, work).await;
         match result {
-            Ok(()) => {
-                savepoint.commit().await?;
-                grown.extend(own);
-            }
+            Ok(_) => savepoint.commit().await?,
             Err(_) => savepoint.rollback().await?,
         }
         results.push(result);
@@ -157,10 +165,9 @@ async fn perform(
     connection: &mut SqliteConnection,
     application: &Application,
     work: &Work,
-    grown: &mut Grown,
-) -> Result<(), WriteError> {
+) -> Result<Vec<i64>, WriteError> {
     match work {
-        Work::Commit(commit) => commit::apply(connection, application, commit, grown).await,
+        Work::Commit(commit) => return commit::apply(connection, application, commit).await,
         Work::Attempt(attempt) => commit::keep_attempt(connection, attempt).await,
         Work::Begin(note) => {
             mark(
@@ -183,6 +190,20 @@ async fn perform(
         Work::RereadDone(note) => {
             mark(connection, note, "DELETE FROM reread WHERE function = ? AND source = ? AND partition = ?").await
         }
+    }?;
+    Ok(Vec::new())
+}
+
+/// Tells readers what was committed; the frames begin at `bases`.
+fn announce(work: Work, bases: &[i64], ends: &LogEnds, tail: &Tail) {
+    let Work::Commit(commit) = work else { return };
+    for (mut frame, base) in commit.frames.into_iter().zip(bases) {
+        let next = base + frame.records.len() as i64;
+        if ends.is_watched(&frame.topic, frame.partition) {
+            frame.records.offsets.iter_mut().for_each(|offset| *offset += base);
+            tail.push(&frame.topic, frame.partition, frame.records);
+        }
+        ends.grow(&frame.topic, frame.partition, next);
     }
 }
 

@@ -68,7 +68,7 @@ async fn read(store: &Store, topic: &str, partitions: u32) -> BTreeMap<String, V
         let mut from = 0;
         while from < store.ends().of(topic, partition) {
             let records = store.read(topic, partition, from, 1 << 20).await.unwrap();
-            for (at, offset) in records.offsets.iter().enumerate() {
+            for (at, offset) in records.offsets.iter().enumerate().skip(records.index_of(from)) {
                 let entry = found.entry(text(records.keys.get(at))).or_default();
                 entry.push((*offset, text(records.values.get(at))));
             }

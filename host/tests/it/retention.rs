@@ -43,7 +43,7 @@ async fn fill(store: &Store, read: i64) {
             records.timestamps.push(frame * HOUR_MS);
         }
         let note = Note { function: "other".into(), source: "schedule".into(), partition: 0 };
-        let frames = vec![Frame::encode("input".into(), 0, &records).unwrap()];
+        let frames = vec![Frame::encode("input".into(), 0, records).unwrap()];
         store.commit(Commit { note, frames, attempt: 1, ..Commit::default() }).await.unwrap();
     }
     for at in 0..read {

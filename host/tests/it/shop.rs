@@ -49,5 +49,5 @@ fn frame(topic: &str, items: &[Item<'_>]) -> Frame {
         records.offsets.push(at as i64);
         records.timestamps.push(1_000 * at as i64);
     }
-    Frame::encode(topic.into(), 0, &records).expect("records are encoded")
+    Frame::encode(topic.into(), 0, records).expect("records are encoded")
 }

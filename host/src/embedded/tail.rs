@@ -1,0 +1,126 @@
+//! The last records of the log as they were before they were encoded: a function that keeps up reads what another has
+//! just published without a read, a decompression and a copy. What is not here any more is in the file.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use crate::delivery::Records;
+
+/// Bytes of keys and values that are kept, of all partitions together.
+const MOST_BYTES: usize = 16 * 1024 * 1024;
+/// What an entry costs besides; bounds how many small ones there are.
+const ENTRY_BYTES: usize = 1024;
+
+/// Topic, partition and first offset.
+type Place = (Arc<str>, u32, i64);
+
+/// What was appended last.
+#[derive(Debug, Default)]
+pub(super) struct Tail(Mutex<Entries>);
+
+#[derive(Debug, Default)]
+struct Entries {
+    runs: BTreeMap<Place, Arc<Records>>,
+    /// Oldest first.
+    order: VecDeque<Place>,
+    bytes: usize,
+}
+
+impl Tail {
+    /// Keeps records that were committed, with their offsets, and lets go of the oldest.
+    pub(super) fn push(&self, topic: &Arc<str>, partition: u32, records: Records) {
+        let Some(first) = records.offsets.first() else { return };
+        let place = (Arc::clone(topic), partition, *first);
+        let mut entries = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        entries.bytes += cost(&records);
+        entries.order.push_back(place.clone());
+        entries.runs.insert(place, Arc::new(records));
+        while entries.bytes > MOST_BYTES {
+            let Some(oldest) = entries.order.pop_front() else { break };
+            let gone = entries.runs.remove(&oldest).map_or(0, |records| cost(&records));
+            entries.bytes -= gone;
+        }
+    }
+
+    /// Records of a partition, those at `from` among them, and what follows up to about `max_bytes`; `None` when they
+    /// are not here.
+    pub(super) fn read(&self, topic: &str, partition: u32, from: i64, max_bytes: usize) -> Option<Arc<Records>> {
+        let entries = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let topic: Arc<str> = topic.into();
+        let upto = (Arc::clone(&topic), partition, from);
+        let (place, found) = entries.runs.range(..=upto).next_back()?;
+        let holds = place.0 == topic && place.1 == partition && found.offsets.last().is_some_and(|last| *last >= from);
+        let mut following = entries.runs.range(((topic.clone(), partition, from + 1))..).map(|(place, r)| (place, r));
+        let follows = |records: &Records, next: &Place| {
+            next.0 == topic && next.1 == partition && records.offsets.last().is_some_and(|last| last + 1 == next.2)
+        };
+        if !holds {
+            return None;
+        }
+        let Some((_, second)) =
+            following.next().filter(|(place, r)| follows(found, place) && fits(found, r, max_bytes))
+        else {
+            return Some(Arc::clone(found));
+        };
+        let mut joined = Records::clone(found);
+        joined.append(second);
+        for (place, records) in following {
+            if !follows(&joined, place) || !fits(&joined, records, max_bytes) {
+                break;
+            }
+            joined.append(records);
+        }
+        Some(Arc::new(joined))
+    }
+}
+
+fn cost(records: &Records) -> usize {
+    records.bytes() + ENTRY_BYTES
+}
+
+fn fits(records: &Records, more: &Records, max_bytes: usize) -> bool {
+    records.bytes() + more.bytes() <= max_bytes
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn run(first: i64, count: i64, bytes: usize) -> Records {
+        let value = vec![b'v'; bytes];
+        Records {
+            keys: (0..count).map(|_| Some(&b"k"[..])).collect(),
+            values: (0..count).map(|_| Some(value.as_slice())).collect(),
+            offsets: (first..first + count).collect(),
+            timestamps: vec![0; count as usize],
+            headers: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn small_runs_that_follow_each_other_are_read_as_one() {
+        let (tail, topic) = (Tail::default(), Arc::from("t"));
+        for first in [0, 3, 6, 20] {
+            tail.push(&topic, 1, run(first, 3, 10));
+        }
+        tail.push(&topic, 0, run(9, 3, 10));
+        let offsets = |from, max_bytes| tail.read("t", 1, from, max_bytes).map(|r| r.offsets.clone());
+        assert_eq!(offsets(4, 1000), Some((3..9).collect()), "from the run that holds the offset to the gap");
+        assert_eq!(offsets(0, 70), Some((0..6).collect()), "no more bytes than asked for");
+        assert_eq!(offsets(0, 1), Some((0..3).collect()), "one run in any case");
+        assert_eq!(offsets(9, 1000), None, "of another partition");
+        assert_eq!(offsets(23, 1000), None, "not there yet");
+        assert_eq!(tail.read("s", 1, 0, 1000), None);
+    }
+
+    #[test]
+    fn the_oldest_make_room() {
+        let (tail, topic) = (Tail::default(), Arc::from("t"));
+        for n in 0..40 {
+            tail.push(&topic, 0, run(n, 1, 1024 * 1024));
+        }
+        assert_eq!(tail.read("t", 0, 20, 1), None);
+        assert!(tail.read("t", 0, 39, 1).is_some());
+        assert!(tail.0.lock().unwrap().bytes <= MOST_BYTES);
+    }
+}
