@@ -9,7 +9,7 @@ use crate::published::Published;
 use crate::round::Run;
 use crate::rows::{Row, WIDTH, decode_all};
 use isobar_guest::PackedBuilder;
-use observation::{SLOTS, Source, StationId, write_others, write_temperature};
+use observation::{MessageWriter, SLOTS, Source, StationId};
 use std::collections::BTreeSet;
 
 /// Paced runs of a second: often enough to look smooth, seldom enough that commits cost little.
@@ -76,10 +76,11 @@ impl<O: Outside> Run<'_, O> {
         let digits = station.digits();
         let (mut keys, mut temperature, mut others) =
             (packed(digits.len()), packed(MESSAGE_BYTES), packed(MESSAGE_BYTES));
+        let mut writer = MessageWriter::default();
         for row in rows {
             keys.push(&digits);
-            temperature.push_with(|out| write_temperature(out, &messages::temperature(station, source, row)));
-            others.push_with(|out| write_others(out, &messages::others(station, source, row)));
+            temperature.push_with(|out| writer.temperature(out, &messages::temperature(station, source, row)));
+            others.push_with(|out| writer.others(out, &messages::others(station, source, row)));
         }
         let keys = keys.build();
         self.outside.send(Topic::Temperature, &keys, &temperature.build())?;

@@ -4,7 +4,6 @@
 use isobar_guest::types::Packed;
 use isobar_guest::{Items, PackedBuilder};
 
-use crate::message::write_integer;
 use crate::{Change, Day, DayReadings, HOUR_ZERO, Provenance, SLOTS, Stamp, State, StationId, Tenths, Unreadable};
 
 /// One reading of `N` quantities.
@@ -151,8 +150,5 @@ fn write_key(out: &mut Vec<u8>, station: StationId, day: Day) {
     out.extend_from_slice(b"d/");
     out.extend_from_slice(&station.digits());
     out.push(b'/');
-    if day.number() < 0 {
-        out.push(b'-');
-    }
-    write_integer(out, u64::from(day.number().unsigned_abs()));
+    out.extend_from_slice(day.number().to_string().as_bytes());
 }

@@ -15,6 +15,7 @@ mod station;
 mod summary;
 mod template;
 mod tenths;
+mod writer;
 
 pub use column::{Column, Hours, Totals, rounded};
 pub use days::{Puts, Reading, TouchedDay, TouchedDays};
@@ -30,3 +31,4 @@ pub use state::{MemoryState, State, Unreadable};
 pub use station::StationId;
 pub use summary::{StationSummary, parse_summary, write_summary};
 pub use tenths::{Range, Tenths};
+pub use writer::MessageWriter;

@@ -9,7 +9,7 @@
 //! `measurement_date` is UTC; -999.0 marks an invalid value; `temperature_5cm`, `quality`, `product` and `revision` may
 //! be absent; unknown fields are ignored. The writers give one canonical form, which the parsers read fastest.
 
-use crate::{Invalid, Source, Stamp, StationId, Tenths, fallback, template};
+use crate::{Invalid, MessageWriter, Source, Stamp, StationId, Tenths, fallback, template};
 
 /// One reading of the topic `temperature`. Values in °C; `None` is a value that is missing or was found wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -70,90 +70,14 @@ pub fn parse_others(message: &[u8]) -> Result<Others, Invalid> {
     }
 }
 
-/// Appends a message of the topic `temperature` in its canonical form.
+/// Appends a message of the topic `temperature` in its canonical form; see [`MessageWriter`] for many.
 pub fn write_temperature(out: &mut Vec<u8>, reading: &Temperature) {
-    write_head(out, reading.stamp, reading.station);
-    write_value(out, b",\"temperature\":", reading.temperature);
-    write_quality(out, reading.quality);
-    write_value(out, b",\"temperature_5cm\":", reading.temperature_5cm);
-    write_source(out, reading.source);
+    MessageWriter::default().temperature(out, reading);
 }
 
-/// Appends a message of the topic `others` in its canonical form.
+/// Appends a message of the topic `others` in its canonical form; see [`MessageWriter`] for many.
 pub fn write_others(out: &mut Vec<u8>, reading: &Others) {
-    write_head(out, reading.stamp, reading.station);
-    write_value(out, b",\"pressure\":", reading.pressure);
-    write_value(out, b",\"humidity\":", reading.humidity);
-    write_value(out, b",\"dewpoint\":", reading.dewpoint);
-    write_quality(out, reading.quality);
-    write_source(out, reading.source);
-}
-
-/// Room for the longest message, so that memory is asked for once.
-const LONGEST: usize = 192;
-
-fn write_head(out: &mut Vec<u8>, stamp: Stamp, station: StationId) {
-    out.reserve(LONGEST);
-    out.extend_from_slice(b"{\"measurement_date\":");
-    out.extend_from_slice(&stamp.digits());
-    out.extend_from_slice(b",\"station_id\":\"");
-    out.extend_from_slice(&station.digits());
-    out.push(b'"');
-}
-
-fn write_value(out: &mut Vec<u8>, name: &[u8], value: Option<Tenths>) {
-    out.extend_from_slice(name);
-    let Some(value) = value else {
-        return out.extend_from_slice(b"-999.0");
-    };
-    if value.get() < 0 {
-        out.push(b'-');
-    }
-    let tenths = value.get().unsigned_abs();
-    let digits = [1000, 100, 10].map(|place| b'0' + (tenths / place % 10) as u8);
-    match tenths {
-        10_000.. => write_integer(out, u64::from(tenths / 10)),
-        1000.. => out.extend_from_slice(&digits),
-        100.. => out.extend_from_slice(digits.split_at(1).1),
-        _ => out.extend_from_slice(digits.split_at(2).1),
-    }
-    out.extend_from_slice(&[b'.', b'0' + (tenths % 10) as u8]);
-}
-
-fn write_quality(out: &mut Vec<u8>, quality: Option<u8>) {
-    if let Some(quality) = quality {
-        out.extend_from_slice(b",\"quality\":");
-        write_integer(out, u64::from(quality));
-    }
-}
-
-fn write_source(out: &mut Vec<u8>, source: Source) {
-    let product = source.product.name();
-    if !product.is_empty() {
-        out.extend_from_slice(b",\"product\":\"");
-        out.extend_from_slice(product.as_bytes());
-        out.push(b'"');
-    }
-    if source.revision != 0 {
-        out.extend_from_slice(b",\"revision\":");
-        write_integer(out, source.revision);
-    }
-    out.push(b'}');
-}
-
-/// Appends the decimal digits. By hand, because `fmt` takes several times as long and a batch has 20,000 numbers.
-pub(crate) fn write_integer(out: &mut Vec<u8>, mut number: u64) {
-    let mut digits = [0; 20];
-    let mut length = 0;
-    for place in digits.iter_mut().rev() {
-        *place = b'0' + (number % 10) as u8;
-        number /= 10;
-        length += 1;
-        if number == 0 {
-            break;
-        }
-    }
-    out.extend(digits.iter().skip(digits.len() - length));
+    MessageWriter::default().others(out, reading);
 }
 
 #[cfg(test)]
@@ -229,6 +153,21 @@ mod tests {
             write_others(&mut message, &others);
             prop_assert_eq!(template::others(&message), Some(others));
             prop_assert_eq!(fallback::others(&message), Ok(others));
+        }
+
+        #[test]
+        fn a_writer_carries_nothing_from_one_message_to_the_next(
+            readings in prop::collection::vec((any_temperature(), any_others()), 1..20),
+        ) {
+            let mut writer = MessageWriter::default();
+            for (reading, others) in readings {
+                let (mut message, mut alone) = (Vec::new(), Vec::new());
+                writer.temperature(&mut message, &reading);
+                writer.others(&mut message, &others);
+                write_temperature(&mut alone, &reading);
+                write_others(&mut alone, &others);
+                prop_assert_eq!(message, alone);
+            }
         }
 
         #[test]

@@ -10,6 +10,9 @@ pub const HOUR_ZERO: usize = SLOTS;
 const MINUTES_A_DAY: i32 = 24 * 60;
 /// Years that a stamp can have: wider than any measured series in 10-minute steps.
 const YEARS: std::ops::RangeInclusive<i32> = 1900..=2199;
+/// 1900-01-01 and 2200-01-01, in minutes since 1970-01-01 00:00 UTC.
+const FIRST_MINUTE: i32 = number_of_date(*YEARS.start(), 1, 1) * MINUTES_A_DAY;
+const AFTER_LAST_MINUTE: i32 = number_of_date(*YEARS.end() + 1, 1, 1) * MINUTES_A_DAY;
 
 /// A day in UTC, as days since 1970-01-01.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -56,6 +59,15 @@ impl Day {
         let day = of_year - (153 * from_march + 2) / 5 + 1;
         let month = if from_march < 10 { from_march + 3 } else { from_march - 9 };
         (year_of_era as i32 + era * 400 + i32::from(month <= 2), month, day)
+    }
+
+    /// The eight digits YYYYMMDD.
+    pub(crate) fn digits(self) -> [u8; 8] {
+        let (year, month, day) = self.date();
+        let year = year.unsigned_abs();
+        let ([y1, y2], [y3, y4]) = (two_digits(year / 100), two_digits(year % 100));
+        let ([m1, m2], [d1, d2]) = (two_digits(month), two_digits(day));
+        [y1, y2, y3, y4, m1, m2, d1, d2]
     }
 
     /// The year.
@@ -111,7 +123,7 @@ impl Stamp {
     /// earlier, as MEZ needs it, is `from_minutes(stamp.minutes() - 60)`.
     #[must_use]
     pub fn from_minutes(minutes: i32) -> Option<Self> {
-        (minutes % 10 == 0 && YEARS.contains(&Day(minutes.div_euclid(MINUTES_A_DAY)).year())).then_some(Stamp(minutes))
+        (minutes % 10 == 0 && (FIRST_MINUTE..AFTER_LAST_MINUTE).contains(&minutes)).then_some(Stamp(minutes))
     }
 
     /// The instant of a slot of a day.
@@ -144,15 +156,11 @@ impl Stamp {
         (self.0.rem_euclid(MINUTES_A_DAY) / 10) as usize
     }
 
-    /// The twelve digits YYYYMMDDHHMM.
-    pub(crate) fn digits(self) -> [u8; 12] {
-        let (year, month, day) = self.day().date();
+    /// The four digits HHMM.
+    pub(crate) fn time_digits(self) -> [u8; 4] {
         let minute = self.0.rem_euclid(MINUTES_A_DAY) as u32;
-        let two = |number: u32| [b'0' + (number / 10) as u8, b'0' + (number % 10) as u8];
-        let year = year.unsigned_abs();
-        let ([y1, y2], [y3, y4], [m1, m2], [d1, d2]) = (two(year / 100), two(year % 100), two(month), two(day));
-        let ([h1, h2], [n1, n2]) = (two(minute / 60), two(minute % 60));
-        [y1, y2, y3, y4, m1, m2, d1, d2, h1, h2, n1, n2]
+        let ([h1, h2], [n1, n2]) = (two_digits(minute / 60), two_digits(minute % 60));
+        [h1, h2, n1, n2]
     }
 
     /// The number YYYYMMDDHHMM.
@@ -163,6 +171,10 @@ impl Stamp {
         let date = (year.unsigned_abs() * 100 + month) * 100 + day;
         u64::from(date) * 10_000 + u64::from(minute / 60 * 100 + minute % 60)
     }
+}
+
+fn two_digits(number: u32) -> [u8; 2] {
+    [b'0' + (number / 10 % 10) as u8, b'0' + (number % 10) as u8]
 }
 
 fn is_leap(year: i32) -> bool {
@@ -178,7 +190,7 @@ fn days_in_month(year: i32, month: u32) -> u32 {
 }
 
 /// Howard Hinnant's days_from_civil.
-fn number_of_date(year: i32, month: u32, day: u32) -> i32 {
+const fn number_of_date(year: i32, month: u32, day: u32) -> i32 {
     let year = if month <= 2 { year - 1 } else { year };
     let era = year.div_euclid(400);
     let year_of_era = year.rem_euclid(400);

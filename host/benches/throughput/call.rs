@@ -39,7 +39,7 @@ pub(crate) async fn run() {
         partition: 0,
         variables: Arc::clone(&version.variables),
         hosts: Arc::clone(&version.hosts),
-        before: None,
+        before: Vec::new(),
         limits: version.function.limits.clone(),
     };
     fill(&store, &version, &context).await;

@@ -12,7 +12,7 @@ use crawl::rows::Row as Reading;
 use isobar::bindings::tables::{schema, sqlite};
 use isobar::delivery::{HeldTable, Row, Value};
 use isobar::manifest::{Application, Table};
-use observation::{Day, MemoryState, Product, Source, StationId, write_others, write_temperature};
+use observation::{Day, MemoryState, MessageWriter, Product, Source, StationId};
 use sqlx::{Connection as _, SqliteConnection};
 
 /// Records of a batch, as the host cuts them.
@@ -79,12 +79,13 @@ impl Station {
         let key = self.number.digits();
         for batch in readings.0.chunks(BATCH) {
             let (mut temperature, mut others) = (Vec::new(), Vec::new());
+            let mut writer = MessageWriter::default();
             for reading in batch {
                 let mut message = Vec::with_capacity(160);
-                write_temperature(&mut message, &crawl::messages::temperature(self.number, source, reading));
+                writer.temperature(&mut message, &crawl::messages::temperature(self.number, source, reading));
                 temperature.push(message);
                 let mut message = Vec::with_capacity(160);
-                write_others(&mut message, &crawl::messages::others(self.number, source, reading));
+                writer.others(&mut message, &crawl::messages::others(self.number, source, reading));
                 others.push(message);
             }
             let records = temperature.iter().map(|value| (&key[..], value.as_slice()));

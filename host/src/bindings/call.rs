@@ -35,8 +35,8 @@ pub struct CallContext {
     pub hosts: Arc<OutboundHosts>,
     /// What a call may use up.
     pub limits: Limits,
-    /// What the call before did, while that is still being committed.
-    pub before: Option<Arc<Effects>>,
+    /// What the calls before did and is still being committed, oldest first.
+    pub before: Vec<Arc<Effects>>,
 }
 
 /// One call.
@@ -96,9 +96,9 @@ impl CallState {
         &mut self.limits
     }
 
-    /// Writes to `table` that are not committed yet, oldest first: those of the call before, then the call's own.
+    /// Writes to `table` that are not committed yet, oldest first: those of the calls before, then the call's own.
     pub(super) fn held(&self, table: &Table) -> impl Iterator<Item = &HeldTable> {
-        let effects = self.context.before.as_deref().into_iter().chain([&self.effects]);
+        let effects = self.context.before.iter().map(Arc::as_ref).chain([&self.effects]);
         effects.filter_map(|effects| effects.tables.get(&table.name))
     }
 

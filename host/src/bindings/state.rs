@@ -57,14 +57,15 @@ pub(super) fn link(linker: &mut Linker<CallState>) -> wasmtime::Result<()> {
     )
 }
 
-/// Values of `keys`: the call's own writes, else those of the call before, else what is committed.
+/// Values of `keys`: the call's own writes, else those of the calls before, else what is committed.
 async fn read(mut store: StoreContextMut<'_, CallState>, keys: &[&str]) -> wasmtime::Result<HashMap<String, Vec<u8>>> {
     let call = store.data_mut();
     let mut found = HashMap::with_capacity(keys.len());
     let mut missing = Vec::with_capacity(keys.len());
-    let before = call.context.before.as_deref();
+    let before = &call.context.before;
     for key in keys {
-        let held = call.effects.state.get(*key).or_else(|| before?.state.get(*key));
+        let held_before = || before.iter().rev().find_map(|effects| effects.state.get(*key));
+        let held = call.effects.state.get(*key).or_else(held_before);
         match held {
             Some(Some(value)) => drop(found.insert((*key).to_owned(), value.clone())),
             Some(None) => {}

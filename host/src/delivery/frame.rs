@@ -6,11 +6,19 @@
 //! record index (4), name length (4), value length (4), name, value. Offsets are relative because the writer that
 //! numbers records runs after compression.
 
+use std::cell::RefCell;
+
+use zstd::bulk::Compressor;
+
 use super::{Header, Packed, Records};
 
 const MAGIC: &[u8; 4] = b"IBF1";
 /// Fast level: the log is written once and read a few times, on the same cores as the functions.
 const COMPRESSION_LEVEL: i32 = 1;
+thread_local! {
+    /// A context is large, and made clean for each frame faster than anew; `None` where there was no memory for it.
+    static COMPRESSOR: RefCell<Option<Compressor<'static>>> = RefCell::new(Compressor::new(COMPRESSION_LEVEL).ok());
+}
 /// Larger than any frame that the host writes (published bytes of a call are bounded far below); a frame that says
 /// more is damaged.
 const MAX_DECODED_BYTES: usize = 256 * 1024 * 1024;
@@ -52,8 +60,10 @@ pub fn encode(records: &Records) -> Result<Vec<u8>, FrameError> {
         raw.extend_from_slice(header.name.as_bytes());
         raw.extend_from_slice(&header.value);
     }
-    let compressed =
-        zstd::bulk::compress(&raw, COMPRESSION_LEVEL).map_err(|e| FrameError::Compression(e.to_string()))?;
+    let compressed = COMPRESSOR
+        .with_borrow_mut(|compressor| compressor.as_mut().map(|c| c.compress(&raw)))
+        .unwrap_or_else(|| zstd::bulk::compress(&raw, COMPRESSION_LEVEL))
+        .map_err(|e| FrameError::Compression(e.to_string()))?;
     let mut frame = Vec::with_capacity(compressed.len() + 12);
     frame.extend_from_slice(MAGIC);
     frame.extend_from_slice(&crc32fast::hash(&compressed).to_le_bytes());

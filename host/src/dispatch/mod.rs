@@ -122,6 +122,6 @@ fn context(shared: &Shared, registered: &Registered, partition: u32) -> CallCont
         variables: Arc::clone(&version.variables),
         hosts: Arc::clone(&version.hosts),
         limits: version.function.limits.clone(),
-        before: None,
+        before: Vec::new(),
     }
 }

@@ -1,46 +1,96 @@
-//! A commit under way: what a call did is encoded and written while the next call of the same function and partition
-//! already runs and reads it from here. That next call's own commit waits for this one.
+//! Commits under way: what calls did is encoded and written, in order, while the next call of the same function and
+//! partition already runs and sees it from here. A commit whose predecessor failed fails too, since the position that it
+//! starts from was never reached.
 
+use std::collections::VecDeque;
 use std::mem::take;
 use std::sync::Arc;
 
+use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
 use super::{Shared, held};
 use crate::delivery::Effects;
 use crate::embedded::{Commit, WriteError};
 
-/// A commit that may or may not be through.
-pub(super) struct Pending {
+/// Commits under way of one function and partition: enough that a call seldom waits, few enough to hold in memory.
+pub(super) const MOST_UNDER_WAY: usize = 3;
+
+/// The commits under way of one source, each with where to go on from when it fails.
+pub(super) struct Commits<S> {
+    under_way: VecDeque<(Pending, S)>,
+    /// Answers when the newest one is in the writer's queue.
+    queued: Option<oneshot::Receiver<()>>,
+}
+
+struct Pending {
     effects: Arc<Effects>,
     task: JoinHandle<Result<(), WriteError>>,
 }
 
-impl Pending {
+impl<S> Default for Commits<S> {
+    fn default() -> Self {
+        Commits { under_way: VecDeque::new(), queued: None }
+    }
+}
+
+impl<S> Commits<S> {
+    /// What the next call has to see, oldest first.
+    pub(super) fn effects(&self) -> Vec<Arc<Effects>> {
+        self.under_way.iter().map(|(pending, _)| Arc::clone(&pending.effects)).collect()
+    }
+
+    /// Where the oldest one started from.
+    pub(super) fn oldest(&self) -> Option<&S> {
+        self.under_way.front().map(|(_, stand)| stand)
+    }
+
     /// Begins to commit what a call held, besides what is in `commit` already.
-    pub(super) fn begin(shared: &Arc<Shared>, mut commit: Commit, mut effects: Effects) -> Self {
+    pub(super) fn begin(&mut self, shared: &Arc<Shared>, mut commit: Commit, mut effects: Effects, stand: S) {
         let published = take(&mut effects.published);
         let effects = Arc::new(effects);
         commit.effects = Arc::clone(&effects);
         let shared = Arc::clone(shared);
+        let (now_queued, queued) = oneshot::channel();
+        let before = self.queued.replace(queued);
         let task = tokio::spawn(async move {
             let frames = held::frames(published, shared.store.ends(), commit.at_ms).map_err(held::unencodable)?;
             commit.frames.extend(frames);
-            shared.store.commit(commit).await
+            if let Some(before) = before {
+                // One that never came so far has failed; then the position refuses this one.
+                let _ = before.await;
+            }
+            let written = shared.store.queue_commit(commit).await?;
+            // Nobody may follow.
+            let _ = now_queued.send(());
+            written.await
         });
-        Pending { effects, task }
+        self.under_way.push_back((Pending { effects, task }, stand));
     }
 
-    /// What the next call has to see.
-    pub(super) fn effects(&self) -> Arc<Effects> {
-        Arc::clone(&self.effects)
-    }
-
-    /// Waits until it is through.
+    /// Waits until at most `left` are under way, and gives what stood with those that are through.
     ///
     /// # Errors
-    /// [`WriteError`]; nothing of it is left then.
-    pub(super) async fn done(self) -> Result<(), WriteError> {
+    /// The first that failed, with what stood with it; then none is under way any more and those after it failed too.
+    pub(super) async fn settle(&mut self, left: usize) -> Result<Vec<S>, (S, WriteError)> {
+        let mut through = Vec::new();
+        while self.under_way.len() > left {
+            let Some((pending, stand)) = self.under_way.pop_front() else { break };
+            if let Err(error) = pending.done().await {
+                for (follower, _) in self.under_way.drain(..) {
+                    // It built on what failed: that is the answer for all of them.
+                    let _ = follower.done().await;
+                }
+                return Err((stand, error));
+            }
+            through.push(stand);
+        }
+        Ok(through)
+    }
+}
+
+impl Pending {
+    async fn done(self) -> Result<(), WriteError> {
         // The task is never aborted, so that only a panic of the writing ends it without an answer.
         self.task.await.unwrap_or(Err(WriteError::File(sqlx::Error::WorkerCrashed)))
     }

@@ -7,7 +7,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use super::Shared;
-use super::pending::Pending;
+use super::pending::{Commits, MOST_UNDER_WAY};
 use super::progress::Standing;
 use super::topic::seed;
 use super::worker::Step;
@@ -35,7 +35,7 @@ pub(super) struct ScheduleSource {
     schedule: Schedule,
     stands: Stands,
     not_before: Instant,
-    uncommitted: Option<Uncommitted>,
+    commits: Commits<(Stands, u64)>,
 }
 
 /// How far the schedule has come.
@@ -46,13 +46,6 @@ struct Stands {
     runs: i64,
     attempt: u32,
     due: Option<Due>,
-}
-
-/// A run whose commit is under way, and where to go on when that fails.
-struct Uncommitted {
-    pending: Pending,
-    before: Stands,
-    micros: u64,
 }
 
 impl ScheduleSource {
@@ -76,7 +69,7 @@ impl ScheduleSource {
             note,
             stands: Stands { stored, runs, attempt, due: None },
             not_before: Instant::now(),
-            uncommitted: None,
+            commits: Commits::default(),
         };
         source.standing(Standing::Idle, true);
         Ok(source)
@@ -119,8 +112,7 @@ impl ScheduleSource {
         let started = Instant::now();
         let attempt = self.stands.attempt + 1;
         let tick = WireTick { due_ms: due.due_ms, missed: due.missed, attempt };
-        let before = self.uncommitted.as_ref().map(|u| u.pending.effects());
-        let context = CallContext { before, ..self.context.clone() };
+        let context = CallContext { before: self.commits.effects(), ..self.context.clone() };
         let called = version.run(context, tick, seed(&self.note, self.stands.runs)).await;
         let micros = started.elapsed().as_micros() as u64;
         tracing::debug!(function = %self.note.function, micros, attempt, "called");
@@ -129,7 +121,8 @@ impl ScheduleSource {
             called.output.lines().for_each(|line| info!(function = %self.note.function, "{line}"));
         }
         // When what it read was not written, the run counts for nothing.
-        self.settle().await?;
+        let succeeded = matches!(called.outcome, Outcome::Done { .. });
+        self.settle_to(if succeeded { MOST_UNDER_WAY - 1 } else { 0 }).await?;
         self.standing(Standing::Running, true);
         match called.outcome {
             Outcome::Done { effects, answer, .. } => {
@@ -163,24 +156,32 @@ impl ScheduleSource {
             schedule: Some(next),
             ..Commit::default()
         };
-        let pending = Pending::begin(&self.shared, commit, effects);
-        self.uncommitted = Some(Uncommitted { pending, before: self.stands, micros });
+        self.commits.begin(&self.shared, commit, effects, (self.stands, micros));
         self.stands = Stands { stored: Some(next), runs: runs + 1, attempt: 0, due: None };
     }
 
-    /// Waits for the commit under way; stands before its run again when it failed.
+    /// Waits for all commits under way; stands before the first run that failed again.
     pub(super) async fn settle(&mut self) -> Result<(), WriteError> {
-        let Some(Uncommitted { pending, before, micros }) = self.uncommitted.take() else { return Ok(()) };
-        if let Err(error) = pending.done().await {
-            self.stands = before;
-            return Err(error);
+        if self.commits.oldest().is_none() {
+            return Ok(());
         }
-        self.shared.progress.committed();
-        self.shared.progress.update(&self.note, |s| {
-            s.commits += 1;
-            s.call_micros += micros;
-        });
+        self.settle_to(0).await?;
         self.standing(Standing::Idle, self.stands.stored.is_some_and(|(_, again)| again));
+        Ok(())
+    }
+
+    async fn settle_to(&mut self, left: usize) -> Result<(), WriteError> {
+        let through = self.commits.settle(left).await.map_err(|((before, _), error)| {
+            self.stands = before;
+            error
+        })?;
+        for (_, micros) in through {
+            self.shared.progress.committed();
+            self.shared.progress.update(&self.note, |s| {
+                s.commits += 1;
+                s.call_micros += micros;
+            });
+        }
         Ok(())
     }
 
@@ -202,7 +203,7 @@ impl ScheduleSource {
 
     fn standing(&self, standing: Standing, busy: bool) {
         let version = self.registered.version.load();
-        let stands = self.uncommitted.as_ref().map_or(&self.stands, |u| &u.before);
+        let stands = self.commits.oldest().map_or(&self.stands, |(before, _)| before);
         self.shared.progress.update(&self.note, |s| {
             s.scheduled = true;
             s.position = stands.runs;

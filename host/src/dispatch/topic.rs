@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use super::dead_letters::{Story, letters};
-use super::pending::Pending;
+use super::pending::{Commits, MOST_UNDER_WAY};
 use super::progress::Standing;
 use super::worker::Step;
 use super::{Shared, held};
@@ -44,13 +44,13 @@ pub(super) struct TopicSource {
     trial: Option<Trial>,
     first_seen: Option<Instant>,
     reread: bool,
-    uncommitted: Option<Uncommitted>,
+    commits: Commits<Stand>,
 }
 
-/// A batch whose commit is under way, and where to go on when that fails.
-struct Uncommitted {
-    pending: Pending,
+/// Where a batch's commit started from, and what to count when it is through.
+struct Stand {
     first: i64,
+    next: i64,
     trial: Option<Trial>,
     records: usize,
     dead_letters: usize,
@@ -89,7 +89,7 @@ impl TopicSource {
             ahead_from: 0,
             first_seen: None,
             reread: true,
-            uncommitted: None,
+            commits: Commits::default(),
         };
         source.standing(Standing::Idle, true);
         Ok(source)
@@ -153,7 +153,7 @@ impl TopicSource {
     }
 
     /// The records under trial, or the next ones.
-    async fn next_batch(&mut self) -> Result<Option<Records>, WriteError> {
+    async fn next_batch(&mut self) -> Result<Option<Arc<Records>>, WriteError> {
         if *self.end.borrow() <= self.position {
             self.ahead = Arc::default();
             self.ahead_from = 0;
@@ -170,7 +170,9 @@ impl TopicSource {
             Some(trial) => self.ahead.offsets.partition_point(|o| *o < trial.interval.next).saturating_sub(from),
             None => self.ahead.fitting(from, most.0, most.1),
         };
-        Ok((count > 0).then(|| self.ahead.slice(from, from + count)))
+        let all = count == self.ahead.len();
+        Ok((count > 0)
+            .then(|| if all { Arc::clone(&self.ahead) } else { Arc::new(self.ahead.slice(from, from + count)) }))
     }
 
     /// How long a batch that is not full waits for more records.
@@ -189,7 +191,7 @@ impl TopicSource {
         })
     }
 
-    async fn deliver(&mut self, batch: Records) -> Result<(), WriteError> {
+    async fn deliver(&mut self, batch: Arc<Records>) -> Result<(), WriteError> {
         self.first_seen = None;
         let interval =
             Interval { first: self.position, next: batch.offsets.last().map_or(self.position, |last| last + 1) };
@@ -201,7 +203,8 @@ impl TopicSource {
         let micros = started.elapsed().as_micros() as u64;
         self.log_output(&version, &called.output);
         // When what it read was not written, the call counts for nothing.
-        self.settle().await?;
+        let succeeded = matches!(called.outcome, Outcome::Done { .. });
+        self.settle_to(if succeeded { MOST_UNDER_WAY - 1 } else { 0 }).await?;
         let mut commit = Commit {
             note: self.note.clone(),
             interval: Some(interval),
@@ -215,7 +218,10 @@ impl TopicSource {
         match called.outcome {
             Outcome::Done { effects, rejected, .. } => match reasons(&batch, rejected) {
                 Ok(reasons) => self.accept(commit, effects, &batch, &reasons, &version),
-                Err(reason) => self.failed(commit, &batch, reason, &version).await,
+                Err(reason) => {
+                    self.settle().await?;
+                    self.failed(commit, &batch, reason, &version).await
+                }
             },
             Outcome::Failed { reason, unavailable: Some(what) } => {
                 warn!(function = %self.note.function, what, reason, "an import was not available; the batch waits");
@@ -252,8 +258,7 @@ impl TopicSource {
         };
         let unix_ms = batch.timestamps.last().copied().unwrap_or_default();
         let seed = seed(&self.note, batch.offsets.first().copied().unwrap_or_default());
-        let before = self.uncommitted.as_ref().map(|u| u.pending.effects());
-        let context = CallContext { before, ..self.context.clone() };
+        let context = CallContext { before: self.commits.effects(), ..self.context.clone() };
         let _running = self.shared.calls.acquire().await;
         version.handle(context, wire, unix_ms, seed).await
     }
@@ -327,39 +332,41 @@ impl TopicSource {
         self.position = commit.interval.map_or(first, |i| i.next);
         self.ahead_from += records;
         let trial = self.trial.take();
-        let pending = Pending::begin(&self.shared, commit, effects);
-        self.uncommitted = Some(Uncommitted { pending, first, trial, records, dead_letters, micros });
+        let stand = Stand { first, next: self.position, trial, records, dead_letters, micros };
+        self.commits.begin(&self.shared, commit, effects, stand);
     }
 
-    /// Waits for the commit under way; stands before its batch again when it failed.
+    /// Waits for all commits under way; stands before the first batch that failed again.
     pub(super) async fn settle(&mut self) -> Result<(), WriteError> {
-        let Some(Uncommitted { pending, first, trial, records, dead_letters, micros }) = self.uncommitted.take() else {
-            return Ok(());
-        };
-        if let Err(error) = pending.done().await {
-            self.position = first;
-            self.trial = trial;
+        self.settle_to(0).await
+    }
+
+    async fn settle_to(&mut self, left: usize) -> Result<(), WriteError> {
+        let through = self.commits.settle(left).await.map_err(|(stand, error)| {
+            self.position = stand.first;
+            self.trial = stand.trial;
             self.ahead = Arc::default();
             self.ahead_from = 0;
-            return Err(error);
+            error
+        })?;
+        for stand in through {
+            self.shared.progress.committed();
+            let busy = *self.end.borrow() > stand.next;
+            self.shared.progress.update(&self.note, |s| {
+                s.position = stand.next;
+                s.records += stand.records as u64;
+                s.commits += 1;
+                s.dead_letters += stand.dead_letters as u64;
+                s.call_micros += stand.micros;
+                s.busy = busy;
+            });
         }
-        self.shared.progress.committed();
-        let next = self.position;
-        let busy = *self.end.borrow() > next;
-        self.shared.progress.update(&self.note, |s| {
-            s.position = next;
-            s.records += records as u64;
-            s.commits += 1;
-            s.dead_letters += dead_letters as u64;
-            s.call_micros += micros;
-            s.busy = busy;
-        });
         Ok(())
     }
 
     fn standing(&self, standing: Standing, busy: bool) {
         let version = self.registered.version.load();
-        let position = self.uncommitted.as_ref().map_or(self.position, |u| u.first);
+        let position = self.commits.oldest().map_or(self.position, |stand| stand.first);
         self.shared.progress.update(&self.note, |s| {
             s.position = position;
             s.standing = standing;

@@ -88,11 +88,16 @@ impl Writer {
         Writer { jobs: Mutex::new(Some(jobs)), task: Mutex::new(Some(task)) }
     }
 
-    async fn submit(&self, work: Work) -> Result<(), WriteError> {
+    /// Puts work into the queue; gives what its result comes by.
+    async fn queue(&self, work: Work) -> Result<impl Future<Output = Result<(), WriteError>> + use<>, WriteError> {
         let jobs = self.jobs.lock().await.clone().ok_or(WriteError::Stopped)?;
         let (done, result) = oneshot::channel();
         jobs.send((work, done)).await.map_err(|_| WriteError::Stopped)?;
-        result.await.unwrap_or(Err(WriteError::Stopped))
+        Ok(async { result.await.unwrap_or(Err(WriteError::Stopped)) })
+    }
+
+    async fn submit(&self, work: Work) -> Result<(), WriteError> {
+        self.queue(work).await?.await
     }
 
     pub(super) async fn stop(&self) {
@@ -224,7 +229,18 @@ impl Store {
     /// # Errors
     /// [`WriteError`]; nothing of the commit is left then.
     pub async fn commit(&self, commit: Commit) -> Result<(), WriteError> {
-        self.writer.submit(Work::Commit(Box::new(commit))).await
+        self.queue_commit(commit).await?.await
+    }
+
+    /// Puts a commit into the writer's queue, which keeps its order; gives what its result comes by.
+    ///
+    /// # Errors
+    /// [`WriteError::Stopped`].
+    pub async fn queue_commit(
+        &self,
+        commit: Commit,
+    ) -> Result<impl Future<Output = Result<(), WriteError>> + use<>, WriteError> {
+        self.writer.queue(Work::Commit(Box::new(commit))).await
     }
 
     /// Keeps a failed delivery, in a transaction of its own; positions stay.

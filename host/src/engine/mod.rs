@@ -29,6 +29,8 @@ const MAX_TABLE_ELEMENTS: usize = 40_000;
 /// Bytes of a slot's memory that stay resident between calls, and are cleared by writing instead of by giving the pages
 /// back: a batch of 4096 records touches some MiB, and faulting them in anew for each call cost more than a third of it.
 const KEEP_RESIDENT: usize = 8 * 1024 * 1024;
+/// The same for tables of functions, of which most programs touch a page or two.
+const TABLE_KEEP_RESIDENT: usize = 64 * 1024;
 /// A guest's stack; the fiber's is larger by what host calls need.
 const GUEST_STACK: usize = 512 * 1024;
 const FIBER_STACK: usize = 1024 * 1024;
@@ -115,6 +117,7 @@ fn pool() -> PoolingAllocationConfig {
         .max_tables_per_component(MAX_TABLES_PER_COMPONENT)
         .max_memory_size(MAX_MEMORY_MB as usize * 1024 * 1024)
         .table_elements(MAX_TABLE_ELEMENTS)
-        .linear_memory_keep_resident(KEEP_RESIDENT);
+        .linear_memory_keep_resident(KEEP_RESIDENT)
+        .table_keep_resident(TABLE_KEEP_RESIDENT);
     pool
 }

@@ -1,6 +1,8 @@
 //! Reading the text of a product file: lines of fields between semicolons, padded with spaces. By hand and without
 //! allocation, because this is the hot path of the crawl. Archives and the network are not known here.
 
+mod usual;
+
 use crate::rows::Row;
 use observation::{Day, Range, Stamp, StationId, Tenths};
 use std::fmt;
@@ -90,6 +92,9 @@ pub struct Reader {
     too_long: bool,
     /// The date that was read last and its day: rows of one day follow each other.
     date: (u32, Option<Day>),
+    /// The same for lines of the usual form, and the station as such a line has it.
+    usual_date: ([u8; 8], Option<Day>),
+    usual_station: Option<[u8; 11]>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -103,7 +108,18 @@ impl Reader {
     #[must_use]
     pub fn new(station: StationId, last_day: Option<Day>) -> Self {
         let begun = Vec::with_capacity(LONGEST_LINE);
-        Reader { station, last_day, layout: None, line: 0, begun, too_long: false, date: (0, None) }
+        let padded = format!("{:>11}", station.number());
+        Reader {
+            station,
+            last_day,
+            layout: None,
+            line: 0,
+            begun,
+            too_long: false,
+            date: (0, None),
+            usual_date: ([0; 8], None),
+            usual_station: padded.as_bytes().first_chunk().copied(),
+        }
     }
 
     /// The zone, once the header was read.
@@ -169,7 +185,8 @@ impl Reader {
         if too_long {
             sink.bad(BadLine { line: self.line, reason: Reason::TooLong });
         } else if !trim(line).is_empty() {
-            match self.row(line, layout, sink) {
+            let usual = if layout.has_end { self.usual(line, layout.zone) } else { None };
+            match usual.map_or_else(|| self.row(line, layout, sink), Ok) {
                 Ok(row) => sink.row(row),
                 Err(reason) => sink.bad(BadLine { line: self.line, reason }),
             }
@@ -188,6 +205,28 @@ impl Reader {
             _ => return Err(unknown(line)),
         };
         Ok(Layout { zone: Zone::of_file(self.last_day, has_end), has_end })
+    }
+
+    /// The row of a line of the usual form whose values are all within their ranges; `None` leaves it to
+    /// [`Reader::row`].
+    fn usual(&mut self, line: &[u8], zone: Zone) -> Option<Row> {
+        let fields = usual::read(line).filter(|fields| Some(*fields.station) == self.usual_station)?;
+        if self.usual_date.0 != *fields.date {
+            let date = whole(fields.date)? as u32;
+            self.usual_date = (*fields.date, Day::from_date((date / 10_000) as i32, date / 100 % 100, date % 100));
+        }
+        let stamp = stamp_of(self.usual_date.1?, whole(fields.time)? as u32, zone)?;
+        let value = |tenths, range: Range| Some(range.check(tenths)?.map_or(Row::MISSING, Tenths::get));
+        let [pressure, temperature, temperature_5cm, humidity, dewpoint] = fields.values;
+        Some(Row {
+            stamp,
+            pressure: value(pressure, Range::PRESSURE)?,
+            temperature: value(temperature, Range::TEMPERATURE)?,
+            temperature_5cm: value(temperature_5cm, Range::TEMPERATURE_5CM)?,
+            humidity: value(humidity, Range::HUMIDITY)?,
+            dewpoint: value(dewpoint, Range::DEWPOINT)?,
+            quality: fields.quality,
+        })
     }
 
     fn row(&mut self, line: &[u8], layout: Layout, sink: &mut impl Sink) -> Result<Row, Reason> {
@@ -228,15 +267,7 @@ impl Reader {
         if self.date.0 != date {
             self.date = (date, Day::from_date((date / 10_000) as i32, date / 100 % 100, date % 100));
         }
-        let (hour, minute) = (time / 100, time % 100);
-        if hour > 23 || minute > 50 || !minute.is_multiple_of(10) {
-            return None;
-        }
-        let stamp = Stamp::of_slot(self.date.1?, (hour * 6 + minute / 10) as u8);
-        match zone {
-            Zone::Utc => Some(stamp),
-            Zone::Mez => Stamp::from_minutes(stamp.minutes() - 60),
-        }
+        stamp_of(self.date.1?, time, zone)
     }
 
     fn value(&self, name: &'static str, text: &[u8], range: Range, sink: &mut impl Sink) -> Result<i16, Reason> {
@@ -249,6 +280,19 @@ impl Reader {
                 Ok(Row::MISSING)
             }
         }
+    }
+}
+
+/// The stamp of a day and a time HHMM, put into UTC.
+fn stamp_of(day: Day, time: u32, zone: Zone) -> Option<Stamp> {
+    let (hour, minute) = (time / 100, time % 100);
+    if hour > 23 || minute > 50 || !minute.is_multiple_of(10) {
+        return None;
+    }
+    let stamp = Stamp::of_slot(day, (hour * 6 + minute / 10) as u8);
+    match zone {
+        Zone::Utc => Some(stamp),
+        Zone::Mez => Stamp::from_minutes(stamp.minutes() - 60),
     }
 }
 

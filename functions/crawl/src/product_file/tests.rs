@@ -140,6 +140,25 @@ proptest! {
     }
 
     #[test]
+    fn a_line_of_the_usual_form_means_what_any_line_means(
+        row in any_row(), at in any::<prop::sample::Index>(),
+        byte in prop_oneof![Just(b'-'), Just(b'.'), Just(b' '), Just(b';'), b'0'..=b'9', any::<u8>()],
+    ) {
+        let text = written(&row);
+        let mut line = text.trim_end().as_bytes().to_vec();
+        let mut reader = Reader::new(station(), None);
+        prop_assert!(row.quality > 9 || reader.usual(&line, Zone::Utc) == Some(row));
+        let at = at.index(line.len());
+        line[at] = byte;
+        if let Some(read) = reader.usual(&line, Zone::Utc) {
+            let mut kept = Kept::default();
+            let general = reader.row(&line, Layout { zone: Zone::Utc, has_end: true }, &mut kept);
+            prop_assert_eq!(general, Ok(read));
+            prop_assert!(kept.bad.is_empty());
+        }
+    }
+
+    #[test]
     fn any_bytes_are_survived_and_every_line_is_accounted_for(
         lines in proptest::collection::vec("[ -~]{0,90}|[;0-9 .-]{0,90}(eor)?", 0..20), block in 1usize..100,
     ) {

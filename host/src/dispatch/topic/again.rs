@@ -10,7 +10,7 @@ use tracing::warn;
 use super::{READ_AHEAD_BYTES, TopicSource};
 use crate::clock::now_ms;
 use crate::delivery::Records;
-use crate::dispatch::pending::Pending;
+use crate::dispatch::pending::Commits;
 use crate::dispatch::progress::Standing;
 use crate::embedded::{Commit, WriteError};
 use crate::registry::call::Outcome;
@@ -71,7 +71,9 @@ impl TopicSource {
             };
             match called.outcome {
                 Outcome::Done { effects, .. } => {
-                    Pending::begin(&self.shared, commit, effects).done().await?;
+                    let mut commits = Commits::default();
+                    commits.begin(&self.shared, commit, effects, ());
+                    commits.settle(0).await.map_err(|((), error)| error)?;
                     self.shared.progress.committed();
                 }
                 Outcome::Failed { reason, .. } => {

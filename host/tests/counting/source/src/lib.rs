@@ -16,7 +16,7 @@ mod component {
     }
 
     /// Records in all.
-    const RECORDS: u64 = 200_000;
+    const RECORDS: u64 = 400_000;
     /// Records of one run.
     const PER_RUN: u64 = 200;
     /// Different keys.
