@@ -15,6 +15,8 @@ const STATIONS: u32 = 19;
 const YEARS: f64 = 1.51;
 const ROUNDS: usize = 4;
 const LOOK_EVERY: Duration = Duration::from_millis(5);
+/// Where the program says how it can be reached.
+const ADDRESS: &str = "api.json";
 
 struct Run {
     wall: f64,
@@ -48,7 +50,35 @@ pub(crate) fn run(runtime: &tokio::runtime::Runtime) {
     let first = archives[0].1.split('_').nth(2).unwrap().to_owned();
     let one = isobar(data.path(), &mirror.url(), &first).peak_mb;
     println!("    peak memory: {one:.0} MB with 1 station, {:.0} MB with {STATIONS}", of(&ours, |r| r.peak_mb));
+    let first: Vec<f64> = (0..ROUNDS).map(|_| first_event(data.path(), &mirror.url())).collect();
+    println!(
+        "(c) from process start, components cached, until a function's first batch is committed: {:.2} s",
+        median(first)
+    );
     runtime.block_on(mirror.stop()).unwrap();
+}
+
+/// Seconds from the start of the program on an empty data folder until a function that reads a topic has committed its
+/// first batch, as another process sees it. The looking itself takes some hundredths.
+fn first_event(data: &Path, url: &str) -> f64 {
+    let started = Instant::now();
+    let mut child = up(data, url, "all").spawn().unwrap();
+    // Before it can be reached, a look would take the folder away from it.
+    while !data.join(ADDRESS).exists() || !has_handled(data) {
+        assert!(child.try_wait().unwrap().is_none(), "isobar ended before it handled anything");
+    }
+    let seconds = started.elapsed().as_secs_f64();
+    child.kill().unwrap();
+    child.wait().unwrap();
+    seconds
+}
+
+fn has_handled(data: &Path) -> bool {
+    let mut status = Command::new(env!("CARGO_BIN_EXE_isobar"));
+    let said = status.args(["status", "--json", "--data-dir"]).arg(data).current_dir(root()).output().unwrap();
+    let said: serde_json::Value = serde_json::from_slice(&said.stdout).unwrap_or_default();
+    let handled = |source: &serde_json::Value| !source["scheduled"].as_bool().unwrap() && source["records"] != 0;
+    said["sources"].as_array().is_some_and(|sources| sources.iter().any(handled))
 }
 
 /// Makes the archives once, writes them where the mirror serves them from, and keeps them for the native side.
@@ -73,21 +103,8 @@ fn archives(stations: u32, tree: &Path) -> Vec<Archive> {
 /// One run of the program on an empty data folder, from process start to exit. Compiled components stay in the
 /// folder's cache from round to round.
 fn isobar(data: &Path, url: &str, station_ids: &str) -> Run {
-    for old in ["isobar.sqlite", "isobar.sqlite-wal", "isobar.sqlite-shm"] {
-        // The first round finds nothing to remove.
-        let _ = std::fs::remove_file(data.join(old));
-    }
     let (started, (_, before)) = (Instant::now(), meter::cpu());
-    let mut child: Child = Command::new(env!("CARGO_BIN_EXE_isobar"))
-        .args(["up", "--until-idle", "--listen", "127.0.0.1:0"])
-        .args(["--variable", &format!("dwd_url={url}"), "--variable", &format!("station_ids={station_ids}")])
-        .arg("--data-dir")
-        .arg(data)
-        .current_dir(root())
-        .env("ISOBAR_LOG", "error")
-        .stderr(Stdio::null())
-        .spawn()
-        .unwrap();
+    let mut child: Child = up(data, url, station_ids).arg("--until-idle").spawn().unwrap();
     let mut peak_mb = 0.0_f64;
     let status = loop {
         peak_mb = peak_mb.max(meter::peak_mb(child.id()).unwrap_or_default());
@@ -98,4 +115,22 @@ fn isobar(data: &Path, url: &str, station_ids: &str) -> Run {
     };
     assert!(status.success(), "isobar ended with {status}");
     Run { wall: started.elapsed().as_secs_f64(), cpu: meter::cpu().1 - before, peak_mb }
+}
+
+/// The program on an emptied data folder.
+fn up(data: &Path, url: &str, station_ids: &str) -> Command {
+    for old in ["isobar.sqlite", "isobar.sqlite-wal", "isobar.sqlite-shm", ADDRESS] {
+        // The first round finds nothing to remove.
+        let _ = std::fs::remove_file(data.join(old));
+    }
+    let mut command = Command::new(env!("CARGO_BIN_EXE_isobar"));
+    command
+        .args(["up", "--listen", "127.0.0.1:0"])
+        .args(["--variable", &format!("dwd_url={url}"), "--variable", &format!("station_ids={station_ids}")])
+        .arg("--data-dir")
+        .arg(data)
+        .current_dir(root())
+        .env("ISOBAR_LOG", "error")
+        .stderr(Stdio::null());
+    command
 }

@@ -132,8 +132,11 @@ async fn until_idle(progress: &Progress, wanted: bool) {
     ui::say(summary(progress));
 }
 
-/// Tells now and then how far things are; never ends.
+/// Tells a person now and then how far things are; never ends.
 async fn tell(progress: &Progress) {
+    if !ui::is_talking_to_a_person() {
+        return std::future::pending().await;
+    }
     let mut last = String::new();
     loop {
         tokio::time::sleep(TELL_EVERY).await;

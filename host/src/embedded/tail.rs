@@ -50,7 +50,7 @@ impl Tail {
         let upto = (Arc::clone(&topic), partition, from);
         let (place, found) = entries.runs.range(..=upto).next_back()?;
         let holds = place.0 == topic && place.1 == partition && found.offsets.last().is_some_and(|last| *last >= from);
-        let mut following = entries.runs.range(((topic.clone(), partition, from + 1))..).map(|(place, r)| (place, r));
+        let mut following = entries.runs.range((Arc::clone(&topic), partition, from + 1)..);
         let follows = |records: &Records, next: &Place| {
             next.0 == topic && next.1 == partition && records.offsets.last().is_some_and(|last| last + 1 == next.2)
         };
