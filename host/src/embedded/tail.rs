@@ -6,10 +6,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::delivery::Records;
 
-/// Bytes of keys and values that are kept, of all partitions together.
+/// Bytes that are kept, of all partitions together.
 const MOST_BYTES: usize = 16 * 1024 * 1024;
-/// What an entry costs besides; bounds how many small ones there are.
+/// What an entry, a record and a header cost besides; bounds how many small ones there are.
 const ENTRY_BYTES: usize = 1024;
+const RECORD_BYTES: usize = 24;
+const HEADER_BYTES: usize = 128;
 
 /// Topic, partition and first offset.
 type Place = (Arc<str>, u32, i64);
@@ -75,7 +77,7 @@ impl Tail {
 }
 
 fn cost(records: &Records) -> usize {
-    records.bytes() + ENTRY_BYTES
+    records.bytes() + records.len() * RECORD_BYTES + records.headers.len() * HEADER_BYTES + ENTRY_BYTES
 }
 
 fn fits(records: &Records, more: &Records, max_bytes: usize) -> bool {

@@ -40,7 +40,10 @@ impl TopicSource {
                 }
             }
             from = end;
-            self.deliver_again(&chosen).await?;
+            if !self.deliver_again(&chosen).await? {
+                // The mark stays, so that all of it is tried again.
+                return Ok(());
+            }
         }
         if !stop.is_cancelled() {
             self.shared.store.reread_done(self.note.clone()).await?;
@@ -49,7 +52,8 @@ impl TopicSource {
         Ok(())
     }
 
-    async fn deliver_again(&mut self, chosen: &Records) -> Result<(), WriteError> {
+    /// Whether that could be done now: `false` when an import was not available, which is not the records' fault.
+    async fn deliver_again(&mut self, chosen: &Records) -> Result<bool, WriteError> {
         let mut at = 0;
         while at < chosen.len() {
             let count =
@@ -76,12 +80,16 @@ impl TopicSource {
                     commits.settle(0).await.map_err(|((), error)| error)?;
                     self.shared.progress.committed();
                 }
+                Outcome::Failed { unavailable: Some(what), .. } => {
+                    warn!(function = %self.note.function, what, "reading again waits: an import was not available");
+                    return Ok(false);
+                }
                 Outcome::Failed { reason, .. } => {
                     warn!(function = %self.note.function, reason = self.shown(&reason), "reading again failed");
                 }
             }
         }
-        Ok(())
+        Ok(true)
     }
 
     async fn last_per_key(&self) -> Result<HashMap<Vec<u8>, i64>, WriteError> {
@@ -92,7 +100,9 @@ impl TopicSource {
                 self.shared.store.read(&self.note.source, self.note.partition, from, READ_AHEAD_BYTES).await?;
             let Some(end) = records.offsets.last().map(|o| o + 1) else { break };
             for (key, offset) in records.keys.iter().zip(&records.offsets) {
-                if let Some(key) = key.filter(|_| *offset < self.position && last.len() < MAX_KEYS) {
+                if let Some(key) =
+                    key.filter(|k| *offset < self.position && (last.len() < MAX_KEYS || last.contains_key(*k)))
+                {
                     last.insert(key.to_vec(), *offset);
                 }
             }
