@@ -82,6 +82,14 @@ fn trigger<'a>(
         let message = format!("two triggers have the id `{}`; the other is on line {line}", id.text);
         report.add(id.at, message, "give each an `id` of its own");
     }
+    if let Some(id) = said.or(component)
+        && matches!(source, Some(TriggerSource::Cron(_)))
+        && topics.contains_key(id.text)
+    {
+        // Positions stand under a function and the name of what it follows.
+        let message = format!("a schedule has the id `{}`, which is a topic's name", id.text);
+        report.add(id.at, message, "give the schedule another `id`");
+    }
     match component {
         Some(component) => attach(report, component, said, source, delivery, components),
         None => components.has_unclear_triggers = true,
