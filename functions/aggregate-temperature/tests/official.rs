@@ -74,6 +74,7 @@ fn archive(path: &Path) -> String {
 fn messages(product: &str) -> (Vec<Vec<u8>>, Vec<Vec<u8>>) {
     let source = Source { product: Product::Recent, revision: 1_586_152_800 };
     let mut messages = (Vec::new(), Vec::new());
+    // The header.
     for line in product.lines().skip(1) {
         let fields: Vec<&str> = line.split(';').map(str::trim).collect();
         let value = |at: usize, range: Range| {
@@ -116,6 +117,7 @@ fn official(text: &str) -> HashMap<Day, Official> {
         let day = Stamp::from_number(date * 10_000).unwrap().day();
         (day, Official { mean_pressure: number(12), mean_temp: number(13), mean_humidity: number(14) })
     };
+    // The header.
     text.lines().skip(1).map(figures).collect()
 }
 

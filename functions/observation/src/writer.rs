@@ -1,10 +1,10 @@
 //! Writing messages in their canonical form: what messages of one station, source and day have in common is made once,
-//! and the rest is laid into a line of a fixed size. Several times faster than appending part by part, above all in wasm,
-//! where a copy of a length that is not known before is a call.
+//! and the rest is laid into a line of a fixed size: in wasm a copy of a length that is not known before is a call of the
+//! runtime.
 
 use crate::{Day, Others, Source, Stamp, StationId, Temperature, Tenths};
 
-/// The longest message has 167 bytes; copies of a fixed size reach beyond what counts of them.
+/// Longer than the longest message, since copies of a fixed size reach beyond what counts of them.
 const ROOM: usize = 256;
 /// The longest of what follows the values: product and revision.
 const TAIL: usize = 64;

@@ -72,6 +72,7 @@ async fn measure(store: &Arc<Store>, version: &Arc<Version>, context: &CallConte
         commits.push(started.elapsed());
     }
     let per =
+        // The first round touches memory for the first time.
         |times: &[Duration], n: usize| median(times.iter().skip(1).map(|t| t.as_nanos() as f64 / n as f64).collect());
     let (guest, native) = (per(&guest, records), per(&native, records));
     let commit = per(&commits, size);

@@ -15,6 +15,8 @@ const STATIONS: u32 = 19;
 const YEARS: f64 = 1.51;
 const ROUNDS: usize = 4;
 const LOOK_EVERY: Duration = Duration::from_millis(5);
+/// No start takes so long.
+const LONGEST_START: Duration = Duration::from_secs(60);
 /// Where the program says how it can be reached.
 const ADDRESS: &str = "api.json";
 
@@ -41,6 +43,7 @@ pub(crate) fn run(runtime: &tokio::runtime::Runtime) {
         natives.push(Run { wall: started.elapsed().as_secs_f64(), cpu: meter::cpu().0 - before, peak_mb: 0.0 });
         assert!(days > 0);
     }
+    // The first round compiles the components.
     let of = |runs: &[Run], figure: fn(&Run) -> f64| median(runs.iter().skip(1).map(figure).collect());
     let (wall, cpu) = (of(&ours, |r| r.wall), of(&ours, |r| r.cpu));
     let (native_wall, native_cpu) = (of(&natives, |r| r.wall), of(&natives, |r| r.cpu));
@@ -65,6 +68,7 @@ fn first_event(data: &Path, url: &str) -> f64 {
     let mut child = up(data, url, "all").spawn().unwrap();
     // Before it can be reached, a look would take the folder away from it.
     while !data.join(ADDRESS).exists() || !has_handled(data) {
+        assert!(started.elapsed() < LONGEST_START, "nothing was handled");
         assert!(child.try_wait().unwrap().is_none(), "isobar ended before it handled anything");
     }
     let seconds = started.elapsed().as_secs_f64();

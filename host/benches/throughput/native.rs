@@ -15,8 +15,8 @@ use isobar::manifest::{Application, Table};
 use observation::{Day, MemoryState, MessageWriter, Product, Source, StationId};
 use sqlx::{Connection as _, SqliteConnection};
 
-/// Records of a batch, as the host cuts them.
-const BATCH: usize = 4096;
+/// Records of a batch, as spin.toml has them for the aggregates.
+const BATCH: usize = 16_384;
 
 /// An archive by product, name and bytes.
 pub(crate) type Archive = (Product, String, Vec<u8>);

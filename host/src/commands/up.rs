@@ -94,8 +94,7 @@ async fn serve(args: &UpArgs, app: &App) -> anyhow::Result<()> {
     let shutdown = CancellationToken::new();
     let progress = Arc::clone(app.dispatcher.progress());
     let view = Arc::new(View::new(Arc::clone(&app.store), Some(Arc::clone(&progress))));
-    let loaded = app.dispatcher.loaded();
-    let serving = console::serve(view, loaded, args.listen, shutdown.clone()).await?;
+    let serving = console::serve(view, args.listen, shutdown.clone()).await?;
     ui::say(format_args!(
         "isobar is up: http://{}  (data in `{}`)",
         serving.address,

@@ -16,14 +16,10 @@ use super::guard::{Denied, Guard};
 use super::view::View;
 use crate::bindings::tables::load::MOST_BYTES;
 
-/// Called after a table was loaded.
-pub(super) type Loaded = dyn Fn() + Send + Sync;
-
 /// What every handler has.
 #[derive(Clone)]
 struct Api {
     view: Arc<View>,
-    loaded: Arc<Loaded>,
 }
 
 /// Why a request failed, as the body of its answer.
@@ -46,7 +42,7 @@ pub(super) struct Greeting {
 type Answer<T> = Result<Json<T>, Refusal>;
 
 /// All routes, behind the guard.
-pub(super) fn router(view: Arc<View>, loaded: Arc<Loaded>, guard: Guard) -> Router {
+pub(super) fn router(view: Arc<View>, guard: Guard) -> Router {
     let routes = Router::new()
         .route("/", get(greet))
         .route("/status", get(status))
@@ -60,7 +56,7 @@ pub(super) fn router(view: Arc<View>, loaded: Arc<Loaded>, guard: Guard) -> Rout
     Router::new()
         .nest("/api/v1", routes)
         .fallback(nothing)
-        .with_state(Api { view, loaded })
+        .with_state(Api { view })
         .layer(from_fn_with_state(guard, admit))
 }
 
@@ -148,10 +144,7 @@ async fn load(State(api): State<Api>, Path(table): Path<String>, body: Body) -> 
     }
     let Ok(file) = to_bytes(body, MOST_BYTES).await else { return too_large() };
     match api.view.load(&table, file).await {
-        Ok(loaded) => {
-            (api.loaded)();
-            Json(loaded).into_response()
-        }
+        Ok(loaded) => Json(loaded).into_response(),
         Err(refusal) => refusal.into_response(),
     }
 }

@@ -38,13 +38,12 @@ pub struct Serving {
 }
 
 /// Serves the API: on `listen`, else on the first free port from 3000. The address and a new token are written into
-/// the data folder, and removed once `shutdown` is cancelled. `loaded` is called after each load of a table.
+/// the data folder, and removed once `shutdown` is cancelled.
 ///
 /// # Errors
 /// When `listen` is taken or not of this machine, when no port is free, or the data folder cannot be written.
 pub async fn serve(
     view: Arc<View>,
-    loaded: impl Fn() + Send + Sync + 'static,
     listen: Option<SocketAddr>,
     shutdown: CancellationToken,
 ) -> anyhow::Result<Serving> {
@@ -53,7 +52,7 @@ pub async fn serve(
     let address = access.address;
     let data_dir = view.store.folder().path().to_owned();
     access.write(&data_dir)?;
-    let router = api::router(view, Arc::new(loaded), Guard::new(access));
+    let router = api::router(view, Guard::new(access));
     let task = tokio::spawn(async move {
         let stopping = shutdown.clone().cancelled_owned();
         let serving = axum::serve(listener, router).with_graceful_shutdown(stopping).into_future();

@@ -48,8 +48,9 @@ pub(super) fn unencodable(error: FrameError) -> WriteError {
 /// Keys and values by partition, those that got any. A record without a key goes where its place in the call says: the
 /// same again when the call is repeated, and spread evenly.
 fn place(mut published: Vec<Published>, partitions: u32) -> BTreeMap<u32, (Packed, Packed)> {
-    let only = only_partition(&published, partitions);
-    if let ([one], Some(partition)) = (published.as_mut_slice(), only) {
+    if let [one] = published.as_mut_slice()
+        && let Some(partition) = only_partition(one, partitions)
+    {
         return BTreeMap::from([(partition, (take(&mut one.keys), take(&mut one.values)))]);
     }
     let mut placed: BTreeMap<u32, (Packed, Packed)> = BTreeMap::new();
@@ -72,8 +73,8 @@ fn place(mut published: Vec<Published>, partitions: u32) -> BTreeMap<u32, (Packe
 }
 
 /// The partition of all records, where they share one: then nothing has to be copied.
-fn only_partition(published: &[Published], partitions: u32) -> Option<u32> {
-    let mut keys = published.iter().flat_map(|p| p.keys.iter());
+fn only_partition(published: &Published, partitions: u32) -> Option<u32> {
+    let mut keys = published.keys.iter();
     let first = keys.next()??;
     let partition = partition_of(first, partitions);
     let stays = |key: Option<&[u8]>| key.is_some_and(|k| k == first || partition_of(k, partitions) == partition);

@@ -13,7 +13,7 @@ mod worker;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -34,8 +34,6 @@ pub(crate) struct Shared {
     pub(crate) progress: Arc<Progress>,
     /// Calls that compute at one time: as many as cores.
     pub(crate) calls: Semaphore,
-    /// Changes when a table was loaded, so that its readers look whether they have to read again.
-    pub(crate) loaded: watch::Sender<u64>,
 }
 
 /// The running workers.
@@ -53,7 +51,7 @@ impl Dispatcher {
     pub async fn start(store: Arc<Store>, registry: &Registry, stop: CancellationToken) -> anyhow::Result<Self> {
         let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
         let progress = Arc::new(Progress::new(Arc::clone(store.ends())));
-        let shared = Arc::new(Shared { store, progress, calls: Semaphore::new(cores), loaded: watch::Sender::new(0) });
+        let shared = Arc::new(Shared { store, progress, calls: Semaphore::new(cores) });
         let tasks = TaskTracker::new();
         let mut workers = Vec::new();
         for registered in registry.functions.values() {
@@ -73,12 +71,6 @@ impl Dispatcher {
     #[must_use]
     pub fn progress(&self) -> &Arc<Progress> {
         &self.shared.progress
-    }
-
-    /// What to call after a table was loaded: its readers look then whether they have to read again.
-    pub fn loaded(&self) -> impl Fn() + Send + Sync + 'static {
-        let shared = Arc::clone(&self.shared);
-        move || shared.loaded.send_modify(|n| *n += 1)
     }
 
     /// Stops taking batches and waits for the running ones; how long is the caller's business.

@@ -23,6 +23,14 @@ pub(super) struct Commits<S> {
     queued: Option<oneshot::Receiver<()>>,
 }
 
+/// How commits ended.
+pub(super) struct Settled<S> {
+    /// What stood with those that are through, oldest first.
+    pub(super) through: Vec<S>,
+    /// What stood with the first that failed, and why; those after it failed too.
+    pub(super) failed: Option<(S, WriteError)>,
+}
+
 struct Pending {
     effects: Arc<Effects>,
     task: JoinHandle<Result<(), WriteError>>,
@@ -68,11 +76,8 @@ impl<S> Commits<S> {
         self.under_way.push_back((Pending { effects, task }, stand));
     }
 
-    /// Waits until at most `left` are under way, and gives what stood with those that are through.
-    ///
-    /// # Errors
-    /// The first that failed, with what stood with it; then none is under way any more and those after it failed too.
-    pub(super) async fn settle(&mut self, left: usize) -> Result<Vec<S>, (S, WriteError)> {
+    /// Waits until at most `left` are under way, none after one that failed.
+    pub(super) async fn settle(&mut self, left: usize) -> Settled<S> {
         let mut through = Vec::new();
         while self.under_way.len() > left {
             let Some((pending, stand)) = self.under_way.pop_front() else { break };
@@ -81,11 +86,11 @@ impl<S> Commits<S> {
                     // It built on what failed: that is the answer for all of them.
                     let _ = follower.done().await;
                 }
-                return Err((stand, error));
+                return Settled { through, failed: Some((stand, error)) };
             }
             through.push(stand);
         }
-        Ok(through)
+        Settled { through, failed: None }
     }
 }
 

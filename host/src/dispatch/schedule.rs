@@ -7,7 +7,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use super::Shared;
-use super::pending::{Commits, MOST_UNDER_WAY};
+use super::pending::{Commits, MOST_UNDER_WAY, Settled};
 use super::progress::Standing;
 use super::topic::seed;
 use super::worker::Step;
@@ -21,7 +21,7 @@ use crate::registry::{Registered, Version};
 use crate::triggers::schedule::{Due, Schedule};
 
 /// How long a publisher sleeps before it looks whether its reader has come closer.
-const PACING: Duration = Duration::from_millis(100);
+pub(super) const PACING: Duration = Duration::from_millis(100);
 /// The longest wait that a function may ask for with `again`.
 const LONGEST_AGAIN_MS: i64 = 24 * 60 * 60 * 1000;
 
@@ -75,11 +75,10 @@ impl ScheduleSource {
         Ok(source)
     }
 
-    /// Notes trouble with the data file; gives the wait.
-    pub(super) fn trouble(&mut self, error: &WriteError, wait: Duration) -> Duration {
+    /// Notes trouble with the data file.
+    pub(super) fn trouble(&mut self, error: &WriteError) {
         warn!(function = %self.note.function, schedule = %self.note.source, %error, "waiting");
         self.standing(Standing::Waiting { reason: error.to_string() }, true);
-        wait
     }
 
     /// Runs the function once, if it is due.
@@ -171,10 +170,7 @@ impl ScheduleSource {
     }
 
     async fn settle_to(&mut self, left: usize) -> Result<(), WriteError> {
-        let through = self.commits.settle(left).await.map_err(|((before, _), error)| {
-            self.stands = before;
-            error
-        })?;
+        let Settled { through, failed } = self.commits.settle(left).await;
         for (_, micros) in through {
             self.shared.progress.committed();
             self.shared.progress.update(&self.note, |s| {
@@ -182,7 +178,15 @@ impl ScheduleSource {
                 s.call_micros += micros;
             });
         }
-        Ok(())
+        let Some(((before, _), error)) = failed else { return Ok(()) };
+        self.stands = before;
+        if matches!(error, WriteError::Position { .. }) {
+            // What stands in the file is what counts, however it came there.
+            let (runs, stored) =
+                (self.shared.store.position(&self.note).await?, self.shared.store.schedule(&self.note).await?);
+            self.stands = Stands { stored, runs, attempt: 0, due: None };
+        }
+        Err(error)
     }
 
     /// A failed run is tried again for ever, ever more slowly: it has no records that could be put aside.

@@ -13,8 +13,9 @@ use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use super::dead_letters::{Story, letters};
-use super::pending::{Commits, MOST_UNDER_WAY};
+use super::pending::{Commits, MOST_UNDER_WAY, Settled};
 use super::progress::Standing;
+use super::schedule::{PACING, paced_by};
 use super::worker::Step;
 use super::{Shared, held};
 use crate::bindings::{CallContext, WireBatch};
@@ -27,8 +28,6 @@ use crate::registry::{Registered, Version};
 
 /// Bytes of records that are read ahead of the function.
 const READ_AHEAD_BYTES: usize = 4 * 1024 * 1024;
-/// How long a publisher sleeps before it looks whether its reader has come closer.
-const PACING: Duration = Duration::from_millis(100);
 
 /// One topic's partition under one function.
 pub(super) struct TopicSource {
@@ -112,11 +111,10 @@ impl TopicSource {
         }
     }
 
-    /// Notes trouble with the data file; gives the wait.
-    pub(super) fn trouble(&mut self, error: &WriteError, wait: Duration) -> Duration {
+    /// Notes trouble with the data file.
+    pub(super) fn trouble(&mut self, error: &WriteError) {
         warn!(function = %self.note.function, topic = %self.note.source, partition = self.note.partition, %error, "waiting");
         self.standing(Standing::Waiting { reason: error.to_string() }, true);
-        wait
     }
 
     /// Handles one batch, if there is one.
@@ -147,7 +145,7 @@ impl TopicSource {
         if let Some(left) = left.filter(|left| !left.is_zero()) {
             return Some(left);
         }
-        let reader = super::schedule::paced_by(&self.shared, &self.registered)?;
+        let reader = paced_by(&self.shared, &self.registered)?;
         self.standing(Standing::Paced { reader }, true);
         Some(PACING)
     }
@@ -342,13 +340,7 @@ impl TopicSource {
     }
 
     async fn settle_to(&mut self, left: usize) -> Result<(), WriteError> {
-        let through = self.commits.settle(left).await.map_err(|(stand, error)| {
-            self.position = stand.first;
-            self.trial = stand.trial;
-            self.ahead = Arc::default();
-            self.ahead_from = 0;
-            error
-        })?;
+        let Settled { through, failed } = self.commits.settle(left).await;
         for stand in through {
             self.shared.progress.committed();
             let busy = *self.end.borrow() > stand.next;
@@ -361,7 +353,15 @@ impl TopicSource {
                 s.busy = busy;
             });
         }
-        Ok(())
+        let Some((stand, error)) = failed else { return Ok(()) };
+        self.ahead = Arc::default();
+        self.ahead_from = 0;
+        (self.position, self.trial) = (stand.first, stand.trial);
+        if matches!(error, WriteError::Position { .. }) {
+            // What stands in the file is what counts, however it came there.
+            (self.position, self.trial) = (self.shared.store.position(&self.note).await?, None);
+        }
+        Err(error)
     }
 
     fn standing(&self, standing: Standing, busy: bool) {

@@ -9,6 +9,7 @@ use tokio_util::sync::CancellationToken;
 use super::schedule::ScheduleSource;
 use super::topic::TopicSource;
 use super::{Shared, context};
+use crate::embedded::WriteError;
 use crate::manifest::TriggerSource;
 use crate::registry::Registered;
 
@@ -25,97 +26,122 @@ pub(super) enum Step {
     Idle(Duration),
 }
 
+/// What makes a function run.
+enum Source {
+    Topic(Box<TopicSource>),
+    Schedule(Box<ScheduleSource>),
+}
+
+impl Source {
+    async fn step(&mut self, stop: &CancellationToken) -> Result<Step, WriteError> {
+        match self {
+            Source::Topic(topic) => topic.step(stop).await,
+            Source::Schedule(schedule) => schedule.step(stop).await,
+        }
+    }
+
+    /// Waits for the commits under way.
+    async fn settle(&mut self) -> Result<(), WriteError> {
+        match self {
+            Source::Topic(topic) => topic.settle().await,
+            Source::Schedule(schedule) => schedule.settle().await,
+        }
+    }
+
+    /// Notes trouble with the data file.
+    fn trouble(&mut self, error: &WriteError) {
+        match self {
+            Source::Topic(topic) => topic.trouble(error),
+            Source::Schedule(schedule) => schedule.trouble(error),
+        }
+    }
+
+    fn topic(&mut self) -> Option<&mut TopicSource> {
+        match self {
+            Source::Topic(topic) => Some(topic),
+            Source::Schedule(_) => None,
+        }
+    }
+}
+
 /// What one function does in one partition.
 pub(super) struct Worker {
     shared: Arc<Shared>,
-    topics: Vec<TopicSource>,
-    schedules: Vec<ScheduleSource>,
+    sources: Vec<Source>,
 }
 
 impl Worker {
     pub(super) async fn new(shared: Arc<Shared>, registered: Arc<Registered>, partition: u32) -> anyhow::Result<Self> {
-        let mut worker = Worker { shared: Arc::clone(&shared), topics: Vec::new(), schedules: Vec::new() };
+        let mut sources = Vec::new();
         let version = registered.version.load_full();
         for trigger in &version.function.triggers {
             let context = context(&shared, &registered, partition);
+            let (shared, registered) = (Arc::clone(&shared), Arc::clone(&registered));
             match &trigger.source {
                 TriggerSource::Topic(topic) if partition < shared.store.ends().partitions(topic) => {
-                    let source =
-                        TopicSource::new(Arc::clone(&shared), Arc::clone(&registered), trigger, topic, context).await?;
-                    worker.topics.push(source);
+                    let source = TopicSource::new(shared, registered, trigger, topic, context).await?;
+                    sources.push(Source::Topic(Box::new(source)));
                 }
                 TriggerSource::Cron(cron) if partition == 0 => {
-                    let source =
-                        ScheduleSource::new(Arc::clone(&shared), Arc::clone(&registered), trigger, cron, context)
-                            .await?;
-                    worker.schedules.push(source);
+                    let source = ScheduleSource::new(shared, registered, trigger, cron, context).await?;
+                    sources.push(Source::Schedule(Box::new(source)));
                 }
                 _ => {}
             }
         }
-        Ok(worker)
+        Ok(Worker { shared, sources })
     }
 
     pub(super) async fn run(mut self, stop: CancellationToken) {
-        let mut loaded = self.shared.loaded.subscribe();
+        let mut loads = self.shared.store.loads();
         while !stop.is_cancelled() {
-            if loaded.has_changed().unwrap_or_default() {
-                loaded.mark_unchanged();
-                self.topics.iter_mut().for_each(TopicSource::table_loaded);
+            if loads.has_changed().unwrap_or_default() {
+                loads.mark_unchanged();
+                self.topics().for_each(TopicSource::table_loaded);
             }
-            self.topics.iter_mut().for_each(TopicSource::mark_seen);
-            let mut sleep = LONGEST_SLEEP;
-            let mut worked = false;
-            // Sources share the function's state, so that one begins where the other has ended.
-            let alone = self.topics.len() + self.schedules.len() == 1;
-            for topic in &mut self.topics {
-                let mut stepped = topic.step(&stop).await;
-                if !alone {
-                    stepped = topic.settle().await.and(stepped);
-                }
-                match stepped {
-                    Ok(Step::Worked) => worked = true,
-                    Ok(Step::Idle(wait)) => sleep = sleep.min(wait),
-                    Err(error) => sleep = sleep.min(topic.trouble(&error, STORE_BACKOFF)),
-                }
-            }
-            for schedule in &mut self.schedules {
-                let mut stepped = schedule.step(&stop).await;
-                if !alone {
-                    stepped = schedule.settle().await.and(stepped);
-                }
-                match stepped {
-                    Ok(Step::Worked) => worked = true,
-                    Ok(Step::Idle(wait)) => sleep = sleep.min(wait),
-                    Err(error) => sleep = sleep.min(schedule.trouble(&error, STORE_BACKOFF)),
-                }
-            }
-            if worked {
-                continue;
-            }
-            let grown = self.topics.iter_mut().map(|t| t.grown().boxed());
+            self.topics().for_each(TopicSource::mark_seen);
+            let Some(sleep) = self.turn(&stop).await else { continue };
+            let grown = self.topics().map(|t| t.grown().boxed());
             let never = std::future::pending().boxed();
             tokio::select! {
                 () = stop.cancelled() => {}
-                _ = loaded.changed() => {}
+                _ = loads.changed() => {}
                 _ = select_all(grown.chain([never])) => {}
                 () = tokio::time::sleep(sleep) => {}
             }
         }
-        self.settle().await;
+        for source in &mut self.sources {
+            if let Err(error) = source.settle().await {
+                source.trouble(&error);
+            }
+        }
     }
 
-    /// Waits for the commits under way, when no more calls follow.
-    async fn settle(&mut self) {
-        for topic in &mut self.topics {
-            if let Err(error) = topic.settle().await {
-                topic.trouble(&error, Duration::ZERO);
+    /// Lets each source do something; gives how long there is nothing more to do, if that is so.
+    async fn turn(&mut self, stop: &CancellationToken) -> Option<Duration> {
+        let mut sleep = LONGEST_SLEEP;
+        let (mut worked, mut troubled) = (false, false);
+        // Sources share the function's state, so that one begins where the other has ended.
+        let alone = self.sources.len() == 1;
+        for source in &mut self.sources {
+            let mut stepped = source.step(stop).await;
+            if !alone {
+                stepped = source.settle().await.and(stepped);
+            }
+            match stepped {
+                Ok(Step::Worked) => worked = true,
+                Ok(Step::Idle(wait)) => sleep = sleep.min(wait),
+                Err(error) => {
+                    source.trouble(&error);
+                    troubled = true;
+                    sleep = sleep.min(STORE_BACKOFF);
+                }
             }
         }
-        for schedule in &mut self.schedules {
-            if let Err(error) = schedule.settle().await {
-                schedule.trouble(&error, Duration::ZERO);
-            }
-        }
+        (troubled || !worked).then_some(sleep)
+    }
+
+    fn topics(&mut self) -> impl Iterator<Item = &mut TopicSource> {
+        self.sources.iter_mut().filter_map(Source::topic)
     }
 }

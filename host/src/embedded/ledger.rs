@@ -104,7 +104,7 @@ impl Store {
     /// Records of the log in `[first, next)`, decoded and counted; `expected` where the log no longer holds them all,
     /// and for a schedule, which has no log.
     async fn count(&self, note: &Note, first: i64, next: i64, expected: i64) -> Result<i64, WriteError> {
-        let is_topic = self.ends.watch(&note.source, note.partition).is_some();
+        let is_topic = self.ends().watch(&note.source, note.partition).is_some();
         let mut frames = sqlx::query(
             "SELECT base, frame FROM log WHERE topic = ?1 AND partition = ?2 AND next > ?3 AND base < ?4 ORDER BY base",
         )

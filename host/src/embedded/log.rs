@@ -137,7 +137,7 @@ impl Store {
         from: i64,
         max_bytes: usize,
     ) -> Result<Arc<Records>, WriteError> {
-        if let Some(records) = self.tail.read(topic, partition, from, max_bytes) {
+        if let Some(records) = self.told.tail.read(topic, partition, from, max_bytes) {
             return Ok(records);
         }
         let rows = sqlx::query(READ)

@@ -23,6 +23,7 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use sqlx::SqlitePool;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
+use tokio::sync::watch;
 
 pub use commit::{Attempt, Commit, Frame, Interval, Note};
 pub use ends::LogEnds;
@@ -32,7 +33,7 @@ pub use log::{TopicPartition, TopicStatus};
 pub use writer::WriteError;
 
 use crate::manifest::Application;
-use tail::Tail;
+use writer::Told;
 
 /// The file's name in the data folder.
 const FILE: &str = "isobar.sqlite";
@@ -47,8 +48,7 @@ const CACHE_KIB: &str = "-8000";
 pub struct Store {
     pub(crate) readers: SqlitePool,
     writer: writer::Writer,
-    ends: Arc<LogEnds>,
-    tail: Arc<Tail>,
+    told: Told,
     application: Arc<Application>,
     folder: Folder,
 }
@@ -72,18 +72,22 @@ impl Store {
             .max_connections(READERS)
             // A file does not go away as a server does: no question before each read.
             .test_before_acquire(false)
-            .connect_with(options.read_only(true))
+            .connect_with(options.clone().read_only(true))
             .await?;
-        let ends = Arc::new(log::ends(&readers).await?);
-        let tail = Arc::new(Tail::default());
-        let writer = writer::Writer::start(connection, Arc::clone(&ends), Arc::clone(&tail), Arc::clone(&application));
-        Ok(Store { readers, writer, ends, tail, application, folder })
+        let told = Told {
+            ends: Arc::new(log::ends(&readers).await?),
+            tail: Arc::default(),
+            loads: Arc::new(watch::Sender::new(())),
+            load_count: Arc::default(),
+        };
+        let writer = writer::Writer::start(connection, options, told.clone(), Arc::clone(&application));
+        Ok(Store { readers, writer, told, application, folder })
     }
 
     /// What grows at the ends of the log.
     #[must_use]
     pub fn ends(&self) -> &Arc<LogEnds> {
-        &self.ends
+        &self.told.ends
     }
 
     /// The application whose names this store holds.

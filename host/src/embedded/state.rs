@@ -7,13 +7,13 @@ use sqlx::{Arguments as _, AssertSqlSafe, Row as _, SqliteConnection};
 
 use super::writer::WriteError;
 use super::{Note, Store};
+use crate::bindings::tables::sqlite::shape;
 use crate::bindings::tables::{StoredRow, sqlite};
 use crate::delivery::Row;
 use crate::manifest::Table;
 
-/// How many keys one statement takes. What is not needed of the next larger shape stays unbound, which is null, and a
-/// null key is no entry: so 30 keys are one statement, of a shape that is prepared already.
-const SHAPES: [usize; 4] = [128, 32, 8, 1];
+/// Parameters of one entry: its key and its value.
+const ENTRY_WIDTH: usize = 2;
 
 /// Writes held state on the open transaction.
 pub(super) async fn write(
@@ -28,22 +28,17 @@ pub(super) async fn write(
     let deleted: Vec<&String> = state.iter().filter(|(_, v)| v.is_none()).map(|(k, _)| k).collect();
     let mut rest = puts.as_slice();
     while !rest.is_empty() {
-        let (now, later) = rest.split_at(shape(rest.len()).min(rest.len()));
+        let (now, later) = rest.split_at(shape(rest.len(), ENTRY_WIDTH).min(rest.len()));
         put(connection, note, now).await?;
         rest = later;
     }
     let mut rest = deleted.as_slice();
     while !rest.is_empty() {
-        let (now, later) = rest.split_at(shape(rest.len()).min(rest.len()));
+        let (now, later) = rest.split_at(shape(rest.len(), ENTRY_WIDTH).min(rest.len()));
         delete(connection, note, now).await?;
         rest = later;
     }
     Ok(())
-}
-
-/// The smallest shape that takes `keys` keys, or the largest there is.
-fn shape(keys: usize) -> usize {
-    SHAPES.into_iter().reduce(|larger, next| if next >= keys { next } else { larger }).unwrap_or(1)
 }
 
 async fn put(
@@ -51,7 +46,7 @@ async fn put(
     note: &Note,
     entries: &[(&String, &Vec<u8>)],
 ) -> Result<(), WriteError> {
-    let rows = vec!["(?, ?)"; shape(entries.len())].join(", ");
+    let rows = vec!["(?, ?)"; shape(entries.len(), ENTRY_WIDTH)].join(", ");
     let sql = format!(
         "INSERT INTO state (function, partition, key, value)
          SELECT (SELECT id FROM name WHERE name = ?), ?, column1, column2 FROM (VALUES {rows}) WHERE column1 IS NOT NULL
@@ -69,7 +64,7 @@ async fn put(
 }
 
 async fn delete(connection: &mut SqliteConnection, note: &Note, keys: &[&String]) -> Result<(), WriteError> {
-    let places = vec!["?"; shape(keys.len())].join(", ");
+    let places = vec!["?"; shape(keys.len(), ENTRY_WIDTH)].join(", ");
     let sql = format!(
         "DELETE FROM state WHERE function = (SELECT id FROM name WHERE name = ?) AND partition = ? AND key IN ({places})"
     );

@@ -47,41 +47,43 @@ impl Tail {
     /// Records of a partition, those at `from` among them, and what follows up to about `max_bytes`; `None` when they
     /// are not here.
     pub(super) fn read(&self, topic: &str, partition: u32, from: i64, max_bytes: usize) -> Option<Arc<Records>> {
-        let entries = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut runs = self.runs(topic, partition, from, max_bytes).into_iter();
+        let first = runs.next()?;
+        // Whoever needs one run alone shares it; several are small and joined.
+        let Some(second) = runs.next() else { return Some(first) };
+        let mut joined = Records::clone(&first);
+        joined.append(&second);
+        runs.for_each(|run| joined.append(&run));
+        Some(Arc::new(joined))
+    }
+
+    /// The run that holds `from` and those that follow it without a gap; the writer waits meanwhile, so none is copied.
+    fn runs(&self, topic: &str, partition: u32, from: i64, max_bytes: usize) -> Vec<Arc<Records>> {
         let topic: Arc<str> = topic.into();
-        let upto = (Arc::clone(&topic), partition, from);
-        let (place, found) = entries.runs.range(..=upto).next_back()?;
-        let holds = place.0 == topic && place.1 == partition && found.offsets.last().is_some_and(|last| *last >= from);
-        let mut following = entries.runs.range((Arc::clone(&topic), partition, from + 1)..);
-        let follows = |records: &Records, next: &Place| {
-            next.0 == topic && next.1 == partition && records.offsets.last().is_some_and(|last| last + 1 == next.2)
-        };
-        if !holds {
-            return None;
-        }
-        let Some((_, second)) =
-            following.next().filter(|(place, r)| follows(found, place) && fits(found, r, max_bytes))
-        else {
-            return Some(Arc::clone(found));
-        };
-        let mut joined = Records::clone(found);
-        joined.append(second);
-        for (place, records) in following {
-            if !follows(&joined, place) || !fits(&joined, records, max_bytes) {
+        let place = |offset| (Arc::clone(&topic), partition, offset);
+        let entries = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = entries.runs.range(place(i64::MIN)..=place(from)).next_back();
+        let following = entries.runs.range(place(from + 1)..=place(i64::MAX));
+        let (mut found, mut next, mut bytes) = (Vec::new(), None, 0);
+        for ((_, _, first), records) in before.into_iter().chain(following) {
+            let Some(last) = records.offsets.last() else { break };
+            let fits = match next {
+                None => *first <= from && *last >= from,
+                Some(next) => *first == next && bytes + records.bytes() <= max_bytes,
+            };
+            if !fits {
                 break;
             }
-            joined.append(records);
+            found.push(Arc::clone(records));
+            bytes += records.bytes();
+            next = Some(last + 1);
         }
-        Some(Arc::new(joined))
+        found
     }
 }
 
 fn cost(records: &Records) -> usize {
     records.bytes() + records.len() * RECORD_BYTES + records.headers.len() * HEADER_BYTES + ENTRY_BYTES
-}
-
-fn fits(records: &Records, more: &Records, max_bytes: usize) -> bool {
-    records.bytes() + more.bytes() <= max_bytes
 }
 
 #[cfg(test)]

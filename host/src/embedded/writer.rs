@@ -2,9 +2,11 @@
 //! savepoint of its own, so that one that fails takes none of the others with it.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
-use sqlx::{Connection as _, SqliteConnection};
-use tokio::sync::{Mutex, mpsc, oneshot};
+use sqlx::sqlite::SqliteConnectOptions;
+use sqlx::{ConnectOptions as _, Connection as _, SqliteConnection};
+use tokio::sync::{Mutex, mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 
 use super::tail::Tail;
@@ -64,11 +66,24 @@ enum Work {
     Attempt(Attempt),
     Begin(Note),
     Load { table: String, rows: HeldTable, rereads: Vec<Note> },
-    RereadDone(Note),
+    RereadDone { note: Note, loads: u64 },
     Trim { now_ms: i64 },
 }
 
 type Job = (Work, oneshot::Sender<Result<(), WriteError>>);
+
+/// What the writer tells others.
+#[derive(Clone)]
+pub(super) struct Told {
+    /// Where partitions end.
+    pub(super) ends: Arc<LogEnds>,
+    /// The newest records.
+    pub(super) tail: Arc<Tail>,
+    /// Changes when a table was loaded.
+    pub(super) loads: Arc<watch::Sender<()>>,
+    /// Rises before a load is written and when it is: who saw it stand still has seen one state of the tables.
+    pub(super) load_count: Arc<AtomicU64>,
+}
 
 /// The task that writes.
 pub(super) struct Writer {
@@ -79,12 +94,12 @@ pub(super) struct Writer {
 impl Writer {
     pub(super) fn start(
         connection: SqliteConnection,
-        ends: Arc<LogEnds>,
-        tail: Arc<Tail>,
+        options: SqliteConnectOptions,
+        told: Told,
         application: Arc<Application>,
     ) -> Self {
         let (jobs, queue) = mpsc::channel(QUEUE);
-        let task = tokio::spawn(write(connection, queue, ends, tail, application));
+        let task = tokio::spawn(write(connection, options, queue, told, application));
         Writer { jobs: Mutex::new(Some(jobs)), task: Mutex::new(Some(task)) }
     }
 
@@ -111,26 +126,27 @@ impl Writer {
 
 async fn write(
     mut connection: SqliteConnection,
+    options: SqliteConnectOptions,
     mut queue: mpsc::Receiver<Job>,
-    ends: Arc<LogEnds>,
-    tail: Arc<Tail>,
+    told: Told,
     application: Arc<Application>,
 ) {
     let mut jobs = Vec::with_capacity(MAX_COMMITS_PER_TRANSACTION);
     while queue.recv_many(&mut jobs, MAX_COMMITS_PER_TRANSACTION).await > 0 {
         let (works, answers): (Vec<_>, Vec<_>) = jobs.drain(..).unzip();
-        match transaction(&mut connection, &application, &works).await {
+        match transaction(&mut connection, &application, &works, &told).await {
             Ok(results) => {
                 for ((work, answer), result) in works.into_iter().zip(answers).zip(results) {
-                    let told = result.map(|bases| announce(work, &bases, &ends, &tail));
+                    let result = result.map(|bases| announce(work, &bases, &told));
                     // A caller that went away no longer waits for its answer.
-                    drop(answer.send(told));
+                    drop(answer.send(result));
                 }
             }
             Err(error) => {
                 let text = error.to_string();
                 let again = || WriteError::File(sqlx::Error::Protocol(text.clone()));
                 answers.into_iter().for_each(|a| drop(a.send(Err(again()))));
+                connection = reopened(connection, &options).await;
             }
         }
     }
@@ -138,29 +154,48 @@ async fn write(
     let _ = connection.close().await;
 }
 
+/// The connection anew: where the disk is full or fails, SQLite ends the transaction by itself, and the old connection
+/// goes on believing in it. While it cannot be had, the next write fails and comes back here.
+async fn reopened(old: SqliteConnection, options: &SqliteConnectOptions) -> SqliteConnection {
+    match options.connect().await {
+        Ok(anew) => {
+            // What it leaves undone is undone.
+            let _ = old.close().await;
+            anew
+        }
+        Err(error) => {
+            tracing::warn!(%error, "the data file cannot be opened anew");
+            old
+        }
+    }
+}
+
 async fn transaction(
     connection: &mut SqliteConnection,
     application: &Application,
     works: &[Work],
-) -> Result<Vec<Result<Vec<i64>, WriteError>>, sqlx::Error> {
+    told: &Told,
+) -> Result<Vec<Result<Vec<i64>, WriteError>>, WriteError> {
     let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await?;
     if let [alone] = works {
-        let result = perform(&mut transaction, application, alone).await;
-        match result {
-            Ok(_) => transaction.commit().await?,
-            Err(_) => transaction.rollback().await?,
-        }
-        return Ok(vec![result]);
+        return match perform(&mut transaction, application, alone, told).await {
+            Ok(bases) => Ok(transaction.commit().await.map(|()| vec![Ok(bases)])?),
+            Err(error) => match transaction.rollback().await {
+                Ok(()) => Ok(vec![Err(error)]),
+                Err(_) => Err(error),
+            },
+        };
     }
     let mut results = Vec::with_capacity(works.len());
     for work in works {
         let mut savepoint = transaction.begin().await?;
-        let result = perform(&mut savepoint, application, work).await;
-        match result {
-            Ok(_) => savepoint.commit().await?,
-            Err(_) => savepoint.rollback().await?,
+        match perform(&mut savepoint, application, work, told).await {
+            Ok(bases) => results.push(savepoint.commit().await.map(|()| Ok(bases))?),
+            Err(error) => match savepoint.rollback().await {
+                Ok(()) => results.push(Err(error)),
+                Err(_) => return Err(error),
+            },
         }
-        results.push(result);
     }
     transaction.commit().await?;
     Ok(results)
@@ -170,6 +205,7 @@ async fn perform(
     connection: &mut SqliteConnection,
     application: &Application,
     work: &Work,
+    told: &Told,
 ) -> Result<Vec<i64>, WriteError> {
     match work {
         Work::Commit(commit) => return commit::apply(connection, application, commit).await,
@@ -183,6 +219,7 @@ async fn perform(
             .await
         }
         Work::Load { table, rows, rereads } => {
+            told.load_count.fetch_add(1, Ordering::SeqCst);
             let table = application.tables.get(table).ok_or_else(|| WriteError::UnknownTable(table.clone()))?;
             crate::bindings::tables::sqlite::apply(connection, table, rows).await?;
             for note in rereads {
@@ -192,7 +229,8 @@ async fn perform(
             Ok(())
         }
         Work::Trim { now_ms } => retention::trim(connection, application, *now_ms).await,
-        Work::RereadDone(note) => {
+        Work::RereadDone { loads, .. } if *loads != told.load_count.load(Ordering::SeqCst) => Ok(()),
+        Work::RereadDone { note, .. } => {
             mark(connection, note, "DELETE FROM reread WHERE function = ? AND source = ? AND partition = ?").await
         }
     }?;
@@ -200,7 +238,12 @@ async fn perform(
 }
 
 /// Tells readers what was committed; the frames begin at `bases`.
-fn announce(work: Work, bases: &[i64], ends: &LogEnds, tail: &Tail) {
+fn announce(work: Work, bases: &[i64], told: &Told) {
+    let Told { ends, tail, loads, load_count } = told;
+    if matches!(work, Work::Load { .. }) {
+        load_count.fetch_add(1, Ordering::SeqCst);
+        loads.send_replace(());
+    }
     let Work::Commit(commit) = work else { return };
     for (mut frame, base) in commit.frames.into_iter().zip(bases) {
         let next = base + frame.records.len() as i64;
@@ -267,26 +310,34 @@ impl Store {
         self.writer.submit(Work::Trim { now_ms }).await
     }
 
-    /// Forgets that a function was to read its input again.
+    /// Forgets that a function was to read its input again, unless a table was loaded since `loads`.
     ///
     /// # Errors
     /// [`WriteError`].
-    pub async fn reread_done(&self, note: Note) -> Result<(), WriteError> {
-        self.writer.submit(Work::RereadDone(note)).await
+    pub async fn reread_done(&self, note: Note, loads: u64) -> Result<(), WriteError> {
+        self.writer.submit(Work::RereadDone { note, loads }).await
     }
 
-    /// Whether a table that the function reads was loaded and its input not read again yet.
+    /// Changes when a table was loaded.
+    #[must_use]
+    pub fn loads(&self) -> watch::Receiver<()> {
+        self.told.loads.subscribe()
+    }
+
+    /// Whether a table that the function reads was loaded and its input not read again yet; if so, what to hand to
+    /// [`Store::reread_done`].
     ///
     /// # Errors
     /// When the file cannot be read.
-    pub async fn wants_reread(&self, note: &Note) -> Result<bool, WriteError> {
+    pub async fn wants_reread(&self, note: &Note) -> Result<Option<u64>, WriteError> {
+        let loads = self.told.load_count.load(Ordering::SeqCst);
         let row = sqlx::query("SELECT 1 FROM reread WHERE function = ? AND source = ? AND partition = ?")
             .bind(note.function.as_ref())
             .bind(note.source.as_ref())
             .bind(note.partition)
             .fetch_optional(&self.readers)
             .await?;
-        Ok(row.is_some())
+        Ok(row.map(|_| loads))
     }
 
     /// Makes a place for a position.

@@ -2,12 +2,12 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
 
 use isobar::console::token::Access;
 use isobar::console::{self, Serving, view::View};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::shop;
@@ -16,7 +16,7 @@ struct Host {
     dir: tempfile::TempDir,
     serving: Serving,
     access: Access,
-    loads: Arc<AtomicU32>,
+    loads: watch::Receiver<()>,
     stop: CancellationToken,
 }
 
@@ -25,14 +25,10 @@ impl Host {
         let dir = tempfile::tempdir().expect("a folder");
         let store = shop::open(dir.path()).await;
         shop::fill(&store).await;
-        let (stop, loads) = (CancellationToken::new(), Arc::new(AtomicU32::new(0)));
-        let count = Arc::clone(&loads);
-        let loaded = move || {
-            count.fetch_add(1, Ordering::SeqCst);
-        };
+        let (stop, loads) = (CancellationToken::new(), store.loads());
         let view = Arc::new(View::new(store, None));
         let listen = Some("127.0.0.1:0".parse().expect("an address"));
-        let serving = console::serve(view, loaded, listen, stop.clone()).await.expect("it is served");
+        let serving = console::serve(view, listen, stop.clone()).await.expect("it is served");
         let access = Access::read(dir.path()).expect("the data folder says where");
         assert_eq!(access.address, serving.address);
         Host { dir, serving, access, loads, stop }
@@ -106,7 +102,7 @@ async fn a_load_tells_the_readers_and_a_file_too_large_is_refused_before_it_is_r
         let (status, answer) = host.ask("POST /api/v1/tables/customers/load", &headers, body).await;
         assert_eq!(status, expected, "{answer}");
     }
-    assert_eq!(host.loads.load(Ordering::SeqCst), 1);
+    assert!(host.loads.has_changed().expect("the store is open"), "readers are told");
 }
 
 #[tokio::test]
@@ -115,7 +111,7 @@ async fn a_listener_for_others_or_on_a_taken_port_is_refused_and_says_why() {
     let store = shop::open(&host.dir.path().join("other")).await;
     let view = Arc::new(View::new(store, None));
     let refused = |listen: SocketAddr| {
-        let serving = console::serve(Arc::clone(&view), || {}, Some(listen), CancellationToken::new());
+        let serving = console::serve(Arc::clone(&view), Some(listen), CancellationToken::new());
         async move { format!("{:#}", serving.await.err().expect("it is refused")) }
     };
     let all = refused("0.0.0.0:3000".parse().expect("an address")).await;

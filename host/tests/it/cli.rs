@@ -117,7 +117,7 @@ async fn data_are_shown_the_same_whether_a_host_runs_or_not() {
     let stop = CancellationToken::new();
     let view = Arc::new(View::new(Arc::clone(&store), None));
     let listen = Some("127.0.0.1:0".parse().expect("an address"));
-    let serving = console::serve(view, || {}, listen, stop.clone()).await.expect("it is served");
+    let serving = console::serve(view, listen, stop.clone()).await.expect("it is served");
     let path = dir.path().to_owned();
     let commands: Vec<&str> = READING.to_vec();
     let with_host = tokio::task::spawn_blocking(move || all(&path, &commands)).await.expect("commands run");

@@ -50,7 +50,7 @@ fn so_far(data_dir: &Path) -> (i64, i64) {
     with_store(data_dir, |store| async move { (of(&store, "input", 3), of(&store, "output", 2)) })
 }
 
-fn with_store<T, F: Future<Output = T>>(data_dir: &Path, look: impl FnOnce(Arc<Store>) -> F) -> T {
+pub(crate) fn with_store<T, F: Future<Output = T>>(data_dir: &Path, look: impl FnOnce(Arc<Store>) -> F) -> T {
     let text = std::fs::read_to_string(application()).unwrap();
     let application = Arc::new(manifest::parse(&text).unwrap());
     tokio::runtime::Runtime::new().unwrap().block_on(async {
@@ -106,7 +106,7 @@ fn twenty_kills_lose_and_double_nothing() {
 
 /// The input holds every number once; the counts are those of the input, in state (by what was published from it), in
 /// the topic and in the table; the ledger has neither gap nor overlap.
-async fn check(store: &Store) {
+pub(crate) async fn check(store: &Store) {
     let input = read(store, "input", 3).await;
     let mut numbers: Vec<i64> = input.values().flatten().map(|(_, number)| number.parse().unwrap()).collect();
     numbers.sort_unstable();

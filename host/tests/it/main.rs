@@ -5,6 +5,7 @@
 mod api;
 mod cli;
 mod crash;
+mod full_disk;
 mod gate;
 mod generated_wit;
 mod layers;

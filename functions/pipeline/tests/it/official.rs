@@ -66,5 +66,6 @@ fn figures(text: &str) -> HashMap<String, (f64, f64)> {
         let (month, day) = rest.split_at(2);
         (format!("{year}-{month}-{day}"), (fields[13].parse().unwrap(), fields[12].parse().unwrap()))
     };
+    // The header.
     text.lines().skip(1).map(row).collect()
 }

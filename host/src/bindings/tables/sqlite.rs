@@ -279,8 +279,9 @@ fn values(width: usize, rows: usize) -> String {
     format!("VALUES {}", vec![row.as_str(); rows].join(","))
 }
 
-/// The smallest shape that takes `rows` rows of `width` parameters, or the largest there is.
-fn shape(rows: usize, width: usize) -> usize {
+/// How many rows of `width` parameters the next statement takes when `rows` are left: the smallest shape that takes all
+/// of them, or the largest there is.
+pub(crate) fn shape(rows: usize, width: usize) -> usize {
     let fitting = SHAPES.into_iter().filter(|s| s * width <= MOST_PARAMETERS);
     fitting.reduce(|larger, next| if next >= rows { next } else { larger }).unwrap_or(1)
 }

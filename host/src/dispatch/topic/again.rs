@@ -2,6 +2,7 @@
 //! it does not matter which came first. Positions do not move; such calls stand in the ledger without an interval.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::Instant;
 
 use tokio_util::sync::CancellationToken;
@@ -21,10 +22,10 @@ const MAX_KEYS: usize = 5_000_000;
 impl TopicSource {
     /// Reads again, if that was asked for.
     pub(super) async fn read_again(&mut self, stop: &CancellationToken) -> Result<(), WriteError> {
-        if !self.shared.store.wants_reread(&self.note).await? {
+        let Some(loads) = self.shared.store.wants_reread(&self.note).await? else {
             self.reread = false;
             return Ok(());
-        }
+        };
         self.standing(Standing::Running, true);
         let last = self.last_per_key().await?;
         let mut from = 0;
@@ -46,8 +47,9 @@ impl TopicSource {
             }
         }
         if !stop.is_cancelled() {
-            self.shared.store.reread_done(self.note.clone()).await?;
-            self.reread = false;
+            // Another load meanwhile leaves the mark, and the next look finds it.
+            self.shared.store.reread_done(self.note.clone(), loads).await?;
+            self.reread = self.shared.store.wants_reread(&self.note).await?.is_some();
         }
         Ok(())
     }
@@ -67,7 +69,7 @@ impl TopicSource {
             let commit = Commit {
                 note: self.note.clone(),
                 records: batch.len() as u32,
-                version: std::sync::Arc::clone(&version.digest),
+                version: Arc::clone(&version.digest),
                 attempt: 1,
                 micros: started.elapsed().as_micros() as u64,
                 at_ms: now_ms(),
@@ -77,7 +79,9 @@ impl TopicSource {
                 Outcome::Done { effects, .. } => {
                     let mut commits = Commits::default();
                     commits.begin(&self.shared, commit, effects, ());
-                    commits.settle(0).await.map_err(|((), error)| error)?;
+                    if let Some(((), error)) = commits.settle(0).await.failed {
+                        return Err(error);
+                    }
                     self.shared.progress.committed();
                 }
                 Outcome::Failed { unavailable: Some(what), .. } => {

@@ -155,6 +155,7 @@ proptest! {
         let table = samples::table();
         let read = records(&file(sheet(), Format::Csv, rows.clone()));
         prop_assert_eq!(read.len(), rows.len() + 1);
+        // The header.
         for (record, row) in read.iter().skip(1).zip(&rows) {
             prop_assert_eq!(record.last(), table.notice.as_ref());
             for ((text, column), value) in record.iter().zip(&table.columns).zip(row) {
@@ -173,6 +174,7 @@ proptest! {
         let file = file(sheet(), Format::Json, rows.clone());
         let json: serde_json::Value = serde_json::from_slice(&file).unwrap();
         prop_assert_eq!(json["notice"].as_str(), table.notice.as_deref());
+        // The header.
         let lines = std::str::from_utf8(&file).unwrap().lines().skip(1);
         let read: Vec<Row> = json["rows"].as_array().unwrap().iter().zip(lines).map(|(row, line)| {
             table.columns.iter().map(|c| match c.kind {

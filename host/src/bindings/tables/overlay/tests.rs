@@ -101,6 +101,7 @@ async fn many_rows_cross_every_shape_of_statement() {
     let found = sqlite::get(&mut conn, &table, &samples::names(&table), &keys).await.unwrap();
     assert_eq!(sorted(found), model.rows());
     let mut gone = HeldTable::default();
+    // All but the first.
     keys.iter().skip(1).for_each(|k| gone.delete(k.clone()));
     sqlite::apply(&mut conn, &table, &gone).await.unwrap();
     let range = Range { partition: Value::Text("a".into()), first: Value::Int(-9), last: Value::Int(999) };
