@@ -53,6 +53,9 @@ pub enum WriteError {
     /// A table's rows were refused.
     #[error(transparent)]
     Table(#[from] TableError),
+    /// The transaction that this was a part of failed.
+    #[error("{0}; it is tried again")]
+    Transaction(String),
     /// SQLite failed.
     #[error("the data file cannot be used: {0}")]
     File(#[from] sqlx::Error),
@@ -144,8 +147,7 @@ async fn write(
             }
             Err(error) => {
                 let text = error.to_string();
-                let again = || WriteError::File(sqlx::Error::Protocol(text.clone()));
-                answers.into_iter().for_each(|a| drop(a.send(Err(again()))));
+                answers.into_iter().for_each(|a| drop(a.send(Err(WriteError::Transaction(text.clone())))));
                 connection = reopened(connection, &options).await;
             }
         }
