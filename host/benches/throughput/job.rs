@@ -81,7 +81,8 @@ fn has_handled(data: &Path) -> bool {
     let mut status = Command::new(env!("CARGO_BIN_EXE_isobar"));
     let said = status.args(["status", "--json", "--data-dir"]).arg(data).current_dir(root()).output().unwrap();
     let said: serde_json::Value = serde_json::from_slice(&said.stdout).unwrap_or_default();
-    let handled = |source: &serde_json::Value| !source["scheduled"].as_bool().unwrap() && source["records"] != 0;
+    let handled =
+        |source: &serde_json::Value| !source["scheduled"].as_bool().unwrap() && source["records"].as_u64().unwrap() > 0;
     said["sources"].as_array().is_some_and(|sources| sources.iter().any(handled))
 }
 
