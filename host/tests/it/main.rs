@@ -10,6 +10,7 @@ mod gate;
 mod generated_wit;
 mod layers;
 mod manifest;
+mod reread;
 mod retention;
 mod shop;
 mod verify;
