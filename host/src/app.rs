@@ -71,8 +71,10 @@ pub async fn prepare(plan: Plan) -> anyhow::Result<Prepared> {
 
 impl Prepared {
     /// Lets time pass for calls that are made by hand, as benches do.
-    #[must_use]
-    pub fn tick(&self) -> Ticker {
+    ///
+    /// # Errors
+    /// When there can be no more threads.
+    pub fn tick(&self) -> anyhow::Result<Ticker> {
         self.engine.tick()
     }
 
@@ -87,7 +89,7 @@ impl Prepared {
     /// # Errors
     /// When a position cannot be read.
     pub async fn start(self) -> anyhow::Result<App> {
-        let ticker = self.engine.tick();
+        let ticker = self.engine.tick()?;
         let stop = CancellationToken::new();
         let dispatcher = Dispatcher::start(Arc::clone(&self.store), &self.registry, stop).await?;
         Ok(App { store: self.store, dispatcher, _ticker: ticker })

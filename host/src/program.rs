@@ -4,7 +4,11 @@ use std::io::{self, ErrorKind};
 use std::process::ExitCode;
 
 use clap::Parser as _;
-use tracing_subscriber::EnvFilter;
+use tracing::{Level, Metadata};
+use tracing_subscriber::filter::{FilterExt as _, filter_fn};
+use tracing_subscriber::layer::{Layer as _, SubscriberExt as _};
+use tracing_subscriber::util::SubscriberInitExt as _;
+use tracing_subscriber::{EnvFilter, fmt};
 
 use crate::cli::{Cli, Command};
 use crate::commands::{self, Outcome};
@@ -32,12 +36,14 @@ pub async fn run() -> ExitCode {
 fn trace(command: &Command) {
     let usual = if matches!(command, Command::Up(_)) { "warn,isobar=info" } else { "warn,sqlx=error" };
     let filter = EnvFilter::try_from_env("ISOBAR_LOG").unwrap_or_else(|_| EnvFilter::new(usual));
-    tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(io::stderr)
-        .with_ansi(ui::is_talking_to_a_person())
-        .with_target(false)
-        .init();
+    let said = fmt::layer().with_writer(io::stderr).with_ansi(ui::is_talking_to_a_person()).with_target(false);
+    tracing_subscriber::registry().with(said.with_filter(filter.and(filter_fn(may_be_said)))).init();
+}
+
+/// Below warnings the engine tells what functions write and are given, which may be sensitive: whatever `ISOBAR_LOG` says, that
+/// is not logged.
+fn may_be_said(metadata: &Metadata<'_>) -> bool {
+    *metadata.level() <= Level::WARN || !metadata.target().starts_with("wasmtime")
 }
 
 /// Whoever read our stdout has seen enough, as `head` does.

@@ -71,6 +71,23 @@ pub fn problem(text: &str) {
     }
 }
 
+/// Asks a person a question that only `y` or `yes` answers with yes.
+///
+/// # Errors
+/// When there is nobody to ask.
+pub fn confirm(question: &str) -> anyhow::Result<bool> {
+    anyhow::ensure!(
+        io::stdin().is_terminal() && is_talking_to_a_person(),
+        "{question}\n  hint: there is nobody to ask; say `--yes` if that is meant"
+    );
+    let mut out = anstream::stderr().lock();
+    write!(out, "{question} [y/N] ")?;
+    out.flush()?;
+    let mut answer = String::new();
+    io::stdin().read_line(&mut answer)?;
+    Ok(["y", "yes"].contains(&answer.trim().to_lowercase().as_str()))
+}
+
 /// A turning mark with a message, on a terminal; nothing elsewhere.
 #[must_use]
 pub fn spinner(message: String) -> ProgressBar {

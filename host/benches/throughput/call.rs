@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 
 use isobar::app::{self, Plan};
 use isobar::bindings::{CallContext, WireBatch};
-use isobar::delivery::{Effects, HeldTable, Packed};
-use isobar::embedded::{Commit, Interval, Kind, Note, Store};
+use isobar::delivery::{Effects, HeldTable, Interval, Packed};
+use isobar::embedded::{Commit, Kind, Note, Store};
 use isobar::manifest::variables::resolve;
 use isobar::registry::Version;
 use isobar::registry::call::Outcome;
@@ -29,7 +29,7 @@ pub(crate) async fn run() {
     let resolved = resolve(&application, &BTreeMap::new()).unwrap();
     let plan = Plan { application, resolved, root: root(), data_dir: dir.path().join("data"), kind: Kind::MadeUp };
     let prepared = app::prepare(plan).await.unwrap();
-    let _time = prepared.tick();
+    let _time = prepared.tick().unwrap();
     let version = prepared.version(FUNCTION).unwrap();
     let store = Arc::clone(&prepared.store);
     let context = CallContext {
@@ -40,6 +40,7 @@ pub(crate) async fn run() {
         variables: Arc::clone(&version.variables),
         hosts: Arc::clone(&version.hosts),
         before: Vec::new(),
+        round: 0,
         limits: version.function.limits.clone(),
     };
     fill(&store, &version, &context).await;
@@ -154,7 +155,7 @@ async fn call(version: &Version, context: &CallContext, batch: &Batch) -> Effect
     };
     match version.handle(context.clone(), wire, 0, 1).await.outcome {
         Outcome::Done { effects, .. } => effects,
-        Outcome::Failed { reason, .. } => panic!("{reason}"),
+        Outcome::Failed { failure, .. } => panic!("{failure}"),
     }
 }
 

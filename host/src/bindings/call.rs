@@ -6,11 +6,12 @@ use std::sync::Arc;
 use rand::SeedableRng as _;
 use rand::rngs::StdRng;
 use wasmtime::component::ResourceTable;
-use wasmtime::{StoreLimits, StoreLimitsBuilder};
 use wasmtime_wasi::{WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView};
 use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 
+use super::budget::Budget;
 use super::http::OutboundHosts;
+use super::waits::Waits;
 use super::wire::WireError;
 use crate::delivery::{Effects, HeldTable};
 use crate::embedded::{Store, WriteError};
@@ -35,6 +36,8 @@ pub struct CallContext {
     pub hosts: Arc<OutboundHosts>,
     /// What a call may use up.
     pub limits: Limits,
+    /// How often the records of the batch went round: the most of them.
+    pub round: u32,
     /// What the calls before did and is still being committed, oldest first.
     pub before: Vec<Arc<Effects>>,
 }
@@ -46,9 +49,12 @@ pub struct CallState {
     pub effects: Effects,
     /// Set when an import could not do its work for reasons of the host's, not of the function's.
     pub unavailable: Option<String>,
+    /// What it waited for the stores.
+    pub waits: Waits,
     /// What the function writes to stdout and stderr.
     pub output: Output,
-    pub(super) limits: StoreLimits,
+    /// What the call may still use up.
+    pub budget: Budget,
     clock: CallClock,
     table: ResourceTable,
     wasi: WasiCtx,
@@ -60,7 +66,7 @@ impl CallState {
     /// A call whose wall time stands at `unix_ms` and whose randomness follows from `seed`.
     #[must_use]
     pub fn new(context: CallContext, unix_ms: i64, seed: u64) -> Self {
-        let output = Output::default();
+        let output = Output::new(context.limits.output_bytes as usize);
         let clock = CallClock::default();
         let wasi = WasiCtxBuilder::new()
             .stdout(output.clone())
@@ -73,27 +79,19 @@ impl CallState {
             .allow_tcp(false)
             .allow_udp(false)
             .build();
-        let limits = StoreLimitsBuilder::new()
-            .memory_size(context.limits.memory_mb as usize * 1024 * 1024)
-            .trap_on_grow_failure(true)
-            .build();
         CallState {
             hosts: OutboundHosts::clone(&context.hosts),
+            budget: Budget::new(Arc::clone(&context.function), context.limits.clone()),
             context,
             effects: Effects::default(),
             unavailable: None,
+            waits: Waits::default(),
             output,
-            limits,
             clock,
             table: ResourceTable::new(),
             wasi,
             http: WasiHttpCtx::new(),
         }
-    }
-
-    /// The limits that wasmtime asks when memory grows.
-    pub fn limiter(&mut self) -> &mut dyn wasmtime::ResourceLimiter {
-        &mut self.limits
     }
 
     /// Writes to `table` that are not committed yet, oldest first: those of the calls before, then the call's own.

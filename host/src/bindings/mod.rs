@@ -2,6 +2,7 @@
 //!
 //! Linked is what was granted and nothing else; whether a component asks for more is `registry`'s business.
 
+mod budget;
 pub mod call;
 pub mod http;
 mod state;
@@ -9,6 +10,7 @@ mod table_imports;
 pub mod tables;
 mod topics;
 mod variables;
+mod waits;
 mod wire;
 
 use std::sync::Arc;
@@ -16,6 +18,7 @@ use std::sync::Arc;
 use wasmtime::component::{Component, Linker};
 
 pub use call::{CallContext, CallState};
+pub use waits::Waits;
 pub use wire::{WireBatch, WireFailure, WireHeader, WireNext, WireTick};
 
 use crate::engine::{Engine, clock, from_wasmtime};
@@ -56,7 +59,7 @@ fn link(
         state::link(linker)?;
     }
     for topic in &function.grants.publish {
-        topics::link(linker, &application.name, topic)?;
+        topics::link(linker, &application.name, topic, application.comes_back(&function.name, topic))?;
     }
     table_imports::link(linker, application, function, component)
 }

@@ -21,12 +21,10 @@ pub(super) fn link(linker: &mut Linker<CallState>) -> wasmtime::Result<()> {
         })
     })?;
     state.func_wrap("put", |mut store: StoreContextMut<'_, CallState>, (key, value): (String, Vec<u8>)| {
-        store.data_mut().effects.state.insert(key, Some(value));
-        Ok(())
+        store.data_mut().put(key, Some(value))
     })?;
     state.func_wrap("delete", |mut store: StoreContextMut<'_, CallState>, (key,): (String,)| {
-        store.data_mut().effects.state.insert(key, None);
-        Ok(())
+        store.data_mut().put(key, None)
     })?;
     state.func_wrap_async("get-many", |store, (keys,): (WirePacked,)| {
         Box::new(async move {
@@ -48,13 +46,21 @@ pub(super) fn link(linker: &mut Linker<CallState>) -> wasmtime::Result<()> {
             if keys.len() != values.len() {
                 wasmtime::bail!("state.put-many got {} keys and {} values", keys.len(), values.len());
             }
-            let held = &mut store.data_mut().effects.state;
-            for (key, value) in texts(&keys)?.into_iter().zip(values.iter()) {
-                held.insert(key.to_owned(), value.map(<[u8]>::to_vec));
-            }
-            Ok(())
+            let call = store.data_mut();
+            let mut writes = texts(&keys)?.into_iter().zip(values.iter());
+            writes.try_for_each(|(key, value)| call.put(key.to_owned(), value.map(<[u8]>::to_vec)))
         },
     )
+}
+
+impl CallState {
+    /// Holds a write; a null value deletes.
+    fn put(&mut self, key: String, value: Option<Vec<u8>>) -> wasmtime::Result<()> {
+        let before = self.effects.state.get(&key).map(|held| held.as_ref().map_or(0, Vec::len));
+        self.budget.put(&key, value.as_ref().map(Vec::len), before)?;
+        self.effects.state.insert(key, value);
+        Ok(())
+    }
 }
 
 /// Values of `keys`: the call's own writes, else those of the calls before, else what is committed.
@@ -74,6 +80,7 @@ async fn read(mut store: StoreContextMut<'_, CallState>, keys: &[&str]) -> wasmt
     }
     if !missing.is_empty() {
         let context = &call.context;
+        let _waiting = call.waits.begin();
         match context.store.state(&context.function, context.partition, &missing).await {
             Ok(committed) => found.extend(committed),
             Err(error) => return Err(unavailable(call, &error)),

@@ -16,6 +16,9 @@ use crate::embedded::WriteError;
 use crate::manifest::schema::wit_name;
 use crate::manifest::{Application, ColumnKind, Function, Operation, Table};
 
+/// What a cell takes beside its text.
+const CELL_BYTES: usize = 8;
+
 /// One table function as one component sees it.
 struct Bound {
     table: Table,
@@ -109,12 +112,19 @@ async fn answer(mut store: StoreContextMut<'_, CallState>, bound: &Bound, params
         wasmtime::bail!("`{}` takes one list", bound.operation.name());
     };
     let call = store.data_mut();
+    let _waiting = matches!(bound.operation, Operation::Get | Operation::Scan).then(|| call.waits.begin());
+    if bound.operation.writes() {
+        call.budget.write(items.len(), items.iter().map(weight).sum())?;
+    }
     let done = match bound.operation {
         Operation::Upsert => upsert(call, bound, items).map(|()| None),
         Operation::Delete => delete(call, bound, items).map(|()| None),
         Operation::Get => get(call, bound, items).await.map(Some),
         Operation::Scan => scan(call, bound, items).await.map(Some),
     };
+    if let Ok(Some(Val::List(rows))) = &done {
+        call.budget.read(rows.len())?;
+    }
     let error = |case: &str, text: String| {
         Val::Result(Err(Some(Box::new(Val::Variant(case.to_owned(), Some(Box::new(Val::String(text))))))))
     };
@@ -126,6 +136,19 @@ async fn answer(mut store: StoreContextMut<'_, CallState>, bound: &Bound, params
             error("unavailable", format!("table `{}` cannot be read now", bound.table.name))
         }
     })
+}
+
+/// Bytes that a row takes while it is held, about.
+fn weight(item: &Val) -> usize {
+    let cell = |(_, val): &(String, Val)| match val {
+        Val::String(text) => text.len(),
+        Val::Option(Some(inner)) => match inner.as_ref() {
+            Val::String(text) => text.len(),
+            _ => 0,
+        },
+        _ => 0,
+    };
+    fields(item).map(|field| CELL_BYTES + cell(field)).sum()
 }
 
 fn upsert(call: &mut CallState, bound: &Bound, items: &[Val]) -> Result<(), Trouble> {

@@ -122,7 +122,7 @@ impl<'a> From<&'a Packed> for WirePackedRef<'a> {
 
 impl From<WireRejection> for Rejection {
     fn from(rejection: WireRejection) -> Self {
-        Rejection { at: rejection.at, reason: crate::engine::failure::cut(&rejection.reason) }
+        Rejection { at: rejection.at, reason: crate::delivery::failure::cut(&rejection.reason) }
     }
 }
 

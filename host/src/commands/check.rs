@@ -3,51 +3,76 @@
 
 use std::path::Path;
 
+use serde::Serialize;
+
 use super::Outcome;
 use crate::cli::CheckArgs;
 use crate::engine::inspect;
-use crate::manifest::{Application, Function, variables};
+use crate::manifest::{Application, Function, Problem, variables};
 use crate::registry::gate;
 use crate::ui;
 
-/// Checks, and says what is wrong on stderr.
+/// Something that is wrong, as programs read it.
+#[derive(Serialize)]
+struct Wrong {
+    /// The line of the manifest, where the cause stands there.
+    line: Option<usize>,
+    message: String,
+    hint: String,
+}
+
+/// Checks, and says what is wrong: on stderr for people, on stdout for programs.
 ///
 /// # Errors
 /// When the manifest cannot be read at all.
 pub fn run(args: &CheckArgs) -> anyhow::Result<Outcome> {
     let path = &args.manifest.manifest;
-    let text = super::manifest_text(path)?;
-    let mut problems = Vec::new();
-    match crate::manifest::parse(&text) {
-        Err(found) => problems.extend(super::rendered(&found, path)),
-        Ok(application) => {
-            let given = super::given(&application, &args.variables.variables);
-            if let Err(found) = variables::resolve(&application, &given) {
-                problems.extend(super::rendered(&found, path));
-            }
-            let root = super::root(path);
-            problems.extend(application.functions.values().flat_map(|f| component(&application, f, root, path)));
-            if problems.is_empty() {
-                let functions = ui::count(application.functions.len() as u64, "function");
-                ui::say(format_args!("`{}`: {functions}, nothing wrong", path.display()));
-                return Ok(Outcome::Done);
-            }
-        }
+    let (problems, functions) = problems(args)?;
+    let outcome = if problems.is_empty() { Outcome::Done } else { Outcome::Found };
+    if args.json {
+        let wrong = |p: Problem| Wrong { line: p.line, message: p.message, hint: p.hint };
+        ui::line(serde_json::to_string_pretty(&problems.into_iter().map(wrong).collect::<Vec<_>>())?)?;
+        return Ok(outcome);
     }
-    problems.iter().for_each(|problem| ui::problem(problem));
+    if problems.is_empty() {
+        ui::say(format_args!("`{}`: {}, nothing wrong", path.display(), ui::count(functions as u64, "function")));
+        return Ok(outcome);
+    }
+    super::rendered(&problems, path).iter().for_each(|problem| ui::problem(problem));
     ui::say(ui::count(problems.len() as u64, "problem"));
-    Ok(Outcome::Found)
+    Ok(outcome)
+}
+
+/// Everything that is wrong, and how many functions there are.
+fn problems(args: &CheckArgs) -> anyhow::Result<(Vec<Problem>, usize)> {
+    let path = &args.manifest.manifest;
+    let application = match crate::manifest::parse(&super::manifest_text(path)?) {
+        Err(found) => return Ok((found, 0)),
+        Ok(application) => application,
+    };
+    let given = super::given(&application, &args.variables.variables);
+    let mut problems = variables::resolve(&application, &given).err().unwrap_or_default();
+    let root = super::root(path);
+    for function in application.functions.values() {
+        problems.extend(component(&application, function, root));
+    }
+    Ok((problems, application.functions.len()))
 }
 
 /// What is wrong with a function's component.
-fn component(application: &Application, function: &Function, root: &Path, manifest: &Path) -> Vec<String> {
+fn component(application: &Application, function: &Function, root: &Path) -> Vec<Problem> {
     let Ok(bytes) = std::fs::read(root.join(&function.source)) else {
-        return super::rendered(&[function.missing_source()], manifest);
+        return vec![function.missing_source()];
     };
+    let problem = |message, hint| Problem { line: Some(function.line), message, hint };
     match inspect::inspect(&bytes) {
-        Err(error) => vec![format!("the component of `{}` cannot be read: {error:#}", function.name)],
+        Err(error) => {
+            let message = format!("the component of `{}` cannot be read: {error:#}", function.name);
+            vec![problem(message, "build it anew, or correct `source`".to_owned())]
+        }
         Ok(found) => {
-            gate::refusals(application, function, &found).into_iter().map(|refusal| gate::render(&[refusal])).collect()
+            let refusals = gate::refusals(application, function, &found);
+            refusals.into_iter().map(|refusal| problem(refusal.message, refusal.hint)).collect()
         }
     }
 }

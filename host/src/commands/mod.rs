@@ -3,7 +3,9 @@
 pub mod build;
 pub mod check;
 pub mod completions;
+pub mod dead_letters;
 pub mod inspect;
+pub mod pause;
 mod reach;
 pub mod status;
 pub mod table;
@@ -44,6 +46,9 @@ pub async fn run(command: Command) -> anyhow::Result<Outcome> {
         Command::Status(args) => status::run(&args).await,
         Command::Table(command) => table::run(&command).await,
         Command::Topic(command) => topic::run(&command).await,
+        Command::DeadLetters(command) => dead_letters::run(&command).await,
+        Command::Pause(args) => pause::pause(&args).await,
+        Command::Resume(args) => pause::resume(&args).await,
         Command::Verify(args) => verify::run(&args).await,
     }
 }

@@ -8,10 +8,11 @@ use futures::stream::BoxStream;
 use futures::{StreamExt as _, TryStreamExt as _};
 
 use crate::cli::{DataArgs, PlaceArgs};
-use crate::console::answers::{Loaded, RecordsAsk, RecordsPage, Rows, RowsAsk, Status, TableSummary, TopicSummary};
+use crate::console::answers::{LettersAsk, LettersPage, Loaded, RecordsAsk, RecordsPage, Rows, RowsAsk};
+use crate::console::answers::{SettleAsk, Settled, Status, TableSummary, TopicSummary};
 use crate::console::client::Client;
 use crate::console::view::View;
-use crate::embedded::{Folder, LedgerReport, Store};
+use crate::embedded::{Fate, Folder, LedgerReport, Store};
 
 /// Who answers.
 pub(super) enum Reach {
@@ -90,6 +91,34 @@ impl Reach {
         match self {
             Reach::Host(client) => client.export(table, ask).await,
             Reach::Folder(view) => Ok(view.export(table, ask)?.1.map_err(anyhow::Error::from).boxed()),
+        }
+    }
+
+    pub(super) async fn pause(&self, function: &str) -> anyhow::Result<()> {
+        match self {
+            Reach::Host(client) => client.pause(function).await,
+            Reach::Folder(view) => Ok(view.pause(function).await?),
+        }
+    }
+
+    pub(super) async fn resume(&self, function: &str) -> anyhow::Result<()> {
+        match self {
+            Reach::Host(client) => client.resume(function).await,
+            Reach::Folder(view) => Ok(view.resume(function).await?),
+        }
+    }
+
+    pub(super) async fn letters(&self, function: &str, ask: &LettersAsk) -> anyhow::Result<LettersPage> {
+        match self {
+            Reach::Host(client) => client.letters(function, ask).await,
+            Reach::Folder(view) => Ok(view.letters(function, ask).await?),
+        }
+    }
+
+    pub(super) async fn settle(&self, function: &str, ask: &SettleAsk, fate: Fate) -> anyhow::Result<Settled> {
+        match self {
+            Reach::Host(client) => client.settle(function, ask, fate).await,
+            Reach::Folder(view) => Ok(view.settle(function, ask, fate).await?),
         }
     }
 

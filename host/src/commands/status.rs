@@ -84,6 +84,7 @@ fn severity(standing: &Standing) -> u8 {
         Standing::Paced { .. } => 2,
         Standing::Waiting { .. } => 3,
         Standing::Retrying { .. } => 4,
+        Standing::Stopped { .. } => 5,
     }
 }
 
@@ -96,6 +97,7 @@ fn standing(source: &SourceStatus) -> String {
         Standing::Running => "running".to_owned(),
         Standing::Retrying { attempt, .. } => format!("retrying after delivery {attempt}, see below"),
         Standing::Waiting { reason } => format!("waiting: {reason}"),
+        Standing::Stopped { reason } => format!("stopped: {reason}"),
         Standing::Paced { reader } => format!("paced by {reader}"),
     }
 }

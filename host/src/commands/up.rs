@@ -13,7 +13,8 @@ use super::{build, given, manifest, rendered};
 use crate::app::{self, App, Plan, Prepared};
 use crate::bindings::tables::load;
 use crate::cli::UpArgs;
-use crate::console::{self, view::View};
+use crate::console;
+use crate::console::view::{Running, View};
 use crate::dispatch::Progress;
 use crate::embedded::Kind;
 use crate::manifest::variables::resolve;
@@ -93,7 +94,8 @@ async fn load_files(prepared: &Prepared, declared: &Demo, running: &demo::Runnin
 async fn serve(args: &UpArgs, app: &App) -> anyhow::Result<()> {
     let shutdown = CancellationToken::new();
     let progress = Arc::clone(app.dispatcher.progress());
-    let view = Arc::new(View::new(Arc::clone(&app.store), Some(Arc::clone(&progress))));
+    let running = Running { progress: Arc::clone(&progress), pauses: Arc::clone(app.dispatcher.pauses()) };
+    let view = Arc::new(View::new(Arc::clone(&app.store), Some(running)));
     let serving = console::serve(view, args.listen, shutdown.clone()).await?;
     ui::say(format_args!(
         "isobar is up: http://{}  (data in `{}`)",
@@ -102,7 +104,7 @@ async fn serve(args: &UpArgs, app: &App) -> anyhow::Result<()> {
     ));
     let ended = tokio::select! {
         told = told_to_stop() => told,
-        () = until_idle(&progress, args.until_idle) => Ok(()),
+        ended = until_idle(&progress, args.until_idle) => ended,
         () = tell(&progress) => Ok(()),
     };
     shutdown.cancel();
@@ -121,14 +123,18 @@ async fn told_to_stop() -> anyhow::Result<()> {
     Ok(())
 }
 
-async fn until_idle(progress: &Progress, wanted: bool) {
+async fn until_idle(progress: &Progress, wanted: bool) -> anyhow::Result<()> {
     if !wanted {
         return std::future::pending().await;
     }
     while !progress.idle() {
+        if let Some(reasons) = progress.stuck() {
+            anyhow::bail!(reasons);
+        }
         tokio::time::sleep(LOOK_EVERY).await;
     }
     ui::say(summary(progress));
+    Ok(())
 }
 
 /// Tells a person now and then how far things are; never ends.

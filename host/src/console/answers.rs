@@ -156,6 +156,80 @@ pub struct Loaded {
     pub readers: Vec<String>,
 }
 
+/// Which dead letters are asked for.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LettersAsk {
+    /// Only the one at this offset of its topic.
+    pub offset: Option<i64>,
+    /// Those that were redriven or dropped too.
+    #[serde(default)]
+    pub all: bool,
+    /// Most letters.
+    pub limit: Option<u32>,
+    /// Whether the words and records of a function that reads sensitive data are asked for.
+    #[serde(default)]
+    pub sensitive: bool,
+}
+
+/// Some dead letters of a function.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LettersPage {
+    /// The oldest first.
+    pub letters: Vec<LetterView>,
+    /// Whether there are more of those asked for.
+    pub more: bool,
+    /// How many of the function are neither redriven nor dropped.
+    pub open: u64,
+}
+
+/// A dead letter.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LetterView {
+    /// The topic that holds it.
+    pub topic: String,
+    /// Its partition there.
+    pub partition: u32,
+    /// Its offset there, by which it is named.
+    pub offset: i64,
+    /// Where the record came from.
+    pub from_topic: String,
+    /// The partition there.
+    pub from_partition: u32,
+    /// The offset there.
+    pub from_offset: i64,
+    /// The digest of the version that failed.
+    pub version: String,
+    /// How often the record was delivered.
+    pub attempts: u32,
+    /// When it was put aside, in milliseconds since the Unix epoch.
+    pub at_ms: i64,
+    /// Why.
+    pub reason: String,
+    /// The function's frames, the innermost first.
+    pub frames: Vec<String>,
+    /// The record's key, if it has one and may be shown.
+    pub key: Option<Payload>,
+    /// The record's value, if it has one and may be shown.
+    pub value: Option<Payload>,
+    /// `redriven` or `dropped`, if it is one of both.
+    pub fate: Option<String>,
+}
+
+/// Which dead letters are to be settled.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SettleAsk {
+    /// Their offsets; all open ones where none is named.
+    pub offsets: Vec<i64>,
+}
+
+/// What became of dead letters.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Settled {
+    /// How many.
+    pub letters: u64,
+}
+
 /// Why something is not answered.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{message}{}", hint.as_ref().map(|h| format!("\n  hint: {h}")).unwrap_or_default())]

@@ -11,10 +11,11 @@ use axum::routing::{get, post};
 use axum::{Json, Router};
 use serde::{Deserialize, Serialize};
 
-use super::answers::{Fault, RecordsAsk, Refusal, RowsAsk};
+use super::answers::{Fault, LettersAsk, RecordsAsk, Refusal, RowsAsk, SettleAsk};
 use super::guard::{Denied, Guard};
 use super::view::View;
 use crate::bindings::tables::load::MOST_BYTES;
+use crate::embedded::Fate;
 
 /// What every handler has.
 #[derive(Clone)]
@@ -52,7 +53,12 @@ pub(super) fn router(view: Arc<View>, guard: Guard) -> Router {
         .route("/tables", get(tables))
         .route("/tables/{table}/rows", get(rows))
         .route("/tables/{table}/export", get(export))
-        .route("/tables/{table}/load", post(load));
+        .route("/tables/{table}/load", post(load))
+        .route("/functions/{function}/pause", post(pause))
+        .route("/functions/{function}/resume", post(resume))
+        .route("/functions/{function}/dead-letters", get(letters))
+        .route("/functions/{function}/dead-letters/redrive", post(redrive))
+        .route("/functions/{function}/dead-letters/drop", post(drop_letters));
     Router::new()
         .nest("/api/v1", routes)
         .fallback(nothing)
@@ -147,6 +153,38 @@ async fn load(State(api): State<Api>, Path(table): Path<String>, body: Body) -> 
         Ok(loaded) => Json(loaded).into_response(),
         Err(refusal) => refusal.into_response(),
     }
+}
+
+async fn pause(State(api): State<Api>, Path(function): Path<String>) -> Answer<impl Serialize> {
+    api.view.pause(&function).await.map(Json)
+}
+
+async fn resume(State(api): State<Api>, Path(function): Path<String>) -> Answer<impl Serialize> {
+    api.view.resume(&function).await.map(Json)
+}
+
+async fn letters(
+    State(api): State<Api>,
+    Path(function): Path<String>,
+    Query(ask): Query<LettersAsk>,
+) -> Answer<impl Serialize> {
+    api.view.letters(&function, &ask).await.map(Json)
+}
+
+async fn redrive(
+    State(api): State<Api>,
+    Path(function): Path<String>,
+    Json(ask): Json<SettleAsk>,
+) -> Answer<impl Serialize> {
+    api.view.settle(&function, &ask, Fate::Redriven).await.map(Json)
+}
+
+async fn drop_letters(
+    State(api): State<Api>,
+    Path(function): Path<String>,
+    Json(ask): Json<SettleAsk>,
+) -> Answer<impl Serialize> {
+    api.view.settle(&function, &ask, Fate::Dropped).await.map(Json)
 }
 
 async fn nothing() -> Response {

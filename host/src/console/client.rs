@@ -11,10 +11,11 @@ use reqwest::{Response, StatusCode};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::answers::{Loaded, RecordsAsk, RecordsPage, Rows, RowsAsk, Status, TableSummary, TopicSummary};
+use super::answers::{LettersAsk, LettersPage, Loaded, RecordsAsk, RecordsPage, Rows, RowsAsk};
+use super::answers::{SettleAsk, Settled, Status, TableSummary, TopicSummary};
 use super::api::{ErrorBody, Greeting};
 use super::token::Access;
-use crate::embedded::LedgerReport;
+use crate::embedded::{Fate, LedgerReport};
 
 /// How long a host on this machine may take to say that it is there.
 const GREETING: Duration = Duration::from_secs(5);
@@ -106,6 +107,48 @@ impl Client {
         let url = self.url(&format!("/tables/{}/load", segment(table)));
         let sent = self.http.post(url).bearer_auth(&self.access.token).body(file).send().await;
         read(accepted(sent.map_err(gone)?).await?).await
+    }
+
+    /// As [`super::view::View::pause`].
+    ///
+    /// # Errors
+    /// As [`Client::status`].
+    pub async fn pause(&self, function: &str) -> anyhow::Result<()> {
+        self.post(&format!("/functions/{}/pause", segment(function)), &()).await
+    }
+
+    /// As [`super::view::View::resume`].
+    ///
+    /// # Errors
+    /// As [`Client::status`].
+    pub async fn resume(&self, function: &str) -> anyhow::Result<()> {
+        self.post(&format!("/functions/{}/resume", segment(function)), &()).await
+    }
+
+    /// As [`super::view::View::letters`].
+    ///
+    /// # Errors
+    /// As [`Client::status`].
+    pub async fn letters(&self, function: &str, ask: &LettersAsk) -> anyhow::Result<LettersPage> {
+        self.get(&format!("/functions/{}/dead-letters", segment(function)), ask).await
+    }
+
+    /// As [`super::view::View::settle`].
+    ///
+    /// # Errors
+    /// As [`Client::status`].
+    pub async fn settle(&self, function: &str, ask: &SettleAsk, fate: Fate) -> anyhow::Result<Settled> {
+        let verb = match fate {
+            Fate::Redriven => "redrive",
+            Fate::Dropped => "drop",
+        };
+        self.post(&format!("/functions/{}/dead-letters/{verb}", segment(function)), ask).await
+    }
+
+    async fn post<T: DeserializeOwned>(&self, path: &str, body: &impl Serialize) -> anyhow::Result<T> {
+        let request = self.http.post(self.url(path)).bearer_auth(&self.access.token);
+        let request = request.header("content-type", "application/json").body(serde_json::to_vec(body)?);
+        read(accepted(request.send().await.map_err(gone)?).await?).await
     }
 
     async fn get<T: DeserializeOwned>(&self, path: &str, ask: &impl Serialize) -> anyhow::Result<T> {

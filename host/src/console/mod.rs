@@ -4,6 +4,8 @@ pub mod answers;
 mod api;
 pub mod client;
 mod guard;
+mod letters;
+mod operate;
 pub mod tables;
 pub mod token;
 pub mod view;

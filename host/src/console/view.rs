@@ -11,7 +11,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use super::answers::is_made_up;
 use super::answers::{Failure, Fault, Payload, RecordView, RecordsAsk, RecordsPage, Refusal, Status, TopicSummary};
 use crate::delivery::Records;
-use crate::dispatch::{Progress, SourceStatus, Standing};
+use crate::dispatch::{Pauses, Progress, SourceStatus, Standing};
 use crate::embedded::{LedgerReport, Note, Store};
 use crate::manifest::{Application, Trigger, TriggerSource, nearest};
 
@@ -27,20 +27,28 @@ const MOST_RECORD_BYTES: usize = 8 * 1024 * 1024;
 /// Bytes asked of the log at one time.
 const READ_BYTES: usize = 1024 * 1024;
 /// What stands in place of the reasons of functions that read sensitive data.
-const HIDDEN: &str = "hidden, because the function reads sensitive data";
+pub(super) const HIDDEN: &str = "hidden, because the function reads sensitive data";
+
+/// What a running host tells and is told.
+pub struct Running {
+    /// Where functions stand.
+    pub progress: Arc<Progress>,
+    /// Which of them stand still.
+    pub pauses: Arc<Pauses>,
+}
 
 /// An application as it is seen from outside.
 pub struct View {
     pub(super) store: Arc<Store>,
-    progress: Option<Arc<Progress>>,
+    pub(super) running: Option<Running>,
     long_reads: Arc<Semaphore>,
 }
 
 impl View {
-    /// Of what `store` holds; `progress` is that of the running host, if one runs.
+    /// Of what `store` holds; `running` is the host that runs on it, if one does.
     #[must_use]
-    pub fn new(store: Arc<Store>, progress: Option<Arc<Progress>>) -> Self {
-        View { store, progress, long_reads: Arc::new(Semaphore::new(MOST_LONG_READS)) }
+    pub fn new(store: Arc<Store>, running: Option<Running>) -> Self {
+        View { store, running, long_reads: Arc::new(Semaphore::new(MOST_LONG_READS)) }
     }
 
     /// Finishes what is being written and closes the data.
@@ -60,8 +68,8 @@ impl View {
     /// When the data file cannot be read.
     pub async fn status(&self) -> Result<Status, Refusal> {
         let failures = self.failures().await?;
-        let mut sources = match &self.progress {
-            Some(progress) => progress.sources(),
+        let mut sources = match &self.running {
+            Some(running) => running.progress.sources(),
             None => self.resting(&failures).await?,
         };
         for source in &mut sources {
@@ -72,7 +80,7 @@ impl View {
         Ok(Status {
             application: self.application().name.clone(),
             made_up: is_made_up(self.store.folder().kind()),
-            running: self.progress.is_some(),
+            running: self.running.is_some(),
             sources,
             topics: self.store.topics().await?,
             failures,
@@ -182,9 +190,10 @@ impl View {
     /// function that reads sensitive data.
     fn is_sensitive(&self, topic: &str) -> bool {
         let application = self.application();
-        let letters = application.functions.values().find(|f| f.dead_letter_topic(&application.name) == topic);
-        application.topics.get(topic).is_some_and(|t| t.sensitive)
-            || letters.is_some_and(|f| f.reads_sensitive(application))
+        let letters = application.letter_topics().remove(topic).unwrap_or_default();
+        let reads_sensitive =
+            |name: &&str| application.functions.get(*name).is_some_and(|f| f.reads_sensitive(application));
+        application.topics.get(topic).is_some_and(|t| t.sensitive) || letters.iter().any(reads_sensitive)
     }
 
     fn hide(&self, function: &str, reason: &mut String) {
@@ -203,7 +212,7 @@ impl View {
                 function: attempt.note.function.to_string(),
                 source: attempt.note.source.to_string(),
                 partition: attempt.note.partition,
-                attempt: attempt.attempt,
+                attempt: attempt.trial.attempts,
                 reason,
                 at_ms: attempt.at_ms,
             });
@@ -220,6 +229,7 @@ impl View {
             .into_iter()
             .map(|(n, at)| ((n.function, n.source, n.partition), at))
             .collect();
+        let pauses = self.store.pauses().await?;
         let mut sources = Vec::new();
         for function in self.application().functions.values() {
             for trigger in &function.triggers {
@@ -236,7 +246,9 @@ impl View {
                     let of = |f: &&Failure| {
                         f.function == source.function && f.source == source.source && f.partition == source.partition
                     };
-                    if let Some(failure) = failures.iter().find(of) {
+                    if let Some(pause) = pauses.iter().find(|p| p.function.as_ref() == function.name) {
+                        source.standing = Standing::Stopped { reason: pause.reason.clone() };
+                    } else if let Some(failure) = failures.iter().find(of) {
                         source.standing =
                             Standing::Retrying { attempt: failure.attempt, reason: failure.reason.clone() };
                     }
@@ -257,7 +269,8 @@ impl View {
     }
 }
 
-fn record(records: &Records, at: usize, partition: u32) -> Option<RecordView> {
+/// The record at index `at` of those of a partition.
+pub(super) fn record(records: &Records, at: usize, partition: u32) -> Option<RecordView> {
     let headers = records.headers.iter().filter(|h| h.at as usize == at);
     Some(RecordView {
         partition,

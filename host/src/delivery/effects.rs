@@ -22,6 +22,8 @@ pub struct Published {
     pub keys: Packed,
     /// As many values, null for a tombstone.
     pub values: Packed,
+    /// How often they went round, where they can come back to the function; else 0.
+    pub round: u32,
 }
 
 /// A record that the function refused.

@@ -3,14 +3,21 @@
 //! Pure: no I/O, no async, no wasm.
 
 pub mod effects;
+pub mod failure;
 pub mod frame;
+pub mod letters;
 pub mod packed;
 pub mod partitioner;
 pub mod records;
 pub mod retry;
+pub mod rounds;
 pub mod rows;
+pub mod toll;
+pub mod trial;
 
 pub use effects::{Effects, Published, Rejection};
+pub use failure::Failure;
 pub use packed::Packed;
 pub use records::{Header, Records};
 pub use rows::{HeldRow, HeldTable, Row, Value};
+pub use trial::{Interval, Patience, Trial, Verdict};

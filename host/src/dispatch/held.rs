@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use crate::delivery::frame::FrameError;
 use crate::delivery::partitioner::partition_of;
-use crate::delivery::{Packed, Published, Records};
+use crate::delivery::{Packed, Published, Records, rounds};
 use crate::embedded::{Frame, LogEnds, WriteError};
 
 /// Records of one frame; a frame is decoded whole, so this bounds what a reader holds.
@@ -24,8 +24,10 @@ pub(super) fn frames(
     let mut frames = Vec::new();
     for (topic, published) in published {
         let topic: Arc<str> = topic.into();
+        let round = published.iter().map(|p| p.round).max().unwrap_or_default();
         for (partition, (keys, values)) in place(published, ends.partitions(&topic)) {
-            let records = stamped(keys, values, at_ms);
+            let mut records = stamped(keys, values, at_ms);
+            rounds::note(&mut records, round);
             if records.len() <= MAX_FRAME_RECORDS {
                 frames.push(Frame::encode(Arc::clone(&topic), partition, records)?);
                 continue;
@@ -94,7 +96,7 @@ mod tests {
     fn records_of_a_key_stay_together_and_in_order() {
         let keys: Packed = [Some(&b"a"[..]), Some(b"b"), None, Some(b"a"), None].into_iter().collect();
         let values: Packed = [Some(&b"1"[..]), Some(b"2"), Some(b"3"), None, Some(b"5")].into_iter().collect();
-        let placed = place(vec![Published { keys, values }], 4);
+        let placed = place(vec![Published { keys, values, round: 0 }], 4);
         let of_a = &placed[&partition_of(b"a", 4)];
         let a: Vec<_> = of_a.0.iter().zip(of_a.1.iter()).filter(|(k, _)| *k == Some(b"a")).map(|(_, v)| v).collect();
         assert_eq!(a, vec![Some(&b"1"[..]), None]);
@@ -107,7 +109,7 @@ mod tests {
     fn records_of_one_partition_are_not_taken_apart() {
         let keys: Packed = [Some(&b"a"[..]), Some(b"a")].into_iter().collect();
         let values: Packed = [Some(&b"1"[..]), None].into_iter().collect();
-        let placed = place(vec![Published { keys: keys.clone(), values: values.clone() }], 4);
+        let placed = place(vec![Published { keys: keys.clone(), values: values.clone(), round: 0 }], 4);
         assert_eq!(placed, BTreeMap::from([(partition_of(b"a", 4), (keys, values))]));
     }
 }

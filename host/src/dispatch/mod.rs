@@ -1,13 +1,14 @@
 //! Why and when functions run: one worker per (function, partition), each taking batch after batch, each batch a
 //! transaction. Functions run on as many threads as there are cores.
 
-pub mod dead_letters;
 mod held;
+mod pauses;
 mod pending;
 pub mod progress;
 pub mod rereads;
 mod schedule;
 mod topic;
+mod voices;
 mod worker;
 
 use std::sync::Arc;
@@ -17,6 +18,7 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+pub use pauses::Pauses;
 pub use progress::{Progress, SourceStatus, Standing};
 
 use crate::bindings::CallContext;
@@ -32,6 +34,8 @@ const TRIM_EVERY: Duration = Duration::from_secs(60);
 pub(crate) struct Shared {
     pub(crate) store: Arc<Store>,
     pub(crate) progress: Arc<Progress>,
+    pub(crate) pauses: Arc<Pauses>,
+    pub(crate) voices: voices::Voices,
     /// Calls that compute at one time: as many as cores.
     pub(crate) calls: Semaphore,
 }
@@ -51,7 +55,14 @@ impl Dispatcher {
     pub async fn start(store: Arc<Store>, registry: &Registry, stop: CancellationToken) -> anyhow::Result<Self> {
         let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
         let progress = Arc::new(Progress::new(Arc::clone(store.ends())));
-        let shared = Arc::new(Shared { store, progress, calls: Semaphore::new(cores) });
+        let pauses = Arc::new(Pauses::load(Arc::clone(&store)).await?);
+        let shared = Arc::new(Shared {
+            store,
+            progress,
+            pauses,
+            voices: voices::Voices::default(),
+            calls: Semaphore::new(cores),
+        });
         let tasks = TaskTracker::new();
         let mut workers = Vec::new();
         for registered in registry.functions.values() {
@@ -71,6 +82,12 @@ impl Dispatcher {
     #[must_use]
     pub fn progress(&self) -> &Arc<Progress> {
         &self.shared.progress
+    }
+
+    /// Which functions stand still.
+    #[must_use]
+    pub fn pauses(&self) -> &Arc<Pauses> {
+        &self.shared.pauses
     }
 
     /// Stops taking batches and waits for the running ones; how long is the caller's business.
@@ -115,5 +132,6 @@ fn context(shared: &Shared, registered: &Registered, partition: u32) -> CallCont
         hosts: Arc::clone(&version.hosts),
         limits: version.function.limits.clone(),
         before: Vec::new(),
+        round: 0,
     }
 }

@@ -28,6 +28,11 @@ pub enum Standing {
         /// What.
         reason: String,
     },
+    /// It stands still until it is resumed.
+    Stopped {
+        /// Why.
+        reason: String,
+    },
     /// It publishes faster than a reader reads.
     Paced {
         /// The reader that lags.
@@ -143,5 +148,21 @@ impl Progress {
         let before = self.commits.load(Ordering::SeqCst);
         let done = self.sources().iter().all(|s| !s.busy && s.lag == 0);
         done && before == self.commits.load(Ordering::SeqCst)
+    }
+
+    /// Why the functions that are not done yet will not be: all of them stand still. `None` while one goes on.
+    #[must_use]
+    pub fn stuck(&self) -> Option<String> {
+        let left: Vec<_> = self.sources().into_iter().filter(|s| s.busy || s.lag > 0).collect();
+        let reasons: Option<BTreeMap<String, String>> = left
+            .into_iter()
+            .map(|s| match s.standing {
+                Standing::Stopped { reason } => Some((s.function, reason)),
+                _ => None,
+            })
+            .collect();
+        let told = reasons?.into_iter().map(|(function, reason)| format!("`{function}` stands still: {reason}"));
+        let told: Vec<String> = told.collect();
+        (!told.is_empty()).then(|| told.join("\n"))
     }
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tokio_util::sync::CancellationToken;
-use tracing::{info, warn};
+use tracing::warn;
 
 use super::Shared;
 use super::pending::{Commits, MOST_UNDER_WAY, Settled};
@@ -13,8 +13,8 @@ use super::topic::seed;
 use super::worker::Step;
 use crate::bindings::{CallContext, WireNext, WireTick};
 use crate::clock::now_ms;
-use crate::delivery::{Effects, retry};
-use crate::embedded::{Attempt, Commit, Interval, Note, WriteError};
+use crate::delivery::{Effects, Failure, Interval, Trial, retry};
+use crate::embedded::{Attempt, Commit, Note, WriteError};
 use crate::manifest::{Delivery, Trigger};
 use crate::registry::call::Outcome;
 use crate::registry::{Registered, Version};
@@ -59,7 +59,8 @@ impl ScheduleSource {
         let note = Note { function: Arc::clone(&registered.name), source: trigger.id.as_str().into(), partition: 0 };
         let runs = shared.store.position(&note).await?;
         let stored = shared.store.schedule(&note).await?;
-        let attempt = shared.store.attempt(&note).await?.filter(|a| a.interval.first == runs).map_or(0, |a| a.attempt);
+        let attempt = shared.store.attempt(&note).await?.filter(|a| a.trial.range.first == runs);
+        let attempt = attempt.map_or(0, |a| a.trial.attempts);
         let source = ScheduleSource {
             schedule: Schedule::parse(cron)?,
             delivery: trigger.delivery.clone(),
@@ -87,6 +88,11 @@ impl ScheduleSource {
         if !wait.is_zero() || stop.is_cancelled() {
             self.settle().await?;
             return Ok(Step::Idle(wait));
+        }
+        if let Some(reason) = self.shared.pauses.reason(&self.note.function) {
+            self.settle().await?;
+            self.standing(Standing::Stopped { reason }, true);
+            return Ok(Step::Idle(Duration::MAX));
         }
         let now = now_ms();
         let Some(due) = self.stands.due.or_else(|| self.schedule.due(self.stands.stored, now)) else {
@@ -117,7 +123,7 @@ impl ScheduleSource {
         tracing::debug!(function = %self.note.function, micros, attempt, "called");
         let sensitive = version.function.reads_sensitive(self.shared.store.application());
         if !sensitive {
-            called.output.lines().for_each(|line| info!(function = %self.note.function, "{line}"));
+            self.shared.voices.log(&self.note.function, &version, &called.output);
         }
         // When what it read was not written, the run counts for nothing.
         let succeeded = matches!(called.outcome, Outcome::Done { .. });
@@ -128,10 +134,9 @@ impl ScheduleSource {
                 self.accept(effects, answer, attempt, micros, &version);
                 Ok(())
             }
-            Outcome::Failed { reason, unavailable } => {
-                let reason =
-                    if sensitive { "hidden, because the function reads sensitive data".to_owned() } else { reason };
-                self.failed(attempt, reason, unavailable).await
+            Outcome::Failed { failure, unavailable } => {
+                let hidden = || Failure::from("hidden, because the function reads sensitive data");
+                self.failed(attempt, if sensitive { hidden() } else { failure }, unavailable).await
             }
         }
     }
@@ -153,6 +158,7 @@ impl ScheduleSource {
             micros,
             at_ms: now,
             schedule: Some(next),
+            trial: (attempt > 1).then_some(None),
             ..Commit::default()
         };
         self.commits.begin(&self.shared, commit, effects, (self.stands, micros));
@@ -190,7 +196,8 @@ impl ScheduleSource {
     }
 
     /// A failed run is tried again for ever, ever more slowly: it has no records that could be put aside.
-    async fn failed(&mut self, attempt: u32, reason: String, unavailable: Option<String>) -> Result<(), WriteError> {
+    async fn failed(&mut self, attempt: u32, failure: Failure, unavailable: Option<String>) -> Result<(), WriteError> {
+        let reason = failure.to_string();
         warn!(function = %self.note.function, schedule = %self.note.source, attempt, reason, "the run failed");
         self.not_before = Instant::now() + retry::backoff(self.delivery.retry_backoff_ms.max(100), attempt + 1);
         if let Some(what) = unavailable {
@@ -199,7 +206,9 @@ impl ScheduleSource {
         }
         self.stands.attempt = attempt;
         let interval = Interval { first: self.stands.runs, next: self.stands.runs + 1 };
-        let kept = Attempt { note: self.note.clone(), interval, attempt, reason: reason.clone(), at_ms: now_ms() };
+        let now = now_ms();
+        let trial = Trial { attempts: attempt, deliveries: attempt, ..Trial::of(interval, now) };
+        let kept = Attempt { note: self.note.clone(), trial, reason: reason.clone(), at_ms: now };
         self.shared.store.keep_attempt(kept).await?;
         self.standing(Standing::Retrying { attempt, reason }, true);
         Ok(())

@@ -94,11 +94,13 @@ impl Worker {
 
     pub(super) async fn run(mut self, stop: CancellationToken) {
         let mut loads = self.shared.store.loads();
+        let mut pauses = self.shared.pauses.watch();
         while !stop.is_cancelled() {
             if loads.has_changed().unwrap_or_default() {
                 loads.mark_unchanged();
                 self.topics().for_each(TopicSource::table_loaded);
             }
+            pauses.mark_unchanged();
             self.topics().for_each(TopicSource::mark_seen);
             let Some(sleep) = self.turn(&stop).await else { continue };
             let grown = self.topics().map(|t| t.grown().boxed());
@@ -106,6 +108,7 @@ impl Worker {
             tokio::select! {
                 () = stop.cancelled() => {}
                 _ = loads.changed() => {}
+                _ = pauses.changed() => {}
                 _ = select_all(grown.chain([never])) => {}
                 () = tokio::time::sleep(sleep) => {}
             }
@@ -135,6 +138,10 @@ impl Worker {
                     source.trouble(&error);
                     troubled = true;
                     sleep = sleep.min(STORE_BACKOFF);
+                    if let WriteError::Share { function, .. } = &error {
+                        // Should that fail too, the next turn comes here again.
+                        let _ = self.shared.pauses.pause(function, error.to_string()).await;
+                    }
                 }
             }
         }

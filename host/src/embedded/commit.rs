@@ -5,9 +5,9 @@ use std::sync::Arc;
 use sqlx::{AssertSqlSafe, Row as _, SqliteConnection};
 
 use super::writer::WriteError;
-use super::{log, state};
+use super::{attempt, log, state};
 use crate::bindings::tables::sqlite;
-use crate::delivery::{Effects, Records, frame};
+use crate::delivery::{Effects, Interval, Records, Trial, frame};
 use crate::manifest::Application;
 
 /// The effects of one successful call, with the position that they stand for.
@@ -33,6 +33,8 @@ pub struct Commit {
     pub effects: Arc<Effects>,
     /// For a schedule: when it is due next, and whether the function asked for that itself.
     pub schedule: Option<(i64, bool)>,
+    /// Whether the records were under trial; then what is left of that.
+    pub trial: Option<Option<Trial>>,
 }
 
 /// Who commits.
@@ -46,15 +48,6 @@ pub struct Note {
     pub partition: u32,
 }
 
-/// Positions `[first, next)`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Interval {
-    /// The position before.
-    pub first: i64,
-    /// The position after.
-    pub next: i64,
-}
-
 /// Records of one partition, encoded before the writer numbers them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Frame {
@@ -66,21 +59,6 @@ pub struct Frame {
     pub records: Records,
     /// As [`frame::encode`] gives it.
     pub bytes: Vec<u8>,
-}
-
-/// A failed delivery, kept so that a restart goes on counting.
-#[derive(Debug, Clone)]
-pub struct Attempt {
-    /// Who failed.
-    pub note: Note,
-    /// The records under trial.
-    pub interval: Interval,
-    /// How many deliveries there were.
-    pub attempt: u32,
-    /// What the last one said.
-    pub reason: String,
-    /// Milliseconds since the Unix epoch.
-    pub at_ms: i64,
 }
 
 impl Frame {
@@ -101,9 +79,12 @@ pub(super) async fn apply(
     commit: &Commit,
 ) -> Result<Vec<i64>, WriteError> {
     enter(connection, commit).await?;
+    if let Some(rest) = &commit.trial {
+        attempt::go_on(connection, &commit.note, rest.as_ref()).await?;
+    }
     let mut bases = Vec::with_capacity(commit.frames.len());
     for frame in &commit.frames {
-        bases.push(log::append(connection, frame).await?);
+        bases.push(log::append(connection, frame, &commit.note.function).await?);
     }
     state::write(connection, &commit.note, &commit.effects.state).await?;
     for (name, held) in &commit.effects.tables {
@@ -118,7 +99,6 @@ const LEDGER: &str =
 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
 const POSITION: &str =
     "; UPDATE position SET next = ? WHERE function = ? AND source = ? AND partition = ? AND next = ? RETURNING next";
-const FORGET_ATTEMPT: &str = "; DELETE FROM attempt WHERE function = ? AND source = ? AND partition = ?";
 const SCHEDULE: &str = "; INSERT OR REPLACE INTO schedule (function, source, due_ms, again) VALUES (?, ?, ?, ?)";
 
 /// Moves the position, or fails where another did, and notes the commit: one round trip to the connection's thread.
@@ -126,7 +106,6 @@ async fn enter(connection: &mut SqliteConnection, commit: &Commit) -> Result<(),
     let (function, source) = (commit.note.function.as_ref(), commit.note.source.as_ref());
     let mut sql = LEDGER.to_owned();
     sql.extend(commit.interval.map(|_| POSITION));
-    sql.extend((commit.attempt > 1).then_some(FORGET_ATTEMPT));
     sql.extend(commit.schedule.map(|_| SCHEDULE));
     let mut query = sqlx::query(AssertSqlSafe(sql))
         .bind(function)
@@ -142,9 +121,6 @@ async fn enter(connection: &mut SqliteConnection, commit: &Commit) -> Result<(),
     if let Some(interval) = commit.interval {
         query = query.bind(interval.next).bind(function).bind(source).bind(commit.note.partition).bind(interval.first);
     }
-    if commit.attempt > 1 {
-        query = query.bind(function).bind(source).bind(commit.note.partition);
-    }
     if let Some((due_ms, again)) = commit.schedule {
         query = query.bind(function).bind(source).bind(due_ms).bind(again);
     }
@@ -155,25 +131,6 @@ async fn enter(connection: &mut SqliteConnection, commit: &Commit) -> Result<(),
         }
         _ => Ok(()),
     }
-}
-
-/// Keeps a failed delivery.
-pub(super) async fn keep_attempt(connection: &mut SqliteConnection, attempt: &Attempt) -> Result<(), WriteError> {
-    sqlx::query(
-        "INSERT OR REPLACE INTO attempt (function, source, partition, first, next, attempt, reason, at_ms)
-         VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-    )
-    .bind(attempt.note.function.as_ref())
-    .bind(attempt.note.source.as_ref())
-    .bind(attempt.note.partition)
-    .bind(attempt.interval.first)
-    .bind(attempt.interval.next)
-    .bind(attempt.attempt)
-    .bind(&attempt.reason)
-    .bind(attempt.at_ms)
-    .execute(&mut *connection)
-    .await?;
-    Ok(())
 }
 
 impl super::Store {
@@ -190,28 +147,6 @@ impl super::Store {
             .fetch_one(&self.readers)
             .await?;
         Ok(row.get(0))
-    }
-
-    /// The deliveries that failed of what a function stands at, if there were any.
-    ///
-    /// # Errors
-    /// When the file cannot be read.
-    pub async fn attempt(&self, note: &Note) -> Result<Option<Attempt>, WriteError> {
-        let row = sqlx::query(
-            "SELECT first, next, attempt, reason, at_ms FROM attempt WHERE function = ? AND source = ? AND partition = ?",
-        )
-        .bind(note.function.as_ref())
-        .bind(note.source.as_ref())
-        .bind(note.partition)
-        .fetch_optional(&self.readers)
-        .await?;
-        Ok(row.map(|row| Attempt {
-            note: note.clone(),
-            interval: Interval { first: row.get(0), next: row.get(1) },
-            attempt: row.get(2),
-            reason: row.get(3),
-            at_ms: row.get(4),
-        }))
     }
 
     /// When a schedule is due next, and whether the function asked for that itself; `None` where it never ran.

@@ -44,8 +44,8 @@ pub struct TopicStatus {
 /// Makes the declared topics and those of the functions' dead letters, and the numbers that stand for functions.
 pub(super) async fn prepare(connection: &mut SqliteConnection, application: &Application) -> anyhow::Result<()> {
     let declared = application.topics.values().map(|t| (t.name.clone(), t.partitions));
-    let letters =
-        application.functions.values().map(|f| (f.dead_letter_topic(&application.name), DEAD_LETTER_PARTITIONS));
+    let undeclared = |topic: &String| !application.topics.contains_key(topic);
+    let letters = application.letter_topics().into_keys().filter(undeclared).map(|t| (t, DEAD_LETTER_PARTITIONS));
     for (topic, partitions) in declared.chain(letters) {
         let stored = sqlx::query("SELECT partitions FROM topic WHERE topic = ?")
             .bind(&topic)
@@ -94,11 +94,16 @@ pub(super) async fn ends(readers: &SqlitePool) -> Result<LogEnds, sqlx::Error> {
 
 /// Both of an append's statements in one round trip to the connection's thread.
 const APPEND: &str = "UPDATE log_end SET next = next + ? WHERE topic = ? AND partition = ? RETURNING next;
-INSERT INTO log (topic, partition, base, next, records, bytes, last_ms, frame)
-SELECT topic, partition, next - ?, next, ?, ?, ?, ? FROM log_end WHERE topic = ? AND partition = ?";
+INSERT INTO log (topic, partition, base, next, records, bytes, last_ms, frame, publisher)
+SELECT topic, partition, next - ?, next, ?, ?, ?, ?, coalesce((SELECT id FROM name WHERE name = ?), 0)
+FROM log_end WHERE topic = ? AND partition = ?";
 
-/// Appends a frame; gives the offset that it begins at.
-pub(super) async fn append(connection: &mut SqliteConnection, frame: &Frame) -> Result<i64, WriteError> {
+/// Appends a frame that `publisher` made; gives the offset that it begins at.
+pub(super) async fn append(
+    connection: &mut SqliteConnection,
+    frame: &Frame,
+    publisher: &str,
+) -> Result<i64, WriteError> {
     let count = frame.records.len() as i64;
     let ends = sqlx::query(APPEND)
         .bind(count)
@@ -109,6 +114,7 @@ pub(super) async fn append(connection: &mut SqliteConnection, frame: &Frame) -> 
         .bind(frame.bytes.len() as i64)
         .bind(frame.records.timestamps.last().copied().unwrap_or_default())
         .bind(frame.bytes.as_slice())
+        .bind(publisher)
         .bind(frame.topic.as_ref())
         .bind(frame.partition)
         .fetch_all(&mut *connection)

@@ -5,14 +5,18 @@
 //! cut may lose the last transactions, but whole and in order: positions, state, records and rows go back together, and
 //! what was lost is read and done again.
 
+mod attempt;
 mod commit;
 pub mod ends;
 mod folder;
 mod ledger;
+mod letters;
 mod log;
 mod overview;
+mod pauses;
 mod retention;
 mod schema;
+mod shares;
 mod state;
 mod tail;
 mod writer;
@@ -25,11 +29,14 @@ use sqlx::SqlitePool;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 use tokio::sync::watch;
 
-pub use commit::{Attempt, Commit, Frame, Interval, Note};
+pub use attempt::Attempt;
+pub use commit::{Commit, Frame, Note};
 pub use ends::LogEnds;
 pub use folder::{Folder, Kind};
 pub use ledger::{Finding, LedgerReport};
+pub use letters::{Fate, Settlement};
 pub use log::{TopicPartition, TopicStatus};
+pub use pauses::Pause;
 pub use writer::WriteError;
 
 use crate::manifest::Application;

@@ -3,11 +3,11 @@
 use std::path::Path;
 
 use anyhow::Context as _;
-use sqlx::{Connection as _, Row as _, SqliteConnection};
+use sqlx::{AssertSqlSafe, Connection as _, Row as _, SqliteConnection};
 
 /// The format that this build writes. Raised with each change that an older build could not read; then a migration
 /// from the one before is added, which copies the file first.
-const FORMAT: i64 = 1;
+const FORMAT: i64 = 2;
 
 const TABLES: &str = "
 CREATE TABLE name (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE);
@@ -16,11 +16,14 @@ CREATE TABLE log_end (topic TEXT NOT NULL, partition INTEGER NOT NULL, next INTE
   PRIMARY KEY (topic, partition)) WITHOUT ROWID;
 CREATE TABLE log (topic TEXT NOT NULL, partition INTEGER NOT NULL, base INTEGER NOT NULL, next INTEGER NOT NULL,
   records INTEGER NOT NULL, bytes INTEGER NOT NULL, last_ms INTEGER NOT NULL, frame BLOB NOT NULL,
-  PRIMARY KEY (topic, partition, base));
+  publisher INTEGER NOT NULL DEFAULT 0, PRIMARY KEY (topic, partition, base));
 CREATE TABLE position (function TEXT NOT NULL, source TEXT NOT NULL, partition INTEGER NOT NULL, next INTEGER NOT NULL,
   PRIMARY KEY (function, source, partition)) WITHOUT ROWID;
 CREATE TABLE attempt (function TEXT NOT NULL, source TEXT NOT NULL, partition INTEGER NOT NULL,
-  first INTEGER NOT NULL, next INTEGER NOT NULL, attempt INTEGER NOT NULL, reason TEXT NOT NULL, at_ms INTEGER NOT NULL,
+  first INTEGER NOT NULL, next INTEGER NOT NULL, attempts INTEGER NOT NULL, reason TEXT NOT NULL, at_ms INTEGER NOT NULL,
+  upper INTEGER NOT NULL DEFAULT 0, until INTEGER NOT NULL DEFAULT 0, split INTEGER NOT NULL DEFAULT 0,
+  deliveries INTEGER NOT NULL DEFAULT 0,
+  whole INTEGER NOT NULL DEFAULT 0, since_ms INTEGER NOT NULL DEFAULT 0,
   PRIMARY KEY (function, source, partition)) WITHOUT ROWID;
 CREATE TABLE schedule (function TEXT NOT NULL, source TEXT NOT NULL, due_ms INTEGER NOT NULL,
   again INTEGER NOT NULL, PRIMARY KEY (function, source)) WITHOUT ROWID;
@@ -34,7 +37,28 @@ CREATE TABLE reread (function TEXT NOT NULL, source TEXT NOT NULL, partition INT
   PRIMARY KEY (function, source, partition)) WITHOUT ROWID;
 ";
 
-/// Makes the tables of a new file, or checks the format of an old one.
+/// What came with format 2, also to a file of format 1.
+const SINCE_2: &str = "
+CREATE INDEX log_by_publisher ON log (publisher, bytes);
+CREATE TABLE pause (function TEXT PRIMARY KEY, reason TEXT NOT NULL, at_ms INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE letter (topic TEXT NOT NULL, partition INTEGER NOT NULL, position INTEGER NOT NULL, fate TEXT NOT NULL,
+  at_ms INTEGER NOT NULL, PRIMARY KEY (topic, partition, position)) WITHOUT ROWID;
+";
+
+/// What becomes of the tables of format 1.
+const FROM_1: &str = "
+ALTER TABLE log ADD COLUMN publisher INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE attempt RENAME COLUMN attempt TO attempts;
+ALTER TABLE attempt ADD COLUMN upper INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE attempt ADD COLUMN until INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE attempt ADD COLUMN split INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE attempt ADD COLUMN deliveries INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE attempt ADD COLUMN whole INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE attempt ADD COLUMN since_ms INTEGER NOT NULL DEFAULT 0;
+UPDATE attempt SET upper = next, until = next, deliveries = attempts, whole = attempts, since_ms = at_ms;
+";
+
+/// Makes the tables of a new file, takes an old one over, or refuses a newer one.
 pub(super) async fn prepare(connection: &mut SqliteConnection, path: &Path) -> anyhow::Result<()> {
     let row = sqlx::query("PRAGMA user_version")
         .fetch_one(&mut *connection)
@@ -42,7 +66,10 @@ pub(super) async fn prepare(connection: &mut SqliteConnection, path: &Path) -> a
         .with_context(|| format!("`{}` is not a data file of isobar, or is damaged", path.display()))?;
     match row.get::<i64, _>(0) {
         FORMAT => Ok(()),
-        0 => create(connection).await.with_context(|| format!("cannot make the tables of `{}`", path.display())),
+        0 => write(connection, &[TABLES, SINCE_2])
+            .await
+            .with_context(|| format!("cannot make the tables of `{}`", path.display())),
+        1 => migrate(connection, path, 1, &[FROM_1, SINCE_2]).await,
         newer => anyhow::bail!(
             "`{}` has format {newer}, and this isobar knows formats up to {FORMAT}; use the isobar that wrote it or a newer one",
             path.display()
@@ -50,10 +77,36 @@ pub(super) async fn prepare(connection: &mut SqliteConnection, path: &Path) -> a
     }
 }
 
-async fn create(connection: &mut SqliteConnection) -> anyhow::Result<()> {
+/// Copies a file of an older format, then changes it; a copy that is there already was made by a try that broke off.
+async fn migrate(
+    connection: &mut SqliteConnection,
+    path: &Path,
+    from: i64,
+    steps: &[&'static str],
+) -> anyhow::Result<()> {
+    let copy = path.with_extension(format!("sqlite.format-{from}"));
+    if !copy.exists() {
+        let unfinished = path.with_extension("sqlite.unfinished");
+        if unfinished.exists() {
+            std::fs::remove_file(&unfinished).with_context(|| format!("cannot remove `{}`", unfinished.display()))?;
+        }
+        sqlx::query("VACUUM INTO ?").bind(unfinished.to_string_lossy()).execute(&mut *connection).await.with_context(
+            || format!("cannot copy `{}` before changing its format; is there room for it twice?", path.display()),
+        )?;
+        std::fs::rename(&unfinished, &copy).with_context(|| format!("cannot write `{}`", copy.display()))?;
+    }
+    write(connection, steps).await.with_context(|| format!("cannot change the format of `{}`", path.display()))?;
+    tracing::info!(copy = %copy.display(), "the data file was of format {from}; it was copied and is now of format {FORMAT}");
+    Ok(())
+}
+
+/// Runs statements and sets the format, all or nothing.
+async fn write(connection: &mut SqliteConnection, steps: &[&'static str]) -> anyhow::Result<()> {
     let mut work = connection.begin().await?;
-    sqlx::raw_sql(TABLES).execute(&mut *work).await?;
-    sqlx::raw_sql("PRAGMA user_version = 1").execute(&mut *work).await?;
+    for step in steps {
+        sqlx::raw_sql(*step).execute(&mut *work).await?;
+    }
+    sqlx::raw_sql(AssertSqlSafe(format!("PRAGMA user_version = {FORMAT}"))).execute(&mut *work).await?;
     work.commit().await?;
     Ok(())
 }

@@ -9,8 +9,10 @@ use sqlx::{ConnectOptions as _, Connection as _, SqliteConnection};
 use tokio::sync::{Mutex, mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 
+use super::shares::Shares;
 use super::tail::Tail;
-use super::{Attempt, Commit, LogEnds, Note, Store, commit, retention};
+use super::{Attempt, Commit, LogEnds, Note, Pause, Settlement, Store};
+use super::{attempt, commit, letters, pauses, retention};
 use crate::bindings::tables::TableError;
 use crate::delivery::HeldTable;
 use crate::delivery::frame::FrameError;
@@ -50,6 +52,27 @@ pub enum WriteError {
         /// What is wrong with it.
         error: FrameError,
     },
+    /// A dead letter whose fate was decided before.
+    #[error("the dead letter at offset {offset} of `{topic}` was redriven or dropped meanwhile; look again")]
+    Settled {
+        /// The topic that holds it.
+        topic: String,
+        /// Its offset.
+        offset: i64,
+    },
+    /// A function has stored more than it may.
+    #[error(
+        "`{function}` has stored more than its `{limit}` of {most} bytes; let it delete some, or raise it in \
+             [application.trigger.isobar.limits.{function}], then `isobar resume {function}`"
+    )]
+    Share {
+        /// Who.
+        function: Arc<str>,
+        /// The limit.
+        limit: &'static str,
+        /// What it is.
+        most: u64,
+    },
     /// A table's rows were refused.
     #[error(transparent)]
     Table(#[from] TableError),
@@ -64,13 +87,17 @@ pub enum WriteError {
     Stopped,
 }
 
-enum Work {
+/// What is written.
+pub(super) enum Work {
     Commit(Box<Commit>),
     Attempt(Attempt),
     Begin(Note),
     Load { table: String, rows: HeldTable, rereads: Vec<Note> },
     RereadDone { note: Note, loads: u64 },
     Trim { now_ms: i64 },
+    Pause(Pause),
+    Resume(String),
+    Settle(Settlement),
 }
 
 type Job = (Work, oneshot::Sender<Result<(), WriteError>>);
@@ -114,10 +141,6 @@ impl Writer {
         Ok(async { result.await.unwrap_or(Err(WriteError::Stopped)) })
     }
 
-    async fn submit(&self, work: Work) -> Result<(), WriteError> {
-        self.queue(work).await?.await
-    }
-
     pub(super) async fn stop(&self) {
         self.jobs.lock().await.take();
         if let Some(task) = self.task.lock().await.take() {
@@ -135,9 +158,10 @@ async fn write(
     application: Arc<Application>,
 ) {
     let mut jobs = Vec::with_capacity(MAX_COMMITS_PER_TRANSACTION);
+    let mut shares = Shares::default();
     while queue.recv_many(&mut jobs, MAX_COMMITS_PER_TRANSACTION).await > 0 {
         let (works, answers): (Vec<_>, Vec<_>) = jobs.drain(..).unzip();
-        match transaction(&mut connection, &application, &works, &told).await {
+        match transaction(&mut connection, &application, &works, &mut shares, &told).await {
             Ok(results) => {
                 for ((work, answer), result) in works.into_iter().zip(answers).zip(results) {
                     let result = result.map(|bases| announce(work, &bases, &told));
@@ -176,11 +200,12 @@ async fn transaction(
     connection: &mut SqliteConnection,
     application: &Application,
     works: &[Work],
+    shares: &mut Shares,
     told: &Told,
 ) -> Result<Vec<Result<Vec<i64>, WriteError>>, WriteError> {
     let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await?;
     if let [alone] = works {
-        return match perform(&mut transaction, application, alone, told).await {
+        return match perform(&mut transaction, application, alone, shares, told).await {
             Ok(bases) => Ok(transaction.commit().await.map(|()| vec![Ok(bases)])?),
             Err(error) => match transaction.rollback().await {
                 Ok(()) => Ok(vec![Err(error)]),
@@ -191,7 +216,7 @@ async fn transaction(
     let mut results = Vec::with_capacity(works.len());
     for work in works {
         let mut savepoint = transaction.begin().await?;
-        match perform(&mut savepoint, application, work, told).await {
+        match perform(&mut savepoint, application, work, shares, told).await {
             Ok(bases) => results.push(savepoint.commit().await.map(|()| Ok(bases))?),
             Err(error) => match savepoint.rollback().await {
                 Ok(()) => results.push(Err(error)),
@@ -207,11 +232,16 @@ async fn perform(
     connection: &mut SqliteConnection,
     application: &Application,
     work: &Work,
+    shares: &mut Shares,
     told: &Told,
 ) -> Result<Vec<i64>, WriteError> {
     match work {
-        Work::Commit(commit) => return commit::apply(connection, application, commit).await,
-        Work::Attempt(attempt) => commit::keep_attempt(connection, attempt).await,
+        Work::Commit(commit) => {
+            let bases = commit::apply(connection, application, commit).await?;
+            shares.admit(connection, application, commit).await?;
+            return Ok(bases);
+        }
+        Work::Attempt(attempt) => attempt::keep(connection, attempt).await,
         Work::Begin(note) => {
             mark(
                 connection,
@@ -230,6 +260,9 @@ async fn perform(
             }
             Ok(())
         }
+        Work::Settle(settlement) => return letters::settle(connection, settlement).await,
+        Work::Pause(pause) => pauses::keep(connection, pause).await,
+        Work::Resume(function) => pauses::forget(connection, function).await,
         Work::Trim { now_ms } => retention::trim(connection, application, *now_ms).await,
         Work::RereadDone { loads, .. } if *loads != told.load_count.load(Ordering::SeqCst) => Ok(()),
         Work::RereadDone { note, .. } => {
@@ -246,8 +279,12 @@ fn announce(work: Work, bases: &[i64], told: &Told) {
         load_count.fetch_add(1, Ordering::SeqCst);
         loads.send_replace(());
     }
-    let Work::Commit(commit) = work else { return };
-    for (mut frame, base) in commit.frames.into_iter().zip(bases) {
+    let frames = match work {
+        Work::Commit(commit) => commit.frames,
+        Work::Settle(settlement) => settlement.frames,
+        _ => return,
+    };
+    for (mut frame, base) in frames.into_iter().zip(bases) {
         let next = base + frame.records.len() as i64;
         if ends.is_watched(&frame.topic, frame.partition) {
             frame.records.offsets.iter_mut().for_each(|offset| *offset += base);
@@ -293,7 +330,7 @@ impl Store {
     /// # Errors
     /// [`WriteError`].
     pub async fn keep_attempt(&self, attempt: Attempt) -> Result<(), WriteError> {
-        self.writer.submit(Work::Attempt(attempt)).await
+        self.submit(Work::Attempt(attempt)).await
     }
 
     /// Writes rows of a table and asks the functions that read it to read their input again.
@@ -301,7 +338,7 @@ impl Store {
     /// # Errors
     /// [`WriteError`]; nothing is written then.
     pub async fn load(&self, table: &str, rows: HeldTable, rereads: Vec<Note>) -> Result<(), WriteError> {
-        self.writer.submit(Work::Load { table: table.to_owned(), rows, rereads }).await
+        self.submit(Work::Load { table: table.to_owned(), rows, rereads }).await
     }
 
     /// Removes what no topic has to keep at `now_ms`, in milliseconds since the Unix epoch.
@@ -309,7 +346,7 @@ impl Store {
     /// # Errors
     /// [`WriteError`]; nothing is removed then.
     pub async fn trim(&self, now_ms: i64) -> Result<(), WriteError> {
-        self.writer.submit(Work::Trim { now_ms }).await
+        self.submit(Work::Trim { now_ms }).await
     }
 
     /// Forgets that a function was to read its input again, unless a table was loaded since `loads`.
@@ -317,7 +354,11 @@ impl Store {
     /// # Errors
     /// [`WriteError`].
     pub async fn reread_done(&self, note: Note, loads: u64) -> Result<(), WriteError> {
-        self.writer.submit(Work::RereadDone { note, loads }).await
+        self.submit(Work::RereadDone { note, loads }).await
+    }
+
+    pub(super) async fn submit(&self, work: Work) -> Result<(), WriteError> {
+        self.writer.queue(work).await?.await
     }
 
     /// Changes when a table was loaded.
@@ -344,6 +385,6 @@ impl Store {
 
     /// Makes a place for a position.
     pub(super) async fn begin(&self, note: Note) -> Result<(), WriteError> {
-        self.writer.submit(Work::Begin(note)).await
+        self.submit(Work::Begin(note)).await
     }
 }

@@ -2,33 +2,25 @@
 
 use wasmtime::{Trap, WasmBacktrace};
 
-/// Characters of a reason that are kept; a guest can make a panic message as long as it likes.
-pub const MAX_REASON_CHARS: usize = 2000;
+use super::GUEST_STACK;
+use crate::delivery::Failure;
+use crate::delivery::failure::cut;
 
 /// Frames of the guest's own code that are told.
 const MAX_FRAMES: usize = 8;
 
-/// Says why a call failed, from wasmtime's error and what the guest wrote to stderr.
+/// From wasmtime's error and what the guest wrote to stderr.
 #[must_use]
-pub fn reason(error: &wasmtime::Error, stderr: &str) -> String {
+pub fn of(error: &wasmtime::Error, stderr: &str) -> Failure {
     let cause = panic_line(stderr).unwrap_or_else(|| match error.downcast_ref::<Trap>() {
         Some(Trap::UnreachableCodeReached) => "it aborted (wasm `unreachable`)".to_owned(),
+        Some(Trap::StackOverflow) => {
+            format!("its calls are nested deeper than the stack of {} KiB that a function has", GUEST_STACK / 1024)
+        }
         _ => error.root_cause().to_string(),
     });
     let frames = error.downcast_ref::<WasmBacktrace>().map(guest_frames).unwrap_or_default();
-    match frames.is_empty() {
-        true => cut(&cause),
-        false => cut(&format!("{cause}\n  in {}", frames.join("\n  in "))),
-    }
-}
-
-/// Cuts a text of a guest to [`MAX_REASON_CHARS`].
-#[must_use]
-pub fn cut(text: &str) -> String {
-    match text.char_indices().nth(MAX_REASON_CHARS) {
-        Some((at, _)) => format!("{}…", text.get(..at).unwrap_or_default()),
-        None => text.to_owned(),
-    }
+    Failure { reason: cut(&cause), frames: frames.iter().map(|frame| cut(frame)).collect() }
 }
 
 /// `panicked at src/lib.rs:6:48: index out of bounds`, from the two lines that Rust writes.
@@ -64,12 +56,5 @@ mod tests {
         let stderr = "noise\n\nthread '<unnamed>' (1) panicked at src/lib.rs:6:48:\nindex out of bounds: the len is 1\nnote: run";
         assert_eq!(panic_line(stderr).unwrap(), "panicked at src/lib.rs:6:48: index out of bounds: the len is 1");
         assert_eq!(panic_line("nothing"), None);
-    }
-
-    #[test]
-    fn a_long_reason_is_cut_between_characters() {
-        let long = "ü".repeat(MAX_REASON_CHARS + 5);
-        assert_eq!(cut(&long).chars().count(), MAX_REASON_CHARS + 1);
-        assert_eq!(cut("short"), "short");
     }
 }

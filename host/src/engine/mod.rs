@@ -8,6 +8,9 @@ pub mod inspect;
 pub mod output;
 
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
 use std::time::Duration;
 
 use anyhow::Context as _;
@@ -18,8 +21,8 @@ use wasmtime::{Cache, CacheConfig, Config, InstanceAllocationStrategy, PoolingAl
 const EPOCH: Duration = Duration::from_millis(10);
 /// Calls that may run at one time: more than cores, because a call may wait in an import.
 pub const MAX_CONCURRENT_CALLS: u32 = 256;
-/// No `memory_mb` may be larger: address space is reserved for each slot of the pool.
-pub const MAX_MEMORY_MB: u32 = 1024;
+/// What `memory_mb` may be at the most: address space is reserved for each slot of the pool.
+const MAX_MEMORY_MB: u32 = 1024;
 /// Core instances, memories and tables of one component; other languages' runtimes have several.
 const MAX_CORE_INSTANCES_PER_COMPONENT: u32 = 32;
 const MAX_MEMORIES_PER_COMPONENT: u32 = 4;
@@ -32,7 +35,7 @@ const KEEP_RESIDENT: usize = 8 * 1024 * 1024;
 /// The same for tables of functions, of which most programs touch a page or two.
 const TABLE_KEEP_RESIDENT: usize = 64 * 1024;
 /// A guest's stack; the fiber's is larger by what host calls need.
-const GUEST_STACK: usize = 512 * 1024;
+pub(crate) const GUEST_STACK: usize = 512 * 1024;
 const FIBER_STACK: usize = 1024 * 1024;
 
 /// The engine that all functions share. Cloning shares it.
@@ -63,16 +66,23 @@ impl Engine {
     }
 
     /// Lets time pass for running guests, until the returned guard is dropped.
-    #[must_use]
-    pub fn tick(&self) -> Ticker {
+    ///
+    /// It is a thread of its own: where all threads of the runtime are busy with guests or asleep, a task would not run, and
+    /// a guest that loops would never be interrupted.
+    ///
+    /// # Errors
+    /// When there can be no more threads.
+    pub fn tick(&self) -> anyhow::Result<Ticker> {
         let engine = self.wasmtime.clone();
-        Ticker(tokio::spawn(async move {
-            let mut interval = tokio::time::interval(EPOCH);
-            loop {
-                interval.tick().await;
+        let stop = Arc::new(AtomicBool::new(false));
+        let stopped = Arc::clone(&stop);
+        let thread = std::thread::Builder::new().name("epochs".to_owned()).spawn(move || {
+            while !stopped.load(Ordering::Relaxed) {
+                std::thread::sleep(EPOCH);
                 engine.increment_epoch();
             }
-        }))
+        })?;
+        Ok(Ticker { stop, thread: Some(thread) })
     }
 
     /// Compiles a component, or takes it from the cache.
@@ -91,11 +101,18 @@ impl Engine {
 }
 
 /// Ends the passing of time when dropped.
-pub struct Ticker(tokio::task::JoinHandle<()>);
+pub struct Ticker {
+    stop: Arc<AtomicBool>,
+    thread: Option<JoinHandle<()>>,
+}
 
 impl Drop for Ticker {
     fn drop(&mut self) {
-        self.0.abort();
+        self.stop.store(true, Ordering::Relaxed);
+        if let Some(thread) = self.thread.take() {
+            // It cannot panic, and if it did, time would have ended too.
+            let _ = thread.join();
+        }
     }
 }
 

@@ -8,13 +8,11 @@ use std::task::{Context, Poll};
 use tokio::io::AsyncWrite;
 use wasmtime_wasi::cli::{IsTerminal, StdoutStream};
 
-/// Bytes of a call's output that are kept; what is beyond is counted and dropped.
-pub const MAX_OUTPUT_BYTES: usize = 64 * 1024;
-
 /// Where a guest writes; clones share the text.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct Output {
     kept: Arc<Mutex<Kept>>,
+    most: usize,
 }
 
 #[derive(Debug, Default)]
@@ -24,6 +22,12 @@ struct Kept {
 }
 
 impl Output {
+    /// Keeps at the most so many bytes; what is beyond is counted and dropped.
+    #[must_use]
+    pub fn new(most: usize) -> Self {
+        Output { kept: Arc::default(), most }
+    }
+
     /// The text written so far, leaving none; invalid UTF-8 is replaced, and a cut is said.
     #[must_use]
     pub fn take(&self) -> String {
@@ -51,7 +55,7 @@ impl StdoutStream for Output {
 impl AsyncWrite for Output {
     fn poll_write(self: Pin<&mut Self>, _: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        let room = MAX_OUTPUT_BYTES.saturating_sub(kept.bytes.len()).min(bytes.len());
+        let room = self.most.saturating_sub(kept.bytes.len()).min(bytes.len());
         kept.bytes.extend_from_slice(bytes.get(..room).unwrap_or_default());
         kept.dropped += bytes.len() - room;
         Poll::Ready(Ok(bytes.len()))
@@ -73,9 +77,9 @@ mod tests {
 
     #[tokio::test]
     async fn output_beyond_the_limit_is_cut_and_said() {
-        let output = Output::default();
+        let output = Output::new(1000);
         let mut stream = Pin::from(output.async_stream());
-        stream.write_all(&vec![b'x'; MAX_OUTPUT_BYTES]).await.unwrap();
+        stream.write_all(&vec![b'x'; 1000]).await.unwrap();
         stream.write_all(b"more").await.unwrap();
         let text = output.take();
         assert!(text.ends_with("[4 more bytes were cut]"), "{}", &text[text.len() - 40..]);

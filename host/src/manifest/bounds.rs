@@ -14,8 +14,10 @@ pub(super) const BATCH_WAIT_MS: RangeInclusive<u32> = 0..=60_000;
 pub(super) const ATTEMPTS: RangeInclusive<u32> = 1..=100;
 /// The backoff doubles up to a minute, so it cannot begin above it.
 pub(super) const BACKOFF_MS: RangeInclusive<u32> = 0..=60_000;
-/// What a 32-bit memory can hold.
-pub(super) const MEMORY_MB: RangeInclusive<u32> = 1..=4_096;
+/// A batch that cannot be handled in an hour of trying will not be by waiting longer.
+pub(super) const RETRY_TIMEOUT_MS: RangeInclusive<u32> = 0..=3_600_000;
+/// Address space is reserved for so much in each slot of the pool.
+pub(super) const MEMORY_MB: RangeInclusive<u32> = 1..=1_024;
 /// A call is a transaction that holds its effects in memory: long work goes in several.
 pub(super) const TIMEOUT_MS: RangeInclusive<u32> = 10..=600_000;
 /// Less than a mebibyte does not hold the batches being read.
@@ -24,3 +26,19 @@ pub(super) const RETENTION_BYTES: RangeInclusive<u64> = 1_048_576..=1 << 50;
 pub(super) const RETENTION_HOURS: RangeInclusive<u32> = 1..=876_600;
 /// A reader is always a batch behind; beyond 2^53 a number is no longer exact in JSON.
 pub(super) const LAG_RECORDS: RangeInclusive<u64> = 1..=1 << 53;
+/// What a slot of the pool has room for.
+pub(super) const TABLE_ELEMENTS: RangeInclusive<u32> = 1..=40_000;
+/// Output is held in memory until the call ends, and logs are read by people.
+pub(super) const OUTPUT_BYTES: RangeInclusive<u32> = 0..=16 * 1_024 * 1_024;
+/// SQLite and Kafka both take values of some MiB well and larger ones badly.
+pub(super) const STATE_VALUE_BYTES: RangeInclusive<u32> = 1..=4 * 1_024 * 1_024;
+/// Up to a pebibyte: what is stored is bounded by disks.
+pub(super) const STORED_BYTES: RangeInclusive<u64> = 0..=1 << 50;
+/// Effects are held in memory by several calls at one time.
+pub(super) const HELD_BYTES: RangeInclusive<u32> = 1_024..=256 * 1_024 * 1_024;
+/// Records and rows of a call, for the same reason.
+pub(super) const HELD_ITEMS: RangeInclusive<u32> = 0..=10_000_000;
+/// A loop that needs more rounds than that has no end.
+pub(super) const ROUNDS: RangeInclusive<u32> = 0..=1_000;
+/// Of 10,000 records.
+pub(super) const DEAD_LETTERS: RangeInclusive<u32> = 0..=10_000;

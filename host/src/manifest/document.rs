@@ -44,7 +44,12 @@ impl Report {
     }
 
     pub(super) fn add(&self, at: At, message: impl Into<String>, hint: impl Into<String>) {
-        let problem = Problem { line: Some(self.line(at)), message: message.into(), hint: hint.into() };
+        self.add_at_line(self.line(at), message, hint);
+    }
+
+    /// As [`Report::add`], where only the line is known.
+    pub(super) fn add_at_line(&self, line: usize, message: impl Into<String>, hint: impl Into<String>) {
+        let problem = Problem { line: Some(line), message: message.into(), hint: hint.into() };
         self.problems.borrow_mut().push(problem);
     }
 

@@ -5,6 +5,7 @@
 mod bounds;
 mod document;
 pub mod grants;
+mod limits;
 mod names;
 mod problem;
 mod read;
@@ -17,6 +18,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 pub use grants::{Grants, Operation, TableGrant};
+pub use limits::Limits;
 pub use problem::{Problem, nearest};
 pub use read::parse;
 pub use schema::{Column, ColumnKind, Table};
@@ -93,6 +95,8 @@ pub struct Trigger {
     pub source: TriggerSource,
     /// How batches are cut and tried.
     pub delivery: Delivery,
+    /// Where dead letters go, if not to the function's own topic for them.
+    pub dead_letters: Option<String>,
 }
 
 /// What a trigger waits for.
@@ -117,6 +121,9 @@ pub struct Delivery {
     pub max_attempts: u32,
     /// Wait before the second delivery, in milliseconds; doubled for each one after, up to a minute.
     pub retry_backoff_ms: u32,
+    /// So long after a batch failed first nothing is waited for any more, in milliseconds: each part of it gets one
+    /// delivery.
+    pub retry_timeout_ms: u32,
 }
 
 impl Default for Delivery {
@@ -127,22 +134,8 @@ impl Default for Delivery {
             batch_wait_ms: 0,
             max_attempts: 5,
             retry_backoff_ms: 200,
+            retry_timeout_ms: 60_000,
         }
-    }
-}
-
-/// What one call of a function may use up.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Limits {
-    /// Linear memory, in MiB.
-    pub memory_mb: u32,
-    /// Wall time of one call, in milliseconds.
-    pub timeout_ms: u32,
-}
-
-impl Default for Limits {
-    fn default() -> Self {
-        Limits { memory_mb: 64, timeout_ms: 5000 }
     }
 }
 
@@ -196,6 +189,37 @@ impl Application {
             .map(|f| f.name.as_str())
     }
 
+    /// The topics that hold dead letters, with those of the functions that put them there, by name.
+    #[must_use]
+    pub fn letter_topics(&self) -> BTreeMap<String, BTreeSet<&str>> {
+        let mut topics: BTreeMap<String, BTreeSet<&str>> = BTreeMap::new();
+        for function in self.functions.values() {
+            let named = function.triggers.iter().filter_map(|t| t.dead_letters.clone());
+            for topic in named.chain([function.dead_letter_topic(&self.name)]) {
+                topics.entry(topic).or_default().insert(&function.name);
+            }
+        }
+        topics
+    }
+
+    /// Whether what `function` publishes to `topic` can come back to it, by itself or by way of others.
+    #[must_use]
+    pub fn comes_back(&self, function: &str, topic: &str) -> bool {
+        let (mut seen, mut open) = (BTreeSet::new(), vec![topic]);
+        while let Some(topic) = open.pop() {
+            if !seen.insert(topic) {
+                continue;
+            }
+            for reader in self.readers_of(topic) {
+                if reader == function {
+                    return true;
+                }
+                open.extend(self.functions.get(reader).iter().flat_map(|f| &f.grants.publish).map(String::as_str));
+            }
+        }
+        false
+    }
+
     /// The functions that a topic triggers, by name.
     #[must_use]
     pub fn readers_of(&self, topic: &str) -> BTreeSet<&str> {
@@ -231,7 +255,7 @@ impl Function {
         self.grants.tables.iter().any(|(n, g)| table(n, g)) || self.triggers.iter().any(|t| topic(&t.source))
     }
 
-    /// The topic of its dead letters.
+    /// The topic of its dead letters, where its trigger names no other.
     #[must_use]
     pub fn dead_letter_topic(&self, application: &str) -> String {
         format!("{application}.{}.dead-letters", self.name)

@@ -1,13 +1,14 @@
 //! One call of a version: a fresh instance, bounded in time and memory, its effects held.
 
-use std::time::Duration;
+use std::pin::pin;
+use std::time::{Duration, Instant};
 
-use wasmtime::Store;
 use wasmtime::component::{ComponentNamedList, Lift, Lower};
+use wasmtime::{Store, UpdateDeadline};
 
 use super::Version;
 use crate::bindings::{CallContext, CallState, WireBatch, WireFailure, WireNext, WireTick};
-use crate::delivery::{Effects, Rejection};
+use crate::delivery::{Effects, Failure, Rejection};
 use crate::engine::failure;
 
 /// How a call ended.
@@ -24,8 +25,8 @@ pub enum Outcome<T> {
     },
     /// It failed: nothing of it is kept.
     Failed {
-        /// Why, as a person reads it.
-        reason: String,
+        /// Why.
+        failure: Failure,
         /// Set when an import could not do its work: then the records are not to blame.
         unavailable: Option<String>,
     },
@@ -52,8 +53,8 @@ impl Version {
         let index = self.run;
         let mut called = self.call::<_, WireNext>(context, index, (tick,), tick.due_ms, seed).await;
         if matches!(&called.outcome, Outcome::Done { rejected, .. } if !rejected.is_empty()) {
-            let reason = "it rejected records, and a tick has none; answer `retry` instead".to_owned();
-            called.outcome = Outcome::Failed { reason, unavailable: None };
+            let failure = "it rejected records, and a tick has none; answer `retry` instead".into();
+            called.outcome = Outcome::Failed { failure, unavailable: None };
         }
         called
     }
@@ -73,10 +74,17 @@ impl Version {
     {
         let timeout = Duration::from_millis(u64::from(context.limits.timeout_ms));
         let mut store = Store::new(self.pre.engine(), CallState::new(context, unix_ms, seed));
-        store.limiter(|state| state.limiter());
+        store.limiter(|state| &mut state.budget);
         store.set_epoch_deadline(1);
-        store.epoch_deadline_async_yield_and_update(1);
-        let called = tokio::time::timeout(timeout, async {
+        let (started, waits) = (Instant::now(), store.data().waits.clone());
+        let charged = move || started.elapsed().saturating_sub(waits.so_far());
+        // A guest that computes is ended here, whether or not the runtime has a thread left for timers.
+        let so_far = charged.clone();
+        store.epoch_deadline_callback(move |mut store| {
+            store.data_mut().budget.time(so_far())?;
+            Ok(UpdateDeadline::Yield(1))
+        });
+        let called = within(timeout, charged, async {
             let index = index.ok_or_else(|| wasmtime::format_err!("it does not export what its trigger calls"))?;
             let instance = self.pre.instantiate_async(&mut store).await?;
             let function = instance.get_typed_func::<P, (Result<T, WireFailure>,)>(&mut store, index)?;
@@ -85,24 +93,49 @@ impl Version {
         .await;
         let state = store.data_mut();
         let output = state.output.take();
-        let failed =
-            |state: &mut CallState, reason: String| Outcome::Failed { reason, unavailable: state.unavailable.take() };
         let outcome = match called {
-            Err(_) => failed(state, format!("it ran longer than its `timeout_ms` of {}", timeout.as_millis())),
-            Ok(Err(error)) => failed(state, failure::reason(&error, &output)),
-            Ok(Ok((Err(WireFailure::Retry(reason)),))) => failed(state, failure::cut(&reason)),
-            Ok(Ok((Ok(_) | Err(WireFailure::Reject(_)),))) if state.unavailable.is_some() => {
-                failed(state, "an import was not available".to_owned())
+            None => {
+                let late = state.budget.time(timeout).err().map(|error| error.to_string()).unwrap_or_default();
+                state.failed(late.as_str().into())
             }
-            Ok(Ok((Ok(answer),))) => {
+            Some(Err(error)) => {
+                let mut failure = failure::of(&error, &output);
+                failure.reason = state.budget.exceeded().unwrap_or(failure.reason);
+                state.failed(failure)
+            }
+            Some(Ok((Err(WireFailure::Retry(reason)),))) => state.failed(reason.as_str().into()),
+            Some(Ok((Ok(_) | Err(WireFailure::Reject(_)),))) if state.unavailable.is_some() => {
+                state.failed("an import was not available".into())
+            }
+            Some(Ok((Ok(answer),))) => {
                 Outcome::Done { effects: std::mem::take(&mut state.effects), answer, rejected: Vec::new() }
             }
-            Ok(Ok((Err(WireFailure::Reject(rejected)),))) => Outcome::Done {
+            Some(Ok((Err(WireFailure::Reject(rejected)),))) => Outcome::Done {
                 effects: std::mem::take(&mut state.effects),
                 answer: T::default(),
                 rejected: rejected.into_iter().map(Rejection::from).collect(),
             },
         };
         Called { outcome, output }
+    }
+}
+
+impl CallState {
+    fn failed<T>(&mut self, failure: Failure) -> Outcome<T> {
+        Outcome::Failed { failure, unavailable: self.unavailable.take() }
+    }
+}
+
+/// What `call` gives, unless more than `timeout` is charged to it.
+async fn within<T>(timeout: Duration, charged: impl Fn() -> Duration, call: impl Future<Output = T>) -> Option<T> {
+    let mut call = pin!(call);
+    loop {
+        let left = timeout.saturating_sub(charged());
+        if left.is_zero() {
+            return None;
+        }
+        if let Ok(answer) = tokio::time::timeout(left, &mut call).await {
+            return Some(answer);
+        }
     }
 }

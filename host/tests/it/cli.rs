@@ -59,6 +59,8 @@ fn help_says_what_there_is_and_what_exit_codes_mean() {
     compare("help", &all(dir.path(), &commands));
     let commands = ["status | --help", "table | query | --help", "table | export | --help", "table | load | --help"];
     compare("help_data", &all(dir.path(), &commands));
+    let commands = ["dead-letters | --help", "dead-letters | list | --help", "dead-letters | redrive | --help"];
+    compare("help_dead_letters", &(all(dir.path(), &commands) + &all(dir.path(), &["pause | --help"])));
     compare("help_topic", &all(dir.path(), &["topic | read | --help", "verify | --help", "completions | --help"]));
 }
 
@@ -71,6 +73,7 @@ fn errors_say_what_is_wrong_and_what_to_do() {
         "check",
         "check | --variable | speed",
         "check | --variable | speed=1",
+        "check | --json",
         "build",
         "inspect | text.wasm",
         "inspect | missing.wasm",
@@ -89,7 +92,7 @@ fn wit_is_written_and_its_staleness_told() {
     compare("wit", &all(dir.path(), &["wit | --check", "wit", "wit", "wit | --check"]));
 }
 
-const READING: [&str; 16] = [
+const READING: [&str; 18] = [
     "status",
     "status | --json",
     "verify",
@@ -106,6 +109,8 @@ const READING: [&str; 16] = [
     "topic | read | orders",
     "topic | read | orders | --json | --from | 1 | --limit | 1 | --partition | 0",
     "topic | read | complaints",
+    "dead-letters | list | total",
+    "dead-letters | show | total | 0",
 ];
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -131,6 +136,33 @@ async fn data_are_shown_the_same_whether_a_host_runs_or_not() {
     let without = tokio::task::spawn_blocking(move || all(&path, &commands)).await.expect("commands run");
     assert_eq!(with_host, without);
     compare("data", &without);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn dead_letters_are_sent_back_once_and_functions_stand_still() {
+    let dir = workplace();
+    let store = shop::open(&dir.path().join(".isobar")).await;
+    shop::fill(&store).await;
+    store.close().await;
+    drop(store);
+    let commands = [
+        "dead-letters | redrive | total",
+        "dead-letters | redrive | total | --all",
+        "dead-letters | redrive | total | 7 | --yes",
+        "dead-letters | redrive | totals | --all | --yes",
+        "dead-letters | redrive | total | --all | --yes",
+        "dead-letters | redrive | total | --all | --yes",
+        "dead-letters | list | total",
+        "dead-letters | list | total | --all",
+        "dead-letters | show | total | 3",
+        "topic | list",
+        "pause | totals",
+        "pause | total",
+        "status",
+        "resume | total",
+        "status",
+    ];
+    compare("dead_letters", &all(dir.path(), &commands));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -35,7 +35,10 @@ fn waiting(data_dir: &Path) -> Option<String> {
     let mut status = Command::new(env!("CARGO_BIN_EXE_isobar"));
     let said = status.args(["status", "--json", "--manifest"]).arg(application()).arg("--data-dir").arg(data_dir);
     let said: serde_json::Value = serde_json::from_slice(&said.output().unwrap().stdout).unwrap_or_default();
-    let reason = |source: &serde_json::Value| Some(source["standing"]["reason"].as_str()?.to_owned());
+    let reason = |source: &serde_json::Value| {
+        let standing = &source["standing"];
+        Some(standing["reason"].as_str().filter(|_| standing["state"] == "waiting")?.to_owned())
+    };
     said["sources"].as_array()?.iter().find_map(reason)
 }
 

@@ -167,7 +167,7 @@ fn manifest() -> impl Strategy<Value = String> {
             };
             text + &format!(
                 "[[trigger.isobar]]\ncomponent = \"{component}\"\n{source}\n[{settings}.grants.{component}]\n{grants}\
-                 publish = {}\nstate = {state}\n[component.{component}]\nsource = \"a.wasm\"\n",
+                 publish = {}\nstate = {state}\n[{settings}.limits.{component}]\nrounds = 1\n[component.{component}]\nsource = \"a.wasm\"\n",
                 list(&topics)
             )
         },

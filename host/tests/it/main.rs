@@ -3,13 +3,16 @@
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test that fails is what it is for")]
 
 mod api;
+mod canary;
 mod cli;
 mod crash;
 mod full_disk;
 mod gate;
 mod generated_wit;
+mod hostile;
 mod layers;
 mod manifest;
+mod migration;
 mod reread;
 mod retention;
 mod shop;

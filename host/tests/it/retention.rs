@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use isobar::delivery::Records;
-use isobar::embedded::{Commit, Folder, Frame, Interval, Kind, Note, Store};
+use isobar::delivery::{Interval, Records};
+use isobar::embedded::{Commit, Folder, Frame, Kind, Note, Store};
 use isobar::manifest;
 use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};

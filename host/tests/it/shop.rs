@@ -1,11 +1,13 @@
 //! An application with data and without functions that run: what commands and API are asked of in tests.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use isobar::console::view::View;
-use isobar::delivery::Records;
-use isobar::embedded::{Attempt, Commit, Folder, Frame, Interval, Kind, Note, Store};
+use isobar::delivery::letters::{Story, letters};
+use isobar::delivery::{Failure, Interval, Records, Trial};
+use isobar::embedded::{Attempt, Commit, Folder, Frame, Kind, Note, Store};
 use isobar::manifest;
 
 /// A record's key and value.
@@ -22,14 +24,24 @@ pub(crate) async fn open(data_dir: &Path) -> Arc<Store> {
     Arc::new(Store::open(folder, Arc::new(application)).await.expect("the store opens"))
 }
 
-/// Two customers, three orders of which one is handled and one failed, one complaint.
+/// Two customers, three orders of which one is handled and one failed, one complaint, one dead letter.
 pub(crate) async fn fill(store: &Arc<Store>) {
     let view = View::new(Arc::clone(store), None);
     let customers = "id,name,debt\n1,Ada,7.5\n2,=cmd|'/c calc'!A0,\n";
     view.load("customers", customers.into()).await.expect("customers are loaded");
     let orders: [Item<'_>; 3] =
         [(Some(b"1"), Some(b"{\"price\":2}")), (Some(b"2"), Some(b"\xff\x00")), (None, Some(b"two\x1b[2Jlines"))];
-    let frames = vec![frame("orders", &orders), frame("complaints", &[(None, Some(b"too late"))])];
+    let story = Story { function: "total", version: "0a1b", topic: "orders", partition: 0, attempts: 5, now_ms: 7_000 };
+    let failure =
+        Failure { reason: "panicked at src/lib.rs:6:48: no price".to_owned(), frames: vec!["total::add".to_owned()] };
+    let order = frame("orders", &orders[1..2]);
+    let letters = letters(&order.records, &BTreeMap::from([(0, failure)]), &story);
+    let letters = Frame::encode(format!("{}.total.dead-letters", store.application().name).into(), 0, letters);
+    let frames = vec![
+        frame("orders", &orders),
+        frame("complaints", &[(None, Some(b"too late"))]),
+        letters.expect("letters are encoded"),
+    ];
     let note = |source: &str| Note { function: "total".into(), source: source.into(), partition: 0 };
     store.position(&note("orders")).await.expect("a position is made");
     let interval = Some(Interval { first: 0, next: 1 });
@@ -37,7 +49,8 @@ pub(crate) async fn fill(store: &Arc<Store>) {
     store.commit(commit).await.expect("it is committed");
     let interval = Interval { first: 1, next: 3 };
     let reason = "the price is no number".to_owned();
-    let attempt = Attempt { note: note("orders"), interval, attempt: 2, reason, at_ms: 0 };
+    let trial = Trial { attempts: 2, deliveries: 2, ..Trial::of(interval, 0) };
+    let attempt = Attempt { note: note("orders"), trial, reason, at_ms: 0 };
     store.keep_attempt(attempt).await.expect("the attempt is kept");
 }
 

@@ -1,6 +1,7 @@
 //! The walk over the ledger while functions commit: it sees one moment, and in it everything fits.
 
-use isobar::embedded::{Commit, Interval, Note};
+use isobar::delivery::Interval;
+use isobar::embedded::{Commit, Note};
 
 use crate::shop;
 

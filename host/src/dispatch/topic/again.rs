@@ -11,6 +11,7 @@ use tracing::warn;
 use super::{READ_AHEAD_BYTES, TopicSource};
 use crate::clock::now_ms;
 use crate::delivery::Records;
+use crate::delivery::letters::is_for_another;
 use crate::dispatch::pending::Commits;
 use crate::dispatch::progress::Standing;
 use crate::embedded::{Commit, WriteError};
@@ -36,7 +37,9 @@ impl TopicSource {
             let mut chosen = Records::default();
             for (at, offset) in records.offsets.iter().enumerate().skip(records.index_of(from)) {
                 let key = records.keys.get(at);
-                if key.is_some_and(|k| last.get(k) == Some(offset)) {
+                let ours =
+                    |at| !records.headers.iter().any(|h| h.at as usize == at && is_for_another(h, &self.note.function));
+                if key.is_some_and(|k| last.get(k) == Some(offset)) && ours(at) {
                     chosen.append(&records.slice(at, at + 1));
                 }
             }
@@ -88,8 +91,9 @@ impl TopicSource {
                     warn!(function = %self.note.function, what, "reading again waits: an import was not available");
                     return Ok(false);
                 }
-                Outcome::Failed { reason, .. } => {
-                    warn!(function = %self.note.function, reason = self.shown(&reason), "reading again failed");
+                Outcome::Failed { failure, .. } => {
+                    let reason = self.shown(&failure.reason);
+                    warn!(function = %self.note.function, reason, "reading again failed");
                 }
             }
         }

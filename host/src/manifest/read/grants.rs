@@ -1,15 +1,14 @@
-//! `[application.trigger.isobar.grants.*]` and `.limits.*`, and that a table has one writer. Where sensitive data may
-//! go is checked in `release`.
+//! `[application.trigger.isobar.grants.*]`, and that a table has one writer. Where sensitive data may go is checked in
+//! `release`.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::super::bounds;
 use super::super::document::{Entry, Fields, Located, Report, strings};
 use super::super::problem::{instead_of, quoted};
-use super::super::{Function, Limits, Operation, Table, TableGrant, Topic};
-use super::release;
+use super::super::{Function, Operation, Table, TableGrant, Topic};
 use super::tables::is_column;
 use super::triggers::is_topic;
+use super::{limits, release};
 
 /// What grants refer to.
 pub(super) struct Declared<'d> {
@@ -27,13 +26,8 @@ pub(super) fn read(settings: &mut Fields<'_>, functions: &mut BTreeMap<String, F
         };
         grants(fields, function, declared, &mut writers);
     }
-    for (name, mut fields) in settings.tables("limits", "the limits of", "{ memory_mb = 64 }") {
-        let default = Limits::default();
-        let limits = Limits {
-            memory_mb: fields.small("memory_mb", bounds::MEMORY_MB).unwrap_or(default.memory_mb),
-            timeout_ms: fields.small("timeout_ms", bounds::TIMEOUT_MS).unwrap_or(default.timeout_ms),
-        };
-        fields.finish();
+    for (name, fields) in settings.tables("limits", "the limits of", "{ memory_mb = 64 }") {
+        let limits = limits::read(fields);
         match functions.get_mut(name.text) {
             Some(function) => function.limits = limits,
             None => unknown_function(report, "limits", name, functions),
@@ -73,8 +67,9 @@ fn grants<'a>(
         }
         function.grants.releases.insert(release.text.to_owned());
     }
+    let at = fields.at();
     fields.finish();
-    release::check(report, function, &targets, declared);
+    release::check(report, at, function, &targets, declared);
 }
 
 /// Reads the grants on tables and gives back the tables that may be written.

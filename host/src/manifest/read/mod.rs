@@ -4,6 +4,7 @@
 mod components;
 mod demo;
 mod grants;
+mod limits;
 mod release;
 mod tables;
 mod topics;
@@ -69,6 +70,7 @@ fn application(mut top: Fields<'_>) -> Application {
         grants::read(settings, &mut functions, &Declared { topics: &topics, tables: &tables });
     }
     let mut application = Application { name, functions, topics, tables, variables, demo: None };
+    limits::refuse_endless(report, &application);
     if let Some(mut settings) = settings {
         application.demo = demo::read(&mut settings, &application);
         settings.finish();

@@ -1,16 +1,30 @@
 //! Where sensitive data may go: a function that reads some may write only to what is sensitive too, or to what its
 //! grant releases.
 
-use super::super::document::{Located, Report};
+use super::super::document::{At, Located, Report};
 use super::super::problem::quoted;
 use super::super::{Function, Operation, Table, TriggerSource};
 use super::grants::Declared;
 
-/// Reports each of `targets` (granted tables and topics) that `function` may not write to.
-pub(super) fn check(report: &Report, function: &Function, targets: &[Located<'_>], declared: &Declared<'_>) {
+/// Reports each of `targets` (granted tables and topics) that `function`, whose grants stand at `at`, may not write to.
+pub(super) fn check(report: &Report, at: At, function: &Function, targets: &[Located<'_>], declared: &Declared<'_>) {
     let sources = sensitive_sources(function, declared);
     if sources.is_empty() {
         return;
+    }
+    for letters in function.triggers.iter().filter_map(|t| t.dead_letters.as_ref()) {
+        if declared.topics.get(letters).is_some_and(|t| !t.sensitive) {
+            let message = format!(
+                "`{}` reads sensitive data ({}), and its dead letters go to `{letters}`, which is not sensitive",
+                function.name,
+                quoted(sources.iter().copied()),
+            );
+            report.add(
+                at,
+                message,
+                format!("declare `{letters}` with `sensitive = true`, or leave `dead_letters` out"),
+            );
+        }
     }
     let open = |name: &str| {
         let written = function.grants.tables.get(name).is_some_and(|g| g.operations.iter().any(|o| o.writes()));

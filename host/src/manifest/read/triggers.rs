@@ -90,11 +90,35 @@ fn trigger<'a>(
         let message = format!("a schedule has the id `{}`, which is a topic's name", id.text);
         report.add(id.at, message, "give the schedule another `id`");
     }
+    let dead_letters = fields.string("dead_letters").filter(|topic| is_topic(report, *topic, topics));
+    if let (Some(letters), Some(TriggerSource::Topic(topic))) = (dead_letters, &source)
+        && letters.text == topic
+    {
+        let message = format!("the dead letters of topic `{topic}` go to that topic, from where they would come again");
+        report.add(letters.at, message, "name another topic, or leave `dead_letters` out");
+    }
+    if let (Some(letters), Some(TriggerSource::Topic(topic))) = (dead_letters, &source)
+        && topics.get(topic).is_some_and(|t| t.sensitive)
+        && topics.get(letters.text).is_some_and(|t| !t.sensitive)
+    {
+        let message =
+            format!("topic `{topic}` is sensitive, and its dead letters go to `{}`, which is not", letters.text);
+        let hint = format!("declare `{}` with `sensitive = true`, or leave `dead_letters` out", letters.text);
+        report.add(letters.at, message, hint);
+    }
+    let what = What { source, delivery, dead_letters: dead_letters.map(|topic| topic.text.to_owned()) };
     match component {
-        Some(component) => attach(report, component, said, source, delivery, components),
+        Some(component) => attach(report, component, said, what, components),
         None => components.has_unclear_triggers = true,
     }
     fields.finish();
+}
+
+/// What a trigger says beside its name.
+struct What {
+    source: Option<TriggerSource>,
+    delivery: Delivery,
+    dead_letters: Option<String>,
 }
 
 /// Gives the trigger to its function.
@@ -102,10 +126,10 @@ fn attach(
     report: &Report,
     component: Located<'_>,
     id: Option<Located<'_>>,
-    source: Option<TriggerSource>,
-    delivery: Delivery,
+    what: What,
     components: &mut Components<'_>,
 ) {
+    let What { source, delivery, dead_letters } = what;
     let Some(function) = components.functions.get_mut(component.text) else {
         components.has_unclear_triggers = true;
         let known = components.functions.keys().map(String::as_str);
@@ -121,7 +145,7 @@ fn attach(
     }
     let id = id.unwrap_or(component).text.to_owned();
     let source = source.unwrap_or_else(|| TriggerSource::Topic(String::new()));
-    function.triggers.push(Trigger { id, source, delivery });
+    function.triggers.push(Trigger { id, source, delivery, dead_letters });
 }
 
 fn component<'a>(fields: &mut Fields<'a>) -> Option<Located<'a>> {
@@ -201,9 +225,9 @@ fn reason(error: &CronError) -> String {
 
 fn delivery(fields: &mut Fields<'_>, is_scheduled: bool) -> Delivery {
     let default = Delivery::default();
-    for key in ["batch_max_records", "batch_max_bytes", "batch_wait_ms"] {
+    for key in ["batch_max_records", "batch_max_bytes", "batch_wait_ms", "retry_timeout_ms", "dead_letters"] {
         if let Some(entry) = fields.get(key).filter(|_| is_scheduled) {
-            let message = format!("`{key}` says nothing of a schedule, which has no batches");
+            let message = format!("`{key}` says nothing of a schedule, which has no records");
             fields.report().add(entry.key.at, message, "remove it");
         }
     }
@@ -215,5 +239,8 @@ fn delivery(fields: &mut Fields<'_>, is_scheduled: bool) -> Delivery {
         batch_wait_ms: fields.small("batch_wait_ms", bounds::BATCH_WAIT_MS).unwrap_or(default.batch_wait_ms),
         max_attempts: fields.small("max_attempts", bounds::ATTEMPTS).unwrap_or(default.max_attempts),
         retry_backoff_ms: fields.small("retry_backoff_ms", bounds::BACKOFF_MS).unwrap_or(default.retry_backoff_ms),
+        retry_timeout_ms: fields
+            .small("retry_timeout_ms", bounds::RETRY_TIMEOUT_MS)
+            .unwrap_or(default.retry_timeout_ms),
     }
 }

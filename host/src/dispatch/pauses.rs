@@ -1,0 +1,76 @@
+//! Functions that stand still: because an operator said so, or because too many of their records would have become dead
+//! letters. It is kept in the data file, so that a restart changes nothing of it.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tokio::sync::watch;
+
+use crate::clock::now_ms;
+use crate::delivery::toll::{Toll, WINDOW};
+use crate::embedded::{Pause, Store, WriteError};
+
+/// Which functions stand still, and how many records each has lost lately.
+pub struct Pauses {
+    store: Arc<Store>,
+    paused: Mutex<BTreeMap<Arc<str>, Pause>>,
+    tolls: Mutex<BTreeMap<Arc<str>, Toll>>,
+    changed: watch::Sender<()>,
+}
+
+impl Pauses {
+    pub(super) async fn load(store: Arc<Store>) -> Result<Self, WriteError> {
+        let paused = store.pauses().await?.into_iter().map(|p| (Arc::clone(&p.function), p)).collect();
+        Ok(Pauses { store, paused: Mutex::new(paused), tolls: Mutex::default(), changed: watch::Sender::new(()) })
+    }
+
+    /// Why a function stands still, if it does.
+    #[must_use]
+    pub fn reason(&self, function: &str) -> Option<String> {
+        let paused = self.paused.lock().unwrap_or_else(PoisonError::into_inner);
+        paused.get(function).map(|p| p.reason.clone())
+    }
+
+    /// Lets a function stand still after the batches that are under way.
+    ///
+    /// # Errors
+    /// When that cannot be written; then it goes on.
+    pub async fn pause(&self, function: &str, reason: String) -> Result<(), WriteError> {
+        let pause = Pause { function: function.into(), reason, at_ms: now_ms() };
+        self.store.pause(pause.clone()).await?;
+        self.paused.lock().unwrap_or_else(PoisonError::into_inner).insert(Arc::clone(&pause.function), pause);
+        self.changed.send_replace(());
+        Ok(())
+    }
+
+    /// Lets a function go on, and forgets how many records it lost.
+    ///
+    /// # Errors
+    /// When that cannot be written; then it stands still.
+    pub async fn resume(&self, function: &str) -> Result<(), WriteError> {
+        self.store.resume(function).await?;
+        self.tolls.lock().unwrap_or_else(PoisonError::into_inner).remove(function);
+        self.paused.lock().unwrap_or_else(PoisonError::into_inner).remove(function);
+        self.changed.send_replace(());
+        Ok(())
+    }
+
+    /// Changes when a function is paused or resumed.
+    pub(super) fn watch(&self) -> watch::Receiver<()> {
+        self.changed.subscribe()
+    }
+
+    /// Counts a batch and its dead letters, unless those would be too many: then says so, and nothing is counted.
+    pub(super) fn count(&self, function: &Arc<str>, records: u64, letters: u64, most: u32) -> Result<(), String> {
+        let mut tolls = self.tolls.lock().unwrap_or_else(PoisonError::into_inner);
+        let toll = tolls.entry(Arc::clone(function)).or_default();
+        if toll.would_exceed(letters, most) {
+            return Err(format!(
+                "more than {most} of its last {WINDOW} records would be dead letters (`max_dead_letters`); see to the \
+                 function or its input, then `isobar resume {function}`"
+            ));
+        }
+        toll.count(records, letters);
+        Ok(())
+    }
+}

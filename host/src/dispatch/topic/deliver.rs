@@ -1,0 +1,256 @@
+//! One delivery: the call, what follows from how it ended, and the commits under way.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Instant;
+
+use tracing::{error, warn};
+
+use super::{TopicSource, seed};
+use crate::bindings::{CallContext, WireBatch, WireHeader};
+use crate::clock::now_ms;
+use crate::delivery::letters::{Story, letters, meant_for};
+use crate::delivery::{Effects, Failure, Interval, Patience, Records, Rejection, Trial, Verdict, retry, rounds};
+use crate::dispatch::held;
+use crate::dispatch::pending::{MOST_UNDER_WAY, Settled};
+use crate::dispatch::progress::Standing;
+use crate::embedded::{Attempt, Commit, Frame, WriteError};
+use crate::registry::Version;
+use crate::registry::call::{Called, Outcome};
+
+/// The shortest wait for an import that was not available.
+const IMPORT_BACKOFF_MS: u32 = 100;
+
+/// Where a batch's commit started from, and what to count when it is through.
+pub(super) struct Stand {
+    pub(super) first: i64,
+    next: i64,
+    trial: Option<Trial>,
+    records: usize,
+    dead_letters: usize,
+    micros: u64,
+}
+
+/// A batch on its way.
+struct Delivery {
+    /// The records that are meant for the function.
+    batch: Arc<Records>,
+    version: Arc<Version>,
+    /// What a commit of it says, apart from what the call did.
+    commit: Commit,
+    /// The trial that it is a part of, or that begins should it fail.
+    trial: Trial,
+}
+
+impl TopicSource {
+    pub(super) async fn deliver(&mut self, cut: Arc<Records>) -> Result<(), WriteError> {
+        self.first_seen = None;
+        let interval = Interval { first: self.position, next: cut.offsets.last().map_or(self.position, |o| o + 1) };
+        let batch = meant_for(&cut, &self.note.function).map_or_else(|| Arc::clone(&cut), Arc::new);
+        let version = self.registered.version.load_full();
+        // What was read at one time may end before the range under trial.
+        let trial = self.trial.map(|trial| Trial { range: interval, ..trial });
+        let commit = Commit {
+            note: self.note.clone(),
+            interval: Some(interval),
+            records: cut.len() as u32,
+            version: Arc::clone(&version.digest),
+            attempt: trial.map_or(1, |t| t.attempts + 1),
+            at_ms: now_ms(),
+            trial: trial.map(Trial::rest),
+            ..Commit::default()
+        };
+        let trial = trial.unwrap_or_else(|| Trial::of(interval, commit.at_ms));
+        let mut delivery = Delivery { batch, version, commit, trial };
+        if delivery.batch.is_empty() {
+            self.commit(delivery.commit, Effects::default(), 0);
+            return Ok(());
+        }
+        self.standing(Standing::Running, true);
+        let started = Instant::now();
+        let called = self.call(&delivery.version, &delivery.batch, delivery.commit.attempt).await;
+        delivery.commit.micros = started.elapsed().as_micros() as u64;
+        self.log_output(&delivery.version, &called.output);
+        // When what it read was not written, the call counts for nothing.
+        let succeeded = matches!(called.outcome, Outcome::Done { .. });
+        self.settle_to(if succeeded { MOST_UNDER_WAY - 1 } else { 0 }).await?;
+        match called.outcome {
+            Outcome::Done { effects, rejected, .. } => match failures(&delivery.batch, rejected) {
+                Ok(failures) => self.accept(delivery, effects, &failures).await,
+                Err(failure) => {
+                    self.settle().await?;
+                    self.failed(delivery, failure).await
+                }
+            },
+            Outcome::Failed { failure, unavailable: Some(what) } => {
+                let reason = self.shown(&failure.reason);
+                warn!(function = %self.note.function, what, reason, "an import was not available; the batch waits");
+                let wait = retry::backoff(self.delivery.retry_backoff_ms.max(IMPORT_BACKOFF_MS), 2);
+                self.not_before = Instant::now() + wait;
+                self.standing(Standing::Waiting { reason: what }, true);
+                Ok(())
+            }
+            Outcome::Failed { failure, .. } => self.failed(delivery, failure).await,
+        }
+    }
+
+    pub(super) async fn call(&self, version: &Version, batch: &Records, attempt: u32) -> Called<()> {
+        let headers: Vec<_> =
+            batch.headers.iter().map(|h| WireHeader { at: h.at, name: &h.name, value: &h.value }).collect();
+        let wire = WireBatch {
+            topic: &self.note.source,
+            partition: i32::try_from(self.note.partition).unwrap_or(i32::MAX),
+            keys: (&batch.keys).into(),
+            values: (&batch.values).into(),
+            offsets: &batch.offsets,
+            timestamps: &batch.timestamps,
+            headers: &headers,
+            attempt,
+        };
+        let unix_ms = batch.timestamps.last().copied().unwrap_or_default();
+        let seed = seed(&self.note, batch.offsets.first().copied().unwrap_or_default());
+        let context = CallContext { before: self.commits.effects(), round: rounds::of(batch), ..self.context.clone() };
+        let _running = self.shared.calls.acquire().await;
+        version.handle(context, wire, unix_ms, seed).await
+    }
+
+    /// Commits what a call did, and the records that it refused as dead letters.
+    async fn accept(
+        &mut self,
+        mut delivery: Delivery,
+        effects: Effects,
+        failures: &BTreeMap<usize, Failure>,
+    ) -> Result<(), WriteError> {
+        if !self.may_lose(&delivery, failures).await? {
+            return Ok(());
+        }
+        if !failures.is_empty() {
+            let letters = self.dead_letters(&delivery, failures)?;
+            delivery.commit.frames.push(letters);
+        }
+        self.commit(delivery.commit, effects, failures.len());
+        Ok(())
+    }
+
+    /// Counts a failed delivery: it is tried again, or in parts, or the one record that is left becomes a dead letter.
+    async fn failed(&mut self, mut delivery: Delivery, failure: Failure) -> Result<(), WriteError> {
+        let Delivery { trial, ref commit, ref batch, .. } = delivery;
+        let (attempt, at_ms) = (commit.attempt, commit.at_ms);
+        let shown = self.shown(&failure.reason).to_owned();
+        warn!(function = %self.note.function, topic = %self.note.source, partition = self.note.partition,
+            first = trial.range.first, records = batch.len(), attempt, reason = shown, "the batch failed");
+        match trial.failed(&batch.offsets, self.patience(), at_ms) {
+            Verdict::Again { trial, wait } => {
+                self.keep(trial, &failure, at_ms).await?;
+                self.not_before = Instant::now() + wait;
+                self.standing(Standing::Retrying { attempt, reason: shown }, true);
+                Ok(())
+            }
+            Verdict::Condemned { attempts } => {
+                delivery.commit.attempt = attempts;
+                delivery.commit.trial = Some(trial.rest());
+                self.accept(delivery, Effects::default(), &BTreeMap::from([(0, failure)])).await
+            }
+        }
+    }
+
+    async fn keep(&mut self, trial: Trial, failure: &Failure, at_ms: i64) -> Result<(), WriteError> {
+        let kept = Attempt { note: self.note.clone(), trial, reason: failure.to_string(), at_ms };
+        self.shared.store.keep_attempt(kept).await?;
+        self.trial = Some(trial);
+        Ok(())
+    }
+
+    fn patience(&self) -> Patience {
+        Patience {
+            max_attempts: self.delivery.max_attempts,
+            backoff_ms: self.delivery.retry_backoff_ms,
+            timeout_ms: self.delivery.retry_timeout_ms,
+        }
+    }
+
+    /// Whether these records may become dead letters. When too many have, the function is stopped instead.
+    async fn may_lose(&mut self, delivery: &Delivery, failures: &BTreeMap<usize, Failure>) -> Result<bool, WriteError> {
+        let (records, letters) = (u64::from(delivery.commit.records), failures.len() as u64);
+        let most = delivery.version.function.limits.max_dead_letters;
+        let Err(reason) = self.shared.pauses.count(&self.note.function, records, letters, most) else {
+            return Ok(true);
+        };
+        let last = failures.values().last().map_or("", |f| f.reason.as_str());
+        error!(function = %self.note.function, reason, last = self.shown(last), "the function is stopped");
+        self.settle().await?;
+        self.shared.pauses.pause(&self.note.function, reason).await?;
+        Ok(false)
+    }
+
+    fn dead_letters(&self, delivery: &Delivery, failures: &BTreeMap<usize, Failure>) -> Result<Frame, WriteError> {
+        let story = Story {
+            function: &self.note.function,
+            version: &delivery.version.digest,
+            topic: &self.note.source,
+            partition: self.note.partition,
+            attempts: delivery.commit.attempt,
+            now_ms: delivery.commit.at_ms,
+        };
+        let letters = letters(&delivery.batch, failures, &story);
+        Frame::encode(Arc::clone(&self.letters), 0, letters).map_err(held::unencodable)
+    }
+
+    /// Begins to commit a batch and stands behind it, as if that were done.
+    fn commit(&mut self, commit: Commit, effects: Effects, dead_letters: usize) {
+        let (records, micros) = (commit.records as usize, commit.micros);
+        let first = self.position;
+        self.position = commit.interval.map_or(first, |i| i.next);
+        self.ahead_from += records;
+        let trial = std::mem::replace(&mut self.trial, commit.trial.flatten());
+        let stand = Stand { first, next: self.position, trial, records, dead_letters, micros };
+        self.commits.begin(&self.shared, commit, effects, stand);
+    }
+
+    /// Waits for all commits under way; stands before the first batch that failed again.
+    pub(in crate::dispatch) async fn settle(&mut self) -> Result<(), WriteError> {
+        self.settle_to(0).await
+    }
+
+    async fn settle_to(&mut self, left: usize) -> Result<(), WriteError> {
+        let Settled { through, failed } = self.commits.settle(left).await;
+        for stand in through {
+            self.shared.progress.committed();
+            let busy = *self.end.borrow() > stand.next;
+            self.shared.progress.update(&self.note, |s| {
+                s.position = stand.next;
+                s.records += stand.records as u64;
+                s.commits += 1;
+                s.dead_letters += stand.dead_letters as u64;
+                s.call_micros += stand.micros;
+                s.busy = busy;
+            });
+        }
+        let Some((stand, error)) = failed else { return Ok(()) };
+        self.ahead = Arc::default();
+        self.ahead_from = 0;
+        (self.position, self.trial) = (stand.first, stand.trial);
+        if matches!(error, WriteError::Position { .. }) {
+            // What stands in the file is what counts, however it came there.
+            (self.position, self.trial) = (self.shared.store.position(&self.note).await?, None);
+        }
+        Err(error)
+    }
+
+    pub(super) fn log_output(&self, version: &Version, output: &str) {
+        if !version.function.reads_sensitive(self.shared.store.application()) {
+            self.shared.voices.log(&self.note.function, version, output);
+        }
+    }
+}
+
+/// Why each rejected record was rejected; an index beyond the batch is the function's mistake.
+fn failures(batch: &Records, rejected: Vec<Rejection>) -> Result<BTreeMap<usize, Failure>, Failure> {
+    rejected
+        .into_iter()
+        .map(|r| match (r.at as usize) < batch.len() {
+            true => Ok((r.at as usize, r.reason.as_str().into())),
+            false => Err(format!("it rejects record {} of a batch of {}", r.at, batch.len()).as_str().into()),
+        })
+        .collect()
+}

@@ -1,0 +1,68 @@
+//! Functions that stand still, as the file keeps them.
+
+use std::sync::Arc;
+
+use sqlx::{Row as _, SqliteConnection};
+
+use super::Store;
+use super::writer::{Work, WriteError};
+
+/// A function that stands still.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Pause {
+    /// The function.
+    pub function: Arc<str>,
+    /// Why.
+    pub reason: String,
+    /// Since when, in milliseconds since the Unix epoch.
+    pub at_ms: i64,
+}
+
+/// Keeps a pause in the place of the one before.
+pub(super) async fn keep(connection: &mut SqliteConnection, pause: &Pause) -> Result<(), WriteError> {
+    sqlx::query("INSERT OR REPLACE INTO pause (function, reason, at_ms) VALUES (?, ?, ?)")
+        .bind(pause.function.as_ref())
+        .bind(&pause.reason)
+        .bind(pause.at_ms)
+        .execute(connection)
+        .await?;
+    Ok(())
+}
+
+/// Forgets a pause.
+pub(super) async fn forget(connection: &mut SqliteConnection, function: &str) -> Result<(), WriteError> {
+    sqlx::query("DELETE FROM pause WHERE function = ?").bind(function).execute(connection).await?;
+    Ok(())
+}
+
+impl Store {
+    /// Every function that stands still.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub async fn pauses(&self) -> Result<Vec<Pause>, WriteError> {
+        let rows = sqlx::query("SELECT function, reason, at_ms FROM pause").fetch_all(&self.readers).await?;
+        let pause = |row: &sqlx::sqlite::SqliteRow| Pause {
+            function: row.get::<&str, _>(0).into(),
+            reason: row.get(1),
+            at_ms: row.get(2),
+        };
+        Ok(rows.iter().map(pause).collect())
+    }
+
+    /// Keeps that a function stands still.
+    ///
+    /// # Errors
+    /// [`WriteError`].
+    pub async fn pause(&self, pause: Pause) -> Result<(), WriteError> {
+        self.submit(Work::Pause(pause)).await
+    }
+
+    /// Keeps that a function goes on.
+    ///
+    /// # Errors
+    /// [`WriteError`].
+    pub async fn resume(&self, function: &str) -> Result<(), WriteError> {
+        self.submit(Work::Resume(function.into())).await
+    }
+}

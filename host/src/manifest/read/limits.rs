@@ -1,0 +1,48 @@
+//! `[application.trigger.isobar.limits.*]`.
+
+use super::super::document::{Fields, Report};
+use super::super::{Application, Limits, bounds};
+
+/// Reads the limits of one function; what is not said has its default.
+pub(super) fn read(mut fields: Fields<'_>) -> Limits {
+    let usual = Limits::default();
+    let limits = Limits {
+        memory_mb: fields.small("memory_mb", bounds::MEMORY_MB).unwrap_or(usual.memory_mb),
+        timeout_ms: fields.small("timeout_ms", bounds::TIMEOUT_MS).unwrap_or(usual.timeout_ms),
+        table_elements: fields.small("table_elements", bounds::TABLE_ELEMENTS).unwrap_or(usual.table_elements),
+        output_bytes: fields.small("output_bytes", bounds::OUTPUT_BYTES).unwrap_or(usual.output_bytes),
+        output_bytes_per_minute: fields
+            .small("output_bytes_per_minute", bounds::OUTPUT_BYTES)
+            .unwrap_or(usual.output_bytes_per_minute),
+        state_value_bytes: fields
+            .small("state_value_bytes", bounds::STATE_VALUE_BYTES)
+            .unwrap_or(usual.state_value_bytes),
+        state_bytes: fields.number("state_bytes", bounds::STORED_BYTES).unwrap_or(usual.state_bytes),
+        publish_records: fields.small("publish_records", bounds::HELD_ITEMS).unwrap_or(usual.publish_records),
+        publish_bytes: fields.small("publish_bytes", bounds::HELD_BYTES).unwrap_or(usual.publish_bytes),
+        write_rows: fields.small("write_rows", bounds::HELD_ITEMS).unwrap_or(usual.write_rows),
+        write_bytes: fields.small("write_bytes", bounds::HELD_BYTES).unwrap_or(usual.write_bytes),
+        read_rows: fields.small("read_rows", bounds::HELD_ITEMS).unwrap_or(usual.read_rows),
+        held_bytes: fields.small("held_bytes", bounds::HELD_BYTES).unwrap_or(usual.held_bytes),
+        stored_bytes: fields.number("stored_bytes", bounds::STORED_BYTES).unwrap_or(usual.stored_bytes),
+        rounds: fields.small("rounds", bounds::ROUNDS).unwrap_or(usual.rounds),
+        max_dead_letters: fields.small("max_dead_letters", bounds::DEAD_LETTERS).unwrap_or(usual.max_dead_letters),
+    };
+    fields.finish();
+    limits
+}
+
+/// Reports functions whose records come back to them without an end.
+pub(super) fn refuse_endless(report: &Report, application: &Application) {
+    for function in application.functions.values().filter(|f| f.limits.rounds == 0) {
+        let name = &function.name;
+        for topic in function.grants.publish.iter().filter(|t| application.comes_back(name, t)) {
+            let hint = format!(
+                "if that was meant, say how often a record may go round: [application.trigger.isobar.limits.{name}] \
+                 rounds = 10"
+            );
+            let message = format!("what `{name}` publishes to `{topic}` comes back to it, and again, without an end");
+            report.add_at_line(function.line, message, hint);
+        }
+    }
+}

@@ -1,0 +1,130 @@
+//! A secret that one function may read, and a function that tries every way out with it: nobody who does not ask for sensitive
+//! data finds it, not in logs, answers, exports or lists.
+
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+use crate::hostile::{build, manifest_path};
+
+const CANARY: &str = "canary-2f81c4b07d";
+/// What the spy tries.
+const WAYS: [&str; 10] = [
+    "stdout",
+    "stderr",
+    "panic",
+    "retry",
+    "state",
+    "a key that is too long",
+    "topic",
+    "table",
+    "text that a table refuses",
+    // The last one: what it rejects is put aside, and the rest counts as handled.
+    "reject",
+];
+/// Of those, the ones that cost the record.
+const DEADLY: usize = 5;
+const LONGEST: Duration = Duration::from_secs(60);
+
+fn isobar(data_dir: &Path, args: &[&str]) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_isobar"));
+    let output = command.args(args).arg("--manifest").arg(manifest_path()).arg("--data-dir").arg(data_dir).output();
+    let output = output.unwrap();
+    assert!(output.status.success(), "{args:?}: {}", String::from_utf8_lossy(&output.stderr));
+    output
+}
+
+fn said(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr)
+}
+
+/// Everything that can be asked without asking for sensitive data.
+fn open_answers(data_dir: &Path) -> Vec<(String, String)> {
+    let asked: [&[&str]; 12] = [
+        &["status"],
+        &["status", "--json"],
+        &["verify", "--json"],
+        &["topic", "list", "--json"],
+        &["topic", "read", "ways", "--json"],
+        &["topic", "read", "echo", "--json"],
+        &["topic", "read", "stage.hostile.dead-letters", "--json"],
+        &["table", "list", "--json"],
+        &["table", "query", "seen", "--format", "json"],
+        &["table", "export", "seen", "--format", "csv"],
+        &["dead-letters", "list", "spy", "--json", "--all"],
+        &["dead-letters", "show", "spy", "0", "--json"],
+    ];
+    asked.iter().map(|args| (args.join(" "), said(&isobar(data_dir, args)))).collect()
+}
+
+#[test]
+fn a_secret_stays_with_the_function_that_may_read_it() {
+    build();
+    let dir = tempfile::tempdir().unwrap();
+    let data_dir = dir.path().join("data");
+    let secrets = dir.path().join("secrets.csv");
+    fs::write(&secrets, format!("name,secret\ncanary,{CANARY}\n")).unwrap();
+    let log = dir.path().join("log");
+    let mut host = Command::new(env!("CARGO_BIN_EXE_isobar"))
+        .args(["up", "--listen", "127.0.0.1:0", "--manifest"])
+        .arg(manifest_path())
+        .arg("--data-dir")
+        .arg(&data_dir)
+        .env("ISOBAR_LOG", "trace")
+        .env("RUST_BACKTRACE", "full")
+        .stdout(Stdio::null())
+        .stderr(fs::File::create(&log).unwrap())
+        .spawn()
+        .unwrap();
+    let started = Instant::now();
+    while !data_dir.join("api.json").exists() {
+        assert!(started.elapsed() < LONGEST && host.try_wait().unwrap().is_none(), "the host does not start");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    isobar(&data_dir, &["table", "load", "secrets", secrets.to_str().unwrap()]);
+    host.kill().unwrap();
+    host.wait().unwrap();
+    crate::hostile::write_and_close(&data_dir, "ways", &WAYS.map(|way| ("k", way)));
+    let again = Command::new(env!("CARGO_BIN_EXE_isobar"))
+        .args(["up", "--until-idle", "--listen", "127.0.0.1:0", "--manifest"])
+        .arg(manifest_path())
+        .arg("--data-dir")
+        .arg(&data_dir)
+        .env("ISOBAR_LOG", "trace")
+        .stdout(Stdio::null())
+        .stderr(fs::OpenOptions::new().append(true).open(&log).unwrap())
+        .status()
+        .unwrap();
+    let logged = String::from_utf8_lossy(&fs::read(&log).unwrap()).into_owned();
+    assert!(again.success(), "{logged}");
+    assert!(logged.contains("the batch failed"), "the log says what happened: {logged}");
+    let leaks: Vec<&str> = logged.lines().filter(|line| line.contains(CANARY)).collect();
+    assert!(leaks.is_empty(), "the log holds the secret: {leaks:#?}");
+
+    for (asked, answer) in open_answers(&data_dir) {
+        assert!(!answer.contains(CANARY), "`isobar {asked}` tells the secret:\n{answer}");
+    }
+    for refused in [
+        ["topic", "read", "whispers"],
+        ["topic", "read", "stage.spy.dead-letters"],
+        ["table", "query", "secrets"],
+        ["table", "query", "reports"],
+    ] {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_isobar"));
+        let output = command.args(refused).arg("--manifest").arg(manifest_path()).arg("--data-dir").arg(&data_dir);
+        let output = output.output().unwrap();
+        assert!(!output.status.success(), "{refused:?} is shown");
+        assert!(!said(&output).contains(CANARY), "{refused:?}");
+    }
+
+    // Who asks for it finds it: the search above could have found it.
+    let letters = said(&isobar(&data_dir, &["dead-letters", "list", "spy", "--json", "--sensitive"]));
+    let told: serde_json::Value = serde_json::from_str(&letters).unwrap();
+    assert_eq!(told["letters"].as_array().unwrap().len(), DEADLY, "{letters}");
+    assert!(letters.contains(CANARY));
+    let whispered = said(&isobar(&data_dir, &["topic", "read", "whispers", "--sensitive"]));
+    assert!(whispered.contains(CANARY), "{whispered}");
+    let reported = said(&isobar(&data_dir, &["table", "query", "reports", "--sensitive"]));
+    assert!(reported.contains(CANARY), "{reported}");
+}

@@ -1,0 +1,80 @@
+//! A data file of an older format is copied, then taken over with everything in it.
+
+use std::path::Path;
+
+use isobar::embedded::Note;
+use sqlx::sqlite::SqliteConnectOptions;
+use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _, Row as _, SqliteConnection};
+
+use crate::shop;
+
+/// What format 2 added, taken away.
+const BACK_TO_1: &str = "
+DROP INDEX log_by_publisher;
+DROP TABLE pause;
+DROP TABLE letter;
+ALTER TABLE log DROP COLUMN publisher;
+ALTER TABLE attempt DROP COLUMN upper;
+ALTER TABLE attempt DROP COLUMN until;
+ALTER TABLE attempt DROP COLUMN split;
+ALTER TABLE attempt DROP COLUMN deliveries;
+ALTER TABLE attempt DROP COLUMN whole;
+ALTER TABLE attempt DROP COLUMN since_ms;
+ALTER TABLE attempt RENAME COLUMN attempts TO attempt;
+PRAGMA user_version = 1;
+";
+
+async fn open(file: &Path) -> SqliteConnection {
+    SqliteConnectOptions::new().filename(file).connect().await.unwrap()
+}
+
+async fn format_of(file: &Path) -> i64 {
+    let mut connection = open(file).await;
+    let row = sqlx::query("PRAGMA user_version").fetch_one(&mut connection).await.unwrap();
+    connection.close().await.unwrap();
+    row.get(0)
+}
+
+#[tokio::test]
+async fn a_file_of_format_1_is_copied_and_taken_over() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("isobar.sqlite");
+    let store = shop::open(dir.path()).await;
+    shop::fill(&store).await;
+    store.close().await;
+    drop(store);
+    let mut connection = open(&file).await;
+    sqlx::raw_sql(AssertSqlSafe(BACK_TO_1)).execute(&mut connection).await.unwrap();
+    connection.close().await.unwrap();
+    assert_eq!(format_of(&file).await, 1);
+
+    let store = shop::open(dir.path()).await;
+    let note = Note { function: "total".into(), source: "orders".into(), partition: 0 };
+    let attempt = store.attempt(&note).await.unwrap().unwrap();
+    assert_eq!((attempt.trial.attempts, attempt.trial.range.first, attempt.trial.until), (2, 1, 3));
+    assert!(store.pauses().await.unwrap().is_empty());
+    assert_eq!(store.ends().of("orders", 0), 3);
+    store.close().await;
+    drop(store);
+    assert_eq!(format_of(&file).await, 2);
+    assert_eq!(format_of(&dir.path().join("isobar.sqlite.format-1")).await, 1, "the copy is as it was");
+}
+
+#[tokio::test]
+async fn a_file_of_a_newer_format_is_left_alone() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = shop::open(dir.path()).await;
+    store.close().await;
+    drop(store);
+    let mut connection = open(&dir.path().join("isobar.sqlite")).await;
+    sqlx::raw_sql("PRAGMA user_version = 99").execute(&mut connection).await.unwrap();
+    connection.close().await.unwrap();
+    let folder = isobar::embedded::Folder::take_existing(dir.path()).unwrap();
+    let text = std::fs::read_to_string(shop::manifest_path()).unwrap();
+    let application = std::sync::Arc::new(isobar::manifest::parse(&text).unwrap());
+    let error = isobar::embedded::Store::open(folder, application).await.err().unwrap().to_string();
+    assert!(
+        error.contains("has format 99") && error.contains("use the isobar that wrote it or a newer one"),
+        "{error}"
+    );
+}
