@@ -151,6 +151,9 @@ fn in_words(code: &ErrorCode) -> String {
         ErrorCode::HttpRequestDenied => {
             "the host does not allow it: name the server in `allowed_outbound_hosts` of component `crawl` in spin.toml"
         }
+        ErrorCode::DestinationIpProhibited => {
+            "its name leads to an address that names may not lead to: if that was meant, give the address itself"
+        }
         ErrorCode::TlsCertificateError => "the server's certificate is not valid",
         other => return format!("{other:?}"),
     };

@@ -10,13 +10,14 @@ use wasmtime_wasi::{WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView};
 use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 
 use super::budget::Budget;
-use super::http::OutboundHosts;
+use super::http::Outbound;
 use super::waits::Waits;
 use super::wire::WireError;
 use crate::delivery::{Effects, HeldTable};
 use crate::embedded::{Store, WriteError};
 use crate::engine::clock::{CallClock, FixedWallClock, HasClock};
 use crate::engine::output::Output;
+use crate::manifest::outbound::OutboundHost;
 use crate::manifest::{Application, Limits, Table};
 
 /// What is the same for all calls of a function's partition.
@@ -33,7 +34,7 @@ pub struct CallContext {
     /// Values of the function's variables.
     pub variables: Arc<BTreeMap<String, String>>,
     /// Where it may send requests to.
-    pub hosts: Arc<OutboundHosts>,
+    pub hosts: Arc<[OutboundHost]>,
     /// What a call may use up.
     pub limits: Limits,
     /// How often the records of the batch went round: the most of them.
@@ -59,7 +60,7 @@ pub struct CallState {
     table: ResourceTable,
     wasi: WasiCtx,
     http: WasiHttpCtx,
-    hosts: OutboundHosts,
+    outbound: Outbound,
 }
 
 impl CallState {
@@ -80,7 +81,7 @@ impl CallState {
             .allow_udp(false)
             .build();
         CallState {
-            hosts: OutboundHosts::clone(&context.hosts),
+            outbound: Outbound::new(&context, output.clone()),
             budget: Budget::new(Arc::clone(&context.function), context.limits.clone()),
             context,
             effects: Effects::default(),
@@ -92,6 +93,11 @@ impl CallState {
             wasi,
             http: WasiHttpCtx::new(),
         }
+    }
+
+    /// The limit that the call passed in an import, if it did, and how to raise it.
+    pub fn take_exceeded(&mut self) -> Option<String> {
+        self.budget.exceeded().or_else(|| self.outbound.exceeded())
     }
 
     /// Writes to `table` that are not committed yet, oldest first: those of the calls before, then the call's own.
@@ -115,7 +121,7 @@ impl WasiView for CallState {
 
 impl WasiHttpView for CallState {
     fn http(&mut self) -> WasiHttpCtxView<'_> {
-        WasiHttpCtxView { ctx: &mut self.http, table: &mut self.table, hooks: &mut self.hosts }
+        WasiHttpCtxView { ctx: &mut self.http, table: &mut self.table, hooks: &mut self.outbound }
     }
 }
 

@@ -4,7 +4,7 @@
 
 mod budget;
 pub mod call;
-pub mod http;
+mod http;
 mod state;
 mod table_imports;
 pub mod tables;

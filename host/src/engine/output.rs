@@ -38,6 +38,19 @@ impl Output {
         }
         text
     }
+
+    /// A line of the host's among the guest's, kept within the same limit.
+    pub fn say(&self, line: &str) {
+        self.keep(line.as_bytes());
+        self.keep(b"\n");
+    }
+
+    fn keep(&self, bytes: &[u8]) {
+        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        let room = self.most.saturating_sub(kept.bytes.len()).min(bytes.len());
+        kept.bytes.extend_from_slice(bytes.get(..room).unwrap_or_default());
+        kept.dropped += bytes.len() - room;
+    }
 }
 
 impl IsTerminal for Output {
@@ -54,10 +67,7 @@ impl StdoutStream for Output {
 
 impl AsyncWrite for Output {
     fn poll_write(self: Pin<&mut Self>, _: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        let room = self.most.saturating_sub(kept.bytes.len()).min(bytes.len());
-        kept.bytes.extend_from_slice(bytes.get(..room).unwrap_or_default());
-        kept.dropped += bytes.len() - room;
+        self.keep(bytes);
         Poll::Ready(Ok(bytes.len()))
     }
 

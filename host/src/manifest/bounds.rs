@@ -20,6 +20,12 @@ pub(super) const RETRY_TIMEOUT_MS: RangeInclusive<u32> = 0..=3_600_000;
 pub(super) const MEMORY_MB: RangeInclusive<u32> = 1..=1_024;
 /// A call is a transaction that holds its effects in memory: long work goes in several.
 pub(super) const TIMEOUT_MS: RangeInclusive<u32> = 10..=600_000;
+/// Bodies pass through in pieces: what a function keeps of them counts as its memory.
+pub(super) const HTTP_BYTES: RangeInclusive<u32> = 0..=1 << 30;
+/// A call that fails repeats its requests, so that many of them belong in several calls.
+pub(super) const HTTP_REQUESTS: RangeInclusive<u32> = 1..=10_000;
+/// Each is a socket, of which a process usually has 1024 for all calls.
+pub(super) const HTTP_CONCURRENT: RangeInclusive<u32> = 1..=64;
 /// Less than a mebibyte does not hold the batches being read.
 pub(super) const RETENTION_BYTES: RangeInclusive<u64> = 1_048_576..=1 << 50;
 /// A century.

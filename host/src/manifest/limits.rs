@@ -35,6 +35,35 @@ pub struct Limits {
     pub rounds: u32,
     /// Dead letters among the last 10,000 records; with more the function is stopped.
     pub max_dead_letters: u32,
+    /// What the requests of a call may use up.
+    pub http: HttpLimits,
+}
+
+/// What the HTTP requests of one call may use up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct HttpLimits {
+    /// Bytes of a request's body.
+    pub request_bytes: u32,
+    /// Bytes of a response's body.
+    pub response_bytes: u32,
+    /// Requests, those included that are denied.
+    pub requests: u32,
+    /// Requests under way at one time, each until its response is read or dropped.
+    pub concurrent: u32,
+    /// From the beginning of a request to the end of its response, in milliseconds.
+    pub timeout_ms: u32,
+}
+
+impl Default for HttpLimits {
+    fn default() -> Self {
+        HttpLimits {
+            request_bytes: 1024 * 1024,
+            response_bytes: 32 * 1024 * 1024,
+            requests: 64,
+            concurrent: 8,
+            timeout_ms: 30_000,
+        }
+    }
 }
 
 impl Default for Limits {
@@ -56,6 +85,7 @@ impl Default for Limits {
             stored_bytes: 1 << 40,
             rounds: 0,
             max_dead_letters: 100,
+            http: HttpLimits::default(),
         }
     }
 }

@@ -7,6 +7,7 @@ mod document;
 pub mod grants;
 mod limits;
 mod names;
+pub mod outbound;
 mod problem;
 mod read;
 pub mod schema;
@@ -18,7 +19,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 pub use grants::{Grants, Operation, TableGrant};
-pub use limits::Limits;
+pub use limits::{HttpLimits, Limits};
 pub use problem::{Problem, nearest};
 pub use read::parse;
 pub use schema::{Column, ColumnKind, Table};

@@ -4,6 +4,7 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
+use super::outbound::{OutboundHost, without_userinfo};
 use super::problem::{Problem, instead_of};
 use super::{Application, Function, template};
 
@@ -12,14 +13,14 @@ use super::{Application, Function, template};
 pub struct Resolved {
     /// The values of its variables.
     pub variables: BTreeMap<String, String>,
-    /// The addresses that it may send requests to, each with a scheme.
-    pub allowed_outbound_hosts: Vec<String>,
+    /// Where it may send requests to.
+    pub allowed_outbound_hosts: Vec<OutboundHost>,
 }
 
 /// Fills in the templates of every function, by function: a variable has the value `given`, else its default.
 ///
 /// # Errors
-/// Given variables that the application does not have; required ones without a value; hosts without a scheme.
+/// Given variables that the application does not have; required ones without a value; hosts that are none.
 pub fn resolve(
     application: &Application,
     given: &BTreeMap<String, String>,
@@ -53,11 +54,16 @@ pub fn resolve(
 fn fill<'v>(function: &'v Function, value: &impl Fn(&str) -> Option<&'v str>, problems: &mut Vec<Problem>) -> Resolved {
     let filled = |template: &'v str| template::fill(template, value).ok().map(Cow::into_owned);
     let pairs = function.variables.iter().filter_map(|(name, t)| Some((name.clone(), filled(t)?)));
-    let hosts: Vec<(&str, String)> =
-        function.allowed_outbound_hosts.iter().filter_map(|t| Some((t.as_str(), filled(t)?))).collect();
-    for (template, host) in hosts.iter().filter(|(_, host)| !host.contains("://")) {
-        let message = format!("`{template}` in `allowed_outbound_hosts` of `{}` is `{host}`: no scheme", function.name);
-        problems.push(Problem { line: Some(function.line), message, hint: "begin it with `https://`, say".to_owned() });
+    let mut hosts = Vec::new();
+    for (template, host) in function.allowed_outbound_hosts.iter().filter_map(|t| Some((t, filled(t)?))) {
+        match OutboundHost::parse(&host) {
+            Ok(host) => hosts.push(host),
+            Err(why) => {
+                let (name, shown) = (&function.name, without_userinfo(&host));
+                let message = format!("`{template}` in `allowed_outbound_hosts` of `{name}` is `{shown}`, which {why}");
+                problems.push(Problem { line: Some(function.line), message, hint: why.hint().to_owned() });
+            }
+        }
     }
-    Resolved { variables: pairs.collect(), allowed_outbound_hosts: hosts.into_iter().map(|(_, host)| host).collect() }
+    Resolved { variables: pairs.collect(), allowed_outbound_hosts: hosts }
 }

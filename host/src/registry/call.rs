@@ -93,24 +93,26 @@ impl Version {
         .await;
         let state = store.data_mut();
         let output = state.output.take();
-        let outcome = match called {
-            None => {
+        let outcome = match (called, state.take_exceeded()) {
+            (Some(Err(error)), exceeded) => {
+                let mut failure = failure::of(&error, &output);
+                failure.reason = exceeded.unwrap_or(failure.reason);
+                state.failed(failure)
+            }
+            // An error that the function made nothing of does not undo what the call took too much of.
+            (_, Some(reason)) => state.failed(reason.as_str().into()),
+            (None, None) => {
                 let late = state.budget.time(timeout).err().map(|error| error.to_string()).unwrap_or_default();
                 state.failed(late.as_str().into())
             }
-            Some(Err(error)) => {
-                let mut failure = failure::of(&error, &output);
-                failure.reason = state.budget.exceeded().unwrap_or(failure.reason);
-                state.failed(failure)
-            }
-            Some(Ok((Err(WireFailure::Retry(reason)),))) => state.failed(reason.as_str().into()),
-            Some(Ok((Ok(_) | Err(WireFailure::Reject(_)),))) if state.unavailable.is_some() => {
+            (Some(Ok((Err(WireFailure::Retry(reason)),))), None) => state.failed(reason.as_str().into()),
+            (Some(Ok((Ok(_) | Err(WireFailure::Reject(_)),))), None) if state.unavailable.is_some() => {
                 state.failed("an import was not available".into())
             }
-            Some(Ok((Ok(answer),))) => {
+            (Some(Ok((Ok(answer),))), None) => {
                 Outcome::Done { effects: std::mem::take(&mut state.effects), answer, rejected: Vec::new() }
             }
-            Some(Ok((Err(WireFailure::Reject(rejected)),))) => Outcome::Done {
+            (Some(Ok((Err(WireFailure::Reject(rejected)),))), None) => Outcome::Done {
                 effects: std::mem::take(&mut state.effects),
                 answer: T::default(),
                 rejected: rejected.into_iter().map(Rejection::from).collect(),

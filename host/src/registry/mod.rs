@@ -12,9 +12,9 @@ use arc_swap::ArcSwap;
 use sha2::{Digest as _, Sha256};
 use wasmtime::component::{ComponentExportIndex, InstancePre};
 
-use crate::bindings::http::OutboundHosts;
 use crate::bindings::{self, CallState};
 use crate::engine::{Engine, from_wasmtime, inspect};
+use crate::manifest::outbound::OutboundHost;
 use crate::manifest::variables::Resolved;
 use crate::manifest::{Application, Function};
 
@@ -30,7 +30,7 @@ pub struct Version {
     /// Values of its variables.
     pub variables: Arc<BTreeMap<String, String>>,
     /// Where it may send requests to.
-    pub hosts: Arc<OutboundHosts>,
+    pub hosts: Arc<[OutboundHost]>,
     pre: InstancePre<CallState>,
     handle: Option<ComponentExportIndex>,
     run: Option<ComponentExportIndex>,
@@ -110,7 +110,7 @@ impl Version {
             digest: hex(&Sha256::digest(&bytes)).into(),
             function: function.clone(),
             variables: Arc::new(resolved.variables),
-            hosts: Arc::new(OutboundHosts::parse(&resolved.allowed_outbound_hosts)?),
+            hosts: resolved.allowed_outbound_hosts.into(),
             pre,
             handle,
             run,

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use isobar::manifest::outbound::OutboundHost;
 use isobar::manifest::{Application, Problem, parse, variables};
 use proptest::prelude::*;
 
@@ -69,7 +70,8 @@ fn variables_take_the_given_value_before_the_default() {
     let fetch = &variables::resolve(&application, &given).expect("every variable has a value")["fetch"];
     assert_eq!(fetch.variables["url"], "https://127.0.0.1:8080/v1");
     assert_eq!(fetch.variables["key"], "none");
-    assert_eq!(fetch.allowed_outbound_hosts, ["https://127.0.0.1:8080", "https://*.example.com:8443"]);
+    let hosts = ["https://127.0.0.1:8080", "https://*.example.com:8443"].map(|host| OutboundHost::parse(host).unwrap());
+    assert_eq!(fetch.allowed_outbound_hosts, hosts);
 }
 
 #[test]

@@ -5,6 +5,7 @@ use std::path::{Component, PathBuf};
 
 use super::super::document::{At, Fields, Located, Report, strings, text};
 use super::super::names::{self, Spelling};
+use super::super::outbound::{OutboundHost, without_userinfo};
 use super::super::{Build, Function, Grants, Limits, Variable};
 use super::variables::check_template;
 
@@ -175,10 +176,13 @@ fn wit_folder(fields: &mut Fields<'_>, name: Located<'_>) -> PathBuf {
     folder
 }
 
-/// A literal host must say its scheme; one with a variable is checked when its value is known.
+/// A host with a variable is checked when its value is known.
 fn check_host(report: &Report, host: Located<'_>) {
-    if !host.text.contains("{{") && !host.text.contains("://") {
-        let hint = format!("write `https://{}`", host.text);
-        report.add(host.at, format!("`{}` in `allowed_outbound_hosts` has no scheme", host.text), hint);
+    if host.text.contains("{{") {
+        return;
+    }
+    if let Err(why) = OutboundHost::parse(host.text) {
+        let message = format!("`{}` in `allowed_outbound_hosts` {why}", without_userinfo(host.text));
+        report.add(host.at, message, why.hint());
     }
 }

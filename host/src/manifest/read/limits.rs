@@ -1,7 +1,7 @@
 //! `[application.trigger.isobar.limits.*]`.
 
 use super::super::document::{Fields, Report};
-use super::super::{Application, Limits, bounds};
+use super::super::{Application, HttpLimits, Limits, bounds};
 
 /// Reads the limits of one function; what is not said has its default.
 pub(super) fn read(mut fields: Fields<'_>) -> Limits {
@@ -27,9 +27,21 @@ pub(super) fn read(mut fields: Fields<'_>) -> Limits {
         stored_bytes: fields.number("stored_bytes", bounds::STORED_BYTES).unwrap_or(usual.stored_bytes),
         rounds: fields.small("rounds", bounds::ROUNDS).unwrap_or(usual.rounds),
         max_dead_letters: fields.small("max_dead_letters", bounds::DEAD_LETTERS).unwrap_or(usual.max_dead_letters),
+        http: http(&mut fields),
     };
     fields.finish();
     limits
+}
+
+fn http(fields: &mut Fields<'_>) -> HttpLimits {
+    let default = HttpLimits::default();
+    HttpLimits {
+        request_bytes: fields.small("http_request_bytes", bounds::HTTP_BYTES).unwrap_or(default.request_bytes),
+        response_bytes: fields.small("http_response_bytes", bounds::HTTP_BYTES).unwrap_or(default.response_bytes),
+        requests: fields.small("http_requests", bounds::HTTP_REQUESTS).unwrap_or(default.requests),
+        concurrent: fields.small("http_concurrent", bounds::HTTP_CONCURRENT).unwrap_or(default.concurrent),
+        timeout_ms: fields.small("http_timeout_ms", bounds::TIMEOUT_MS).unwrap_or(default.timeout_ms),
+    }
 }
 
 /// Reports functions whose records come back to them without an end.

@@ -1,0 +1,131 @@
+//! One request over one connection, to an address that was checked: the name is looked up once, and what was found is
+//! what is connected to. Follows wasmtime-wasi-http's own sending, which looks names up unchecked, in protocol and errors.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use futures::future::BoxFuture;
+use http::{Request, Response, Uri};
+use hyper::body::Incoming;
+use hyper::client::conn::http1;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpStream;
+use tokio::time::{Duration, timeout};
+use tokio_rustls::TlsConnector;
+use tokio_rustls::rustls::pki_types::ServerName;
+use tokio_rustls::rustls::{ClientConfig, RootCertStore, crypto};
+use wasmtime_wasi_http::io::TokioIo;
+use wasmtime_wasi_http::{Error, Result, WasiBody};
+
+use super::addresses::prohibited;
+use super::limits::Bounded;
+use crate::engine::output::Output;
+use crate::manifest::outbound::{Host, Target};
+
+/// Finds the addresses of a name; an argument, so that tests need no name server.
+pub(super) type LookUp = fn(String, u16) -> BoxFuture<'static, io::Result<Vec<SocketAddr>>>;
+
+/// Bytes to and from a server, plain or not.
+trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
+
+impl<S: AsyncRead + AsyncWrite + Send + Unpin> Stream for S {}
+
+/// What a request carries.
+type Sent = Bounded<WasiBody>;
+
+/// A connection on which a request can be sent; `driver` carries its bytes and is to be polled beside.
+pub(super) struct Connection {
+    sender: http1::SendRequest<Sent>,
+    driver: http1::Connection<TokioIo<Box<dyn Stream>>, Sent>,
+}
+
+/// Asks the system.
+pub(super) fn look_up(name: String, port: u16) -> BoxFuture<'static, io::Result<Vec<SocketAddr>>> {
+    Box::pin(async move { Ok(tokio::net::lookup_host((name, port)).await?.collect()) })
+}
+
+/// Connects to `target`, within `wait` all in all. A refusal is explained in `output`, since it would tell the function
+/// about the network.
+pub(super) async fn connect(target: &Target, wait: Duration, look_up: LookUp, output: &Output) -> Result<Connection> {
+    let connecting = async {
+        let addresses = addresses(target, look_up, output).await?;
+        let tcp = TcpStream::connect(addresses.as_slice()).await.map_err(Error::Connect)?;
+        let stream: Box<dyn Stream> = if target.tls { Box::new(secured(target, tcp).await?) } else { Box::new(tcp) };
+        let (sender, driver) = http1::handshake(TokioIo::new(stream)).await?;
+        Ok(Connection { sender, driver })
+    };
+    timeout(wait, connecting).await.unwrap_or(Err(Error::ConnectionTimeout))
+}
+
+/// Sends `request` and waits for the head of its response. The second part drives the connection further; without it
+/// neither body makes progress.
+pub(super) async fn send(
+    connection: Connection,
+    mut request: Request<Sent>,
+    wait: Duration,
+) -> Result<(Response<Incoming>, impl Future<Output = Result<()>> + Send + 'static)> {
+    let Connection { mut sender, mut driver } = connection;
+    // Scheme and authority are for proxies only.
+    let path = request.uri().path_and_query().map_or("/", |path| path.as_str());
+    *request.uri_mut() = Uri::builder().path_and_query(path).build().map_err(|_| Error::HttpRequestUriInvalid)?;
+    let mut answer = std::pin::pin!(timeout(wait, sender.send_request(request)));
+    let mut ended = false;
+    let answered = tokio::select! {
+        biased;
+        answered = &mut answer => answered,
+        driven = &mut driver => {
+            driven?;
+            ended = true;
+            answer.await
+        }
+    };
+    let response = answered.map_err(|_| Error::ConnectionReadTimeout)??;
+    let driven = async move {
+        match ended {
+            true => Ok(()),
+            false => driver.await.map_err(|error| match error.is_timeout() {
+                true => Error::HttpResponseTimeout,
+                false => Error::from(error),
+            }),
+        }
+    };
+    Ok((response, driven))
+}
+
+/// Every address that may be connected to; none, if one of them may not.
+async fn addresses(target: &Target, look_up: LookUp, output: &Output) -> Result<Vec<SocketAddr>> {
+    let found = match &target.host {
+        Host::Address(address) => vec![SocketAddr::new(*address, target.port)],
+        Host::Name(name) => look_up(name.clone(), target.port).await.map_err(Error::Connect)?,
+    };
+    match found.iter().find_map(|address| prohibited(&target.host, address.ip())) {
+        None => Ok(found),
+        Some(kind) => {
+            output.say(&format!(
+                "isobar: `{target}` leads to {kind} address, where no name may lead; if that was meant, name the \
+                 address itself in `allowed_outbound_hosts`"
+            ));
+            Err(Error::DestinationIpProhibited)
+        }
+    }
+}
+
+async fn secured(target: &Target, tcp: TcpStream) -> Result<impl Stream + use<>> {
+    let roots = RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.into() };
+    let config = ClientConfig::builder_with_provider(Arc::new(crypto::ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .map_err(|error| Error::InternalError(Some(error.to_string())))?
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    TlsConnector::from(Arc::new(config)).connect(server_name(&target.host)?, tcp).await.map_err(Error::Tls)
+}
+
+/// The name that the server's certificate must have.
+fn server_name(host: &Host) -> Result<ServerName<'static>> {
+    match host {
+        Host::Address(address) => Ok(ServerName::from(*address)),
+        Host::Name(name) => ServerName::try_from(name.clone())
+            .map_err(|_| Error::DnsError { rcode: Some("invalid dns name".to_owned()), info_code: None }),
+    }
+}
