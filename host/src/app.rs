@@ -8,6 +8,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use tokio_util::sync::CancellationToken;
 
+use crate::config::Config;
 use crate::dispatch::Dispatcher;
 use crate::embedded::{Folder, Kind, Store};
 use crate::engine::{Engine, Ticker};
@@ -33,6 +34,8 @@ pub struct Plan {
     pub data_dir: PathBuf,
     /// What the data are.
     pub kind: Kind,
+    /// What the operator said.
+    pub config: Config,
 }
 
 /// A running application.
@@ -59,10 +62,13 @@ pub struct Prepared {
 pub async fn prepare(plan: Plan) -> anyhow::Result<Prepared> {
     let application = Arc::new(plan.application);
     let folder = Folder::take(&plan.data_dir, plan.kind)?;
+    let folder = folder.keep_free(plan.config.keep_free_mb.map(|mb| mb << 20));
     let engine = Engine::new(&absolute(&plan.data_dir)?.join(CACHE))?;
     let loading = {
         let (engine, application) = (engine.clone(), Arc::clone(&application));
-        tokio::task::spawn_blocking(move || Registry::load(&engine, &application, &plan.resolved, &plan.root))
+        tokio::task::spawn_blocking(move || {
+            Registry::load(&engine, &application, &plan.resolved, &plan.root, plan.config.https_proxy)
+        })
     };
     let store = Arc::new(Store::open(folder, application).await?);
     let registry = loading.await.context("the functions could not be loaded")??;

@@ -23,6 +23,11 @@ Environment:
   ISOBAR_LOG            what is logged, such as `info` or `isobar=debug`
   NO_COLOR              no colours, whatever the terminal can do";
 
+/// What whoever makes or has a backup must know.
+const BACKUP_HOLDS: &str = "\
+A backup holds all data, those of sensitive tables and topics too: whoever can read the file can read them. It is made
+readable for you alone; keep it so. While it is made, it takes as much room again in the data folder.";
+
 /// Runs WebAssembly components as functions on event streams; a batch is a transaction.
 #[derive(Debug, Parser)]
 #[command(name = "isobar", version, after_help = EXIT_CODES, arg_required_else_help = true)]
@@ -62,6 +67,10 @@ pub enum Command {
     Resume(FunctionArgs),
     /// Walk the ledger: every record was handled once
     Verify(ReadArgs),
+    /// Write all data of this moment to one file, whether the host runs or not
+    Backup(BackupArgs),
+    /// Write a backup into a new data folder
+    Restore(RestoreArgs),
     /// Write a shell's completion script to stdout
     Completions(CompletionsArgs),
 }
@@ -72,6 +81,14 @@ pub struct ManifestArgs {
     /// The application's manifest
     #[arg(long, value_name = "FILE", default_value = "spin.toml")]
     pub manifest: PathBuf,
+}
+
+/// What the operator says.
+#[derive(Debug, Clone, Args)]
+pub struct ConfigArgs {
+    /// The operator's file [default: isobar.toml, where there is one]
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
 }
 
 /// Which data.
@@ -120,6 +137,9 @@ pub struct UpArgs {
     /// Values of variables.
     #[command(flatten)]
     pub variables: VariableArgs,
+    /// What the operator says.
+    #[command(flatten)]
+    pub config: ConfigArgs,
     /// Build the components first
     #[arg(long)]
     pub build: bool,
@@ -140,6 +160,9 @@ pub struct CheckArgs {
     /// Values of variables.
     #[command(flatten)]
     pub variables: VariableArgs,
+    /// What the operator says.
+    #[command(flatten)]
+    pub config: ConfigArgs,
     /// What is wrong as JSON, for programs
     #[arg(long)]
     pub json: bool,
@@ -389,6 +412,35 @@ pub struct LettersSettleArgs {
     /// Do not ask
     #[arg(long)]
     pub yes: bool,
+}
+
+/// What `backup` takes.
+#[derive(Debug, Clone, Args)]
+#[command(after_help = BACKUP_HOLDS)]
+pub struct BackupArgs {
+    /// The file to write, which must not exist; or a folder, for a file named by application and time
+    #[arg(value_name = "FILE|FOLDER")]
+    pub target: PathBuf,
+    /// Whose data.
+    #[command(flatten)]
+    pub place: PlaceArgs,
+    /// As JSON, for programs
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// What `restore` takes.
+#[derive(Debug, Clone, Args)]
+pub struct RestoreArgs {
+    /// The file that `isobar backup` wrote
+    #[arg(value_name = "BACKUP")]
+    pub backup: PathBuf,
+    /// The folder for the data; it must hold none, and is made where it is missing
+    #[arg(long, value_name = "FOLDER")]
+    pub data_dir: PathBuf,
+    /// As JSON, for programs
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// What `completions` takes.

@@ -1,14 +1,15 @@
 //! Isobar, the platform: WebAssembly components as functions on event streams, a batch being a transaction.
 //!
 //! Layers, arrows downward only (`tests/it/layers.rs` holds them): shell (`cli`, `commands`, `ui`, `console`, `app`,
-//! `config`), flow (`dispatch`, `triggers`, `registry`), tools (`bindings`, `log`, `engine`, `store`, `telemetry`),
-//! pure (`manifest`, `delivery`, `clock`).
+//! `demo`, `program`), flow (`dispatch`, `triggers`, `registry`), tools (`bindings`, `embedded`, `engine`), pure
+//! (`manifest`, `config`, `delivery`, `clock`).
 
 pub mod app;
 pub mod bindings;
 pub mod cli;
 pub mod clock;
 pub mod commands;
+pub mod config;
 pub mod console;
 pub mod delivery;
 pub mod demo;

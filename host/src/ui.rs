@@ -97,13 +97,18 @@ pub fn spinner(message: String) -> ProgressBar {
     bar
 }
 
-/// Bytes that go by, on a terminal; nothing elsewhere. Not knowing how many there will be, it counts.
+/// Bytes that go by, on a terminal; nothing elsewhere. Where it is not known how many there will be, it counts.
 #[must_use]
-pub fn counter(message: String) -> ProgressBar {
+pub fn counter(message: String, all: Option<u64>) -> ProgressBar {
     let bar = spinner(message);
-    if let Ok(style) = ProgressStyle::with_template("{spinner} {msg} {bytes} {bytes_per_sec}") {
+    let template = match all {
+        Some(_) => "{spinner} {msg} {bytes} of {total_bytes} {bytes_per_sec}",
+        None => "{spinner} {msg} {bytes} {bytes_per_sec}",
+    };
+    if let Ok(style) = ProgressStyle::with_template(template) {
         bar.set_style(style);
     }
+    all.into_iter().for_each(|all| bar.set_length(all));
     bar
 }
 

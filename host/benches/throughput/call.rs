@@ -7,7 +7,8 @@ use std::time::{Duration, Instant};
 
 use isobar::app::{self, Plan};
 use isobar::bindings::{CallContext, WireBatch};
-use isobar::delivery::{Effects, HeldTable, Interval, Packed};
+use isobar::config::Config;
+use isobar::delivery::{Allowance, Effects, HeldTable, Interval, Packed};
 use isobar::embedded::{Commit, Kind, Note, Store};
 use isobar::manifest::variables::resolve;
 use isobar::registry::Version;
@@ -27,7 +28,14 @@ pub(crate) async fn run() {
     let text = std::fs::read_to_string(root().join("spin.toml")).unwrap();
     let application = isobar::manifest::parse(&text).unwrap();
     let resolved = resolve(&application, &BTreeMap::new()).unwrap();
-    let plan = Plan { application, resolved, root: root(), data_dir: dir.path().join("data"), kind: Kind::MadeUp };
+    let plan = Plan {
+        application,
+        resolved,
+        root: root(),
+        data_dir: dir.path().join("data"),
+        kind: Kind::MadeUp,
+        config: Config::default(),
+    };
     let prepared = app::prepare(plan).await.unwrap();
     let _time = prepared.tick().unwrap();
     let version = prepared.version(FUNCTION).unwrap();
@@ -39,6 +47,7 @@ pub(crate) async fn run() {
         partition: 0,
         variables: Arc::clone(&version.variables),
         hosts: Arc::clone(&version.hosts),
+        https_proxy: None,
         before: Vec::new(),
         round: 0,
         limits: version.function.limits.clone(),
@@ -170,7 +179,9 @@ impl State for Committed<'_> {
         let keys: Vec<&str> = isobar_guest::Items::of(keys).map(|k| std::str::from_utf8(k.unwrap()).unwrap()).collect();
         let missing: Vec<&str> = keys.iter().copied().filter(|k| !self.held.contains_key(*k)).collect();
         let found = tokio::task::block_in_place(|| {
-            tokio::runtime::Handle::current().block_on(self.store.state(FUNCTION, 0, &missing)).unwrap()
+            tokio::runtime::Handle::current()
+                .block_on(self.store.state(FUNCTION, 0, &missing, &mut Allowance::unlimited()))
+                .unwrap()
         });
         let mut values = isobar_guest::PackedBuilder::default();
         for key in keys {

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use wasmtime::ResourceLimiter;
 
+use crate::delivery::Allowance;
 use crate::manifest::Limits;
 
 /// The longest key of state, in bytes: keys are names, and each is looked up in an index.
@@ -19,7 +20,10 @@ pub struct Budget {
     write_rows: u64,
     write_bytes: u64,
     read_rows: u64,
+    read_bytes: u64,
     state_bytes: u64,
+    memory_bytes: u64,
+    table_elements: u64,
     exceeded: Option<String>,
 }
 
@@ -33,7 +37,10 @@ impl Budget {
             write_rows: 0,
             write_bytes: 0,
             read_rows: 0,
+            read_bytes: 0,
             state_bytes: 0,
+            memory_bytes: 0,
+            table_elements: 0,
             exceeded: None,
         }
     }
@@ -87,10 +94,23 @@ impl Budget {
         self.check_held()
     }
 
-    /// Notes rows read.
-    pub(super) fn read(&mut self, rows: usize) -> wasmtime::Result<()> {
+    /// Notes rows or values of state that are asked for, before they are looked up: each costs the store, found or not.
+    pub(super) fn ask(&mut self, rows: usize) -> wasmtime::Result<()> {
         self.read_rows += rows as u64;
-        self.check(self.read_rows, u64::from(self.limits.read_rows), "read more rows", "read_rows")
+        self.check(self.read_rows, u64::from(self.limits.read_rows), "read more rows or values", "read_rows")
+    }
+
+    /// What may still be read.
+    pub(super) fn allowance(&self) -> Allowance {
+        let rows = u64::from(self.limits.read_rows).saturating_sub(self.read_rows);
+        Allowance::new(rows, u64::from(self.limits.read_bytes).saturating_sub(self.read_bytes))
+    }
+
+    /// Notes what was read.
+    pub(super) fn read(&mut self, bytes: u64) -> wasmtime::Result<()> {
+        self.read_bytes += bytes;
+        let most = u64::from(self.limits.read_bytes);
+        self.check(self.read_bytes, most, "read more bytes of state and tables", "read_bytes")
     }
 
     /// Notes a value of state that replaces one that the call held before.
@@ -128,15 +148,17 @@ fn section(function: &str) -> String {
 }
 
 impl ResourceLimiter for Budget {
-    fn memory_growing(&mut self, _: usize, desired: usize, _: Option<usize>) -> wasmtime::Result<bool> {
+    fn memory_growing(&mut self, now: usize, desired: usize, _: Option<usize>) -> wasmtime::Result<bool> {
         let most = u64::from(self.limits.memory_mb);
-        self.check(desired.div_ceil(1 << 20) as u64, most, "needs more memory", "memory_mb")?;
+        self.memory_bytes += desired.saturating_sub(now) as u64;
+        self.check(self.memory_bytes.div_ceil(1 << 20), most, "needs more memory", "memory_mb")?;
         Ok(true)
     }
 
-    fn table_growing(&mut self, _: usize, desired: usize, _: Option<usize>) -> wasmtime::Result<bool> {
+    fn table_growing(&mut self, now: usize, desired: usize, _: Option<usize>) -> wasmtime::Result<bool> {
         let most = u64::from(self.limits.table_elements);
-        self.check(desired as u64, most, "needs larger tables", "table_elements")?;
+        self.table_elements += desired.saturating_sub(now) as u64;
+        self.check(self.table_elements, most, "needs larger tables", "table_elements")?;
         Ok(true)
     }
 }
@@ -180,7 +202,27 @@ mod tests {
     fn memory_is_refused_by_name() {
         let mut budget = budget();
         assert!(budget.memory_growing(0, 64 << 20, None).unwrap());
-        let error = budget.memory_growing(0, (64 << 20) + 1, None).unwrap_err();
+        let error = budget.memory_growing(64 << 20, (64 << 20) + 1, None).unwrap_err();
         assert!(error.to_string().contains("`memory_mb` of 64"), "{error}");
+    }
+
+    #[test]
+    fn the_memories_of_a_call_count_together() {
+        let mut budget = budget();
+        assert!(budget.memory_growing(0, 40 << 20, None).is_ok());
+        assert!(budget.memory_growing(0, 24 << 20, None).is_ok());
+        assert!(budget.memory_growing(0, 1, None).is_err());
+        assert!(budget.table_growing(0, 12_000, None).is_ok());
+        assert!(budget.table_growing(0, 12_000, None).is_err());
+    }
+
+    #[test]
+    fn what_may_still_be_read_shrinks_with_what_was() {
+        let mut budget = budget();
+        budget.ask(99_999).unwrap();
+        assert!(budget.ask(2).unwrap_err().to_string().contains("`read_rows` of 100000"));
+        budget.read(32 << 20).unwrap();
+        assert!(!budget.allowance().take(1));
+        assert!(budget.read(1).unwrap_err().to_string().contains("`read_bytes` of 33554432"));
     }
 }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use http::Uri;
 use rand::SeedableRng as _;
 use rand::rngs::StdRng;
 use wasmtime::component::ResourceTable;
@@ -20,6 +21,11 @@ use crate::engine::output::Output;
 use crate::manifest::outbound::OutboundHost;
 use crate::manifest::{Application, Limits, Table};
 
+/// Streams, requests, sets of headers and the like that a call may have at one time: the host holds each in its own memory.
+const MOST_RESOURCES: usize = 1024;
+/// Bytes of one set of headers, for the same reason; servers refuse more than some KiB.
+const MOST_HEADER_BYTES: usize = 64 * 1024;
+
 /// What is the same for all calls of a function's partition.
 #[derive(Clone)]
 pub struct CallContext {
@@ -35,6 +41,8 @@ pub struct CallContext {
     pub variables: Arc<BTreeMap<String, String>>,
     /// Where it may send requests to.
     pub hosts: Arc<[OutboundHost]>,
+    /// By way of which proxy its requests to `https` names go.
+    pub https_proxy: Option<Uri>,
     /// What a call may use up.
     pub limits: Limits,
     /// How often the records of the batch went round: the most of them.
@@ -80,6 +88,10 @@ impl CallState {
             .allow_tcp(false)
             .allow_udp(false)
             .build();
+        let mut table = ResourceTable::new();
+        table.set_max_capacity(MOST_RESOURCES);
+        let mut http = WasiHttpCtx::new();
+        http.set_field_size_limit(MOST_HEADER_BYTES);
         CallState {
             outbound: Outbound::new(&context, output.clone()),
             budget: Budget::new(Arc::clone(&context.function), context.limits.clone()),
@@ -89,9 +101,9 @@ impl CallState {
             waits: Waits::default(),
             output,
             clock,
-            table: ResourceTable::new(),
+            table,
             wasi,
-            http: WasiHttpCtx::new(),
+            http,
         }
     }
 

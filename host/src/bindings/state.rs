@@ -2,8 +2,8 @@
 
 use std::collections::HashMap;
 
-use wasmtime::StoreContextMut;
 use wasmtime::component::Linker;
+use wasmtime::{AsContextMut as _, StoreContextMut};
 
 use super::CallState;
 use super::wire::WirePacked;
@@ -16,8 +16,10 @@ pub(super) fn link(linker: &mut Linker<CallState>) -> wasmtime::Result<()> {
     let mut state = linker.instance(INTERFACE)?;
     state.func_wrap_async("get", |store, (key,): (String,)| {
         Box::new(async move {
-            let mut found = read(store, &[&key]).await?;
-            Ok((found.remove(&key),))
+            let mut store = store;
+            let value = read(store.as_context_mut(), &[&key]).await?.remove(&key);
+            store.data_mut().budget.read(value.as_ref().map_or(0, Vec::len) as u64)?;
+            Ok((value,))
         })
     })?;
     state.func_wrap("put", |mut store: StoreContextMut<'_, CallState>, (key, value): (String, Vec<u8>)| {
@@ -30,7 +32,11 @@ pub(super) fn link(linker: &mut Linker<CallState>) -> wasmtime::Result<()> {
         Box::new(async move {
             let keys = packed(keys, "keys")?;
             let keys = texts(&keys)?;
-            let found = read(store, &keys).await?;
+            let mut store = store;
+            let found = read(store.as_context_mut(), &keys).await?;
+            // A key may be asked for many times, and each answer takes its place.
+            let bytes = keys.iter().filter_map(|k| found.get(*k)).map(|value| value.len() as u64).sum();
+            store.data_mut().budget.read(bytes)?;
             let values: Packed = keys.iter().map(|k| found.get(*k).map(Vec::as_slice)).collect();
             Ok((WirePacked {
                 data: values.data().to_vec(),
@@ -66,6 +72,7 @@ impl CallState {
 /// Values of `keys`: the call's own writes, else those of the calls before, else what is committed.
 async fn read(mut store: StoreContextMut<'_, CallState>, keys: &[&str]) -> wasmtime::Result<HashMap<String, Vec<u8>>> {
     let call = store.data_mut();
+    call.budget.ask(keys.len())?;
     let mut found = HashMap::with_capacity(keys.len());
     let mut missing = Vec::with_capacity(keys.len());
     let before = &call.context.before;
@@ -80,8 +87,14 @@ async fn read(mut store: StoreContextMut<'_, CallState>, keys: &[&str]) -> wasmt
     }
     if !missing.is_empty() {
         let context = &call.context;
-        let _waiting = call.waits.begin();
-        match context.store.state(&context.function, context.partition, &missing).await {
+        let mut allowance = call.budget.allowance();
+        let waiting = call.waits.begin();
+        let read = context.store.state(&context.function, context.partition, &missing, &mut allowance).await;
+        drop(waiting);
+        if allowance.is_passed() {
+            call.budget.read(allowance.used().1)?;
+        }
+        match read {
             Ok(committed) => found.extend(committed),
             Err(error) => return Err(unavailable(call, &error)),
         }

@@ -3,6 +3,7 @@
 //! A table's functions take one list of records and give a list of records or nothing (see `manifest::wit`); cells
 //! go through `Val`, checked against the domain before they are held.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use wasmtime::StoreContextMut;
@@ -11,13 +12,11 @@ use wasmtime::component::{Component, Linker, Type, Val};
 
 use super::CallState;
 use super::tables::{Range, StoredRow, TableError, domain, overlay, sqlite};
+use crate::delivery::rows::{CELL_BYTES, key_bytes};
 use crate::delivery::{Row, Value};
 use crate::embedded::WriteError;
 use crate::manifest::schema::wit_name;
-use crate::manifest::{Application, ColumnKind, Function, Operation, Table};
-
-/// What a cell takes beside its text.
-const CELL_BYTES: usize = 8;
+use crate::manifest::{Application, Column, ColumnKind, Function, Operation, Table};
 
 /// One table function as one component sees it.
 struct Bound {
@@ -52,6 +51,7 @@ pub(super) fn link(
                 Operation::Upsert | Operation::Delete => f.params().next().map(|(_, t)| t),
             };
             let columns = record.map(|r| columns(table, &r)).unwrap_or_default();
+            check(table, operation, &columns, f.params().next().map(|(_, t)| t))?;
             let bound = Arc::new(Bound { table: table.clone(), operation, columns });
             linked.func_new_async(name, move |store, _, params, results| {
                 let bound = Arc::clone(&bound);
@@ -83,10 +83,49 @@ fn columns(table: &Table, list: &Type) -> Vec<(usize, Arc<str>)> {
     record.fields().filter_map(|f| Some((position(f.name)?, Arc::from(f.name)))).collect()
 }
 
-/// Why an operation did not happen: the function's mistake, or the store's trouble.
+/// Refuses records that no row or key can be made of: a write that leaves out what may not be null would fail only when it
+/// is committed.
+fn check(
+    table: &Table,
+    operation: Operation,
+    columns: &[(usize, Arc<str>)],
+    param: Option<Type>,
+) -> wasmtime::Result<()> {
+    let names: Vec<&str> =
+        columns.iter().filter_map(|(at, _)| table.columns.get(*at)).map(|c| c.name.as_str()).collect();
+    match operation {
+        Operation::Upsert => {
+            let needed = |c: &&Column| (!c.nullable || table.is_key(&c.name)) && !names.contains(&c.name.as_str());
+            if let Some(missing) = table.columns.iter().find(needed) {
+                let (table, column) = (&table.name, &missing.name);
+                wasmtime::bail!("it writes table `{table}` without column `{column}`, which may not be null");
+            }
+        }
+        Operation::Get | Operation::Delete => {
+            let given = param.map(|p| self::columns(table, &p)).unwrap_or_default();
+            let given: Vec<&str> =
+                given.iter().filter_map(|(at, _)| table.columns.get(*at)).map(|c| c.name.as_str()).collect();
+            if given != table.key.iter().map(String::as_str).collect::<Vec<_>>() {
+                let (name, operation) = (&table.name, operation.name());
+                wasmtime::bail!("it calls `{operation}` of table `{name}` with another key than the table's");
+            }
+        }
+        Operation::Scan => {}
+    }
+    Ok(())
+}
+
+/// Why an operation did not happen: the function's mistake, the store's trouble, or a limit of the call, which ends it.
 enum Trouble {
     Invalid(String),
     Store(WriteError),
+    Limit(wasmtime::Error),
+}
+
+impl From<wasmtime::Error> for Trouble {
+    fn from(error: wasmtime::Error) -> Self {
+        Trouble::Limit(error)
+    }
 }
 
 impl From<TableError> for Trouble {
@@ -112,7 +151,6 @@ async fn answer(mut store: StoreContextMut<'_, CallState>, bound: &Bound, params
         wasmtime::bail!("`{}` takes one list", bound.operation.name());
     };
     let call = store.data_mut();
-    let _waiting = matches!(bound.operation, Operation::Get | Operation::Scan).then(|| call.waits.begin());
     if bound.operation.writes() {
         call.budget.write(items.len(), items.iter().map(weight).sum())?;
     }
@@ -122,14 +160,12 @@ async fn answer(mut store: StoreContextMut<'_, CallState>, bound: &Bound, params
         Operation::Get => get(call, bound, items).await.map(Some),
         Operation::Scan => scan(call, bound, items).await.map(Some),
     };
-    if let Ok(Some(Val::List(rows))) = &done {
-        call.budget.read(rows.len())?;
-    }
     let error = |case: &str, text: String| {
         Val::Result(Err(Some(Box::new(Val::Variant(case.to_owned(), Some(Box::new(Val::String(text))))))))
     };
     Ok(match done {
         Ok(rows) => Val::Result(Ok(rows.map(Box::new))),
+        Err(Trouble::Limit(error)) => return Err(error),
         Err(Trouble::Invalid(text)) => error("invalid", text),
         Err(Trouble::Store(trouble)) => {
             call.store_failed(&trouble);
@@ -186,19 +222,27 @@ fn delete(call: &mut CallState, bound: &Bound, items: &[Val]) -> Result<(), Trou
 
 async fn get(call: &mut CallState, bound: &Bound, items: &[Val]) -> Result<Val, Trouble> {
     let table = &bound.table;
-    let keys = items.iter().map(|item| key(table, item)).collect::<Result<Vec<_>, _>>()?;
+    call.budget.ask(items.len())?;
+    let mut keys = items.iter().map(|item| key(table, item)).collect::<Result<Vec<_>, _>>()?;
+    let mut seen = HashSet::with_capacity(keys.len());
+    keys.retain(|key| seen.insert(key_bytes(key)));
     let columns = names(bound);
-    let mut rows = call.context.store.rows(table, &columns, &keys).await?;
+    let mut allowance = call.budget.allowance();
+    let waiting = call.waits.begin();
+    let read = call.context.store.rows(table, &columns, &keys, &mut allowance).await;
+    drop(waiting);
+    let mut rows = read?;
     for held in call.held(table) {
         rows = overlay::get(table, &columns, rows, held, &keys);
     }
+    let bytes: usize = rows.iter().map(StoredRow::bytes).sum();
+    call.budget.read(allowance.used().1.max(bytes as u64))?;
     Ok(records(bound, rows))
 }
 
 async fn scan(call: &mut CallState, bound: &Bound, items: &[Val]) -> Result<Val, Trouble> {
     let table = &bound.table;
     let columns = names(bound);
-    let mut connection = call.context.store.readers.acquire().await.map_err(WriteError::File)?;
     let mut found = Vec::new();
     for item in items {
         let mut cells = fields(item).map(|(_, val)| value(val));
@@ -206,10 +250,19 @@ async fn scan(call: &mut CallState, bound: &Bound, items: &[Val]) -> Result<Val,
             return Err(Trouble::Invalid(format!("a range of table `{}` has three fields", table.name)));
         };
         let range = Range { partition, first, last };
-        let mut rows = sqlite::scan(&mut connection, table, &columns, &range).await?;
+        let mut allowance = call.budget.allowance();
+        let waiting = call.waits.begin();
+        let read = call.context.store.range(table, &columns, &range, &mut allowance).await;
+        drop(waiting);
+        let mut rows = read?;
         for held in call.held(table) {
             rows = overlay::scan(table, &columns, rows, held, &range);
         }
+        let (stored_rows, stored_bytes) = allowance.used();
+        let bytes: usize = rows.iter().map(StoredRow::bytes).sum();
+        // A range costs the store something even where it is empty.
+        call.budget.ask(rows.len().max(stored_rows as usize).max(1))?;
+        call.budget.read(stored_bytes.max(bytes as u64))?;
         found.extend(rows);
         if found.len() > sqlite::MOST_ROWS_READ {
             return Err(TableError::TooManyRows { table: table.name.clone(), most: sqlite::MOST_ROWS_READ }.into());

@@ -1,5 +1,5 @@
-//! Time that a call spends waiting for the host's own stores. It is not charged to the function's `timeout_ms`: a slow disk
-//! is no fault of a record.
+//! Time that a call spends waiting for the host: for its stores, or for its turn. It is not charged to the function's
+//! `timeout_ms`: a slow disk is no fault of a record.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -17,11 +17,12 @@ struct Spent {
 }
 
 /// A wait, until it is dropped.
-pub(super) struct Waiting(Waits);
+pub struct Waiting(Waits);
 
 impl Waits {
-    /// Begins a wait. A call waits in one import at a time.
-    pub(super) fn begin(&self) -> Waiting {
+    /// Begins a wait. A call waits for one thing at a time.
+    #[must_use]
+    pub fn begin(&self) -> Waiting {
         self.spent.lock().unwrap_or_else(PoisonError::into_inner).since = Some(Instant::now());
         Waiting(self.clone())
     }

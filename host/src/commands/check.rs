@@ -46,6 +46,7 @@ pub fn run(args: &CheckArgs) -> anyhow::Result<Outcome> {
 /// Everything that is wrong, and how many functions there are.
 fn problems(args: &CheckArgs) -> anyhow::Result<(Vec<Problem>, usize)> {
     let path = &args.manifest.manifest;
+    super::config(args.config.config.as_deref())?;
     let application = match crate::manifest::parse(&super::manifest_text(path)?) {
         Err(found) => return Ok((found, 0)),
         Ok(application) => application,

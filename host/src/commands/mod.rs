@@ -1,5 +1,7 @@
 //! The commands, a file each, and what they share: the manifest, the values of variables, how a command ends.
 
+pub mod backup;
+mod beside;
 pub mod build;
 pub mod check;
 pub mod completions;
@@ -7,6 +9,7 @@ pub mod dead_letters;
 pub mod inspect;
 pub mod pause;
 mod reach;
+pub mod restore;
 pub mod status;
 pub mod table;
 pub mod topic;
@@ -20,7 +23,11 @@ use std::path::{Path, PathBuf};
 use anyhow::Context as _;
 
 use crate::cli::Command;
+use crate::config::{self, Config};
 use crate::manifest::{self, Application, Problem};
+
+/// The operator's file where none is named.
+const USUAL_CONFIG: &str = "isobar.toml";
 
 /// How a command ended that did not fail.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,6 +57,8 @@ pub async fn run(command: Command) -> anyhow::Result<Outcome> {
         Command::Pause(args) => pause::pause(&args).await,
         Command::Resume(args) => pause::resume(&args).await,
         Command::Verify(args) => verify::run(&args).await,
+        Command::Backup(args) => backup::run(&args).await,
+        Command::Restore(args) => restore::run(&args).await,
     }
 }
 
@@ -62,6 +71,20 @@ pub fn manifest(path: &Path) -> anyhow::Result<(Application, PathBuf)> {
     let application =
         manifest::parse(&text).map_err(|problems| anyhow::anyhow!(rendered(&problems, path).join("\n")))?;
     Ok((application, root(path).to_owned()))
+}
+
+/// The operator's settings: of the file that is named, else of the usual one, where there is one.
+///
+/// # Errors
+/// When the file cannot be read, or what is wrong with it.
+pub fn config(named: Option<&Path>) -> anyhow::Result<Config> {
+    let path = named.unwrap_or(Path::new(USUAL_CONFIG));
+    let text = match std::fs::read_to_string(path) {
+        Ok(text) => text,
+        Err(error) if named.is_none() && error.kind() == std::io::ErrorKind::NotFound => return Ok(Config::default()),
+        Err(error) => return Err(error).with_context(|| format!("cannot read `{}`", path.display())),
+    };
+    config::parse(&text).map_err(|wrong| anyhow::anyhow!("`{}`: {wrong}", path.display()))
 }
 
 /// Problems for people to read, each with its hint.

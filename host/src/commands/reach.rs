@@ -8,7 +8,7 @@ use futures::stream::BoxStream;
 use futures::{StreamExt as _, TryStreamExt as _};
 
 use crate::cli::{DataArgs, PlaceArgs};
-use crate::console::answers::{LettersAsk, LettersPage, Loaded, RecordsAsk, RecordsPage, Rows, RowsAsk};
+use crate::console::answers::{BackupAsk, LettersAsk, LettersPage, Loaded, RecordsAsk, RecordsPage, Rows, RowsAsk};
 use crate::console::answers::{SettleAsk, Settled, Status, TableSummary, TopicSummary};
 use crate::console::client::Client;
 use crate::console::view::View;
@@ -119,6 +119,25 @@ impl Reach {
         match self {
             Reach::Host(client) => client.settle(function, ask, fate).await,
             Reach::Folder(view) => Ok(view.settle(function, ask, fate).await?),
+        }
+    }
+
+    /// All data as a backup, and how many bytes that are.
+    pub(super) async fn backup(&self) -> anyhow::Result<(u64, BoxStream<'static, anyhow::Result<Vec<u8>>>)> {
+        match self {
+            Reach::Host(client) => client.backup().await,
+            Reach::Folder(view) => {
+                let (bytes, pieces) = view.backup(&BackupAsk { sensitive: true }).await?;
+                Ok((bytes, pieces.map_err(anyhow::Error::from).boxed()))
+            }
+        }
+    }
+
+    /// The name of the application.
+    pub(super) async fn application(&self) -> anyhow::Result<String> {
+        match self {
+            Reach::Host(client) => client.application().await,
+            Reach::Folder(view) => Ok(view.application().name.clone()),
         }
     }
 

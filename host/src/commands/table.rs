@@ -1,6 +1,5 @@
 //! `isobar table`: the tables there are, their rows, files made of them and files loaded into them.
 
-use std::io::Write as _;
 use std::path::Path;
 
 use anyhow::Context as _;
@@ -8,6 +7,7 @@ use futures::StreamExt as _;
 use futures::stream::BoxStream;
 
 use super::Outcome;
+use super::beside::Beside;
 use super::reach::Reach;
 use crate::bindings::tables::load::MOST_BYTES;
 use crate::cli::{ExportArgs, ExportFormat, LoadArgs, QueryArgs, QueryFormat, ReadArgs, TableCommand};
@@ -113,34 +113,10 @@ async fn export(args: &ExportArgs) -> anyhow::Result<Outcome> {
     done.map(|()| Outcome::Done)
 }
 
-/// Writes beside the file and puts it in place at the end, so that half an export never looks like a whole one.
-async fn save(mut pieces: BoxStream<'static, anyhow::Result<Vec<u8>>>, path: &Path) -> anyhow::Result<()> {
-    let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let name = path.file_name().with_context(|| format!("`{}` names no file", path.display()))?.to_string_lossy();
-    let part = folder.join(format!(".{name}.part"));
-    let cannot = || format!("cannot write `{}`", path.display());
-    let progress = ui::counter(format!("writing {}", path.display()));
-    let mut file = std::fs::File::create(&part).with_context(cannot)?;
-    let mut bytes = 0;
-    while let Some(piece) = pieces.next().await {
-        let written = piece.and_then(|piece| {
-            file.write_all(&piece).with_context(cannot)?;
-            Ok(piece.len() as u64)
-        });
-        match written {
-            Ok(more) => {
-                bytes += more;
-                progress.inc(more);
-            }
-            Err(error) => {
-                // What is left of it is no export; that it cannot be removed changes nothing about the error.
-                let _ = std::fs::remove_file(&part);
-                return Err(error);
-            }
-        }
-    }
-    std::fs::rename(&part, path).with_context(cannot)?;
-    progress.finish_and_clear();
+async fn save(pieces: BoxStream<'static, anyhow::Result<Vec<u8>>>, path: &Path) -> anyhow::Result<()> {
+    let mut file = Beside::begin(path, false)?;
+    let bytes = file.pour(pieces, None).await?;
+    file.finish()?;
     ui::doing("Wrote", format_args!("{} ({})", path.display(), ui::size(bytes)));
     Ok(())
 }

@@ -34,6 +34,7 @@ const DEMO_FOLDER: &str = "demo-files";
 /// Whatever keeps it from running.
 pub async fn run(args: UpArgs) -> anyhow::Result<()> {
     let (mut application, root) = manifest(&args.manifest.manifest)?;
+    let config = super::config(args.config.config.as_deref())?;
     if args.build {
         build::build(&application, &root)?;
     }
@@ -58,7 +59,7 @@ pub async fn run(args: UpArgs) -> anyhow::Result<()> {
     }
     let resolved = resolve(&application, &values)
         .map_err(|problems| anyhow::anyhow!(rendered(&problems, &args.manifest.manifest).join("\n")))?;
-    let prepared = app::prepare(Plan { application, resolved, root, data_dir, kind }).await?;
+    let prepared = app::prepare(Plan { application, resolved, root, data_dir, kind, config }).await?;
     if let (Some(declared), Some(running)) = (&declared, &running) {
         load_files(&prepared, declared, running).await?;
     }

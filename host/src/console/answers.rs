@@ -147,6 +147,14 @@ pub struct Rows {
     pub more: bool,
 }
 
+/// How a backup is asked for.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BackupAsk {
+    /// Whether sensitive data are asked for: without them there is no backup.
+    #[serde(default)]
+    pub sensitive: bool,
+}
+
 /// What a load did.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Loaded {
@@ -224,7 +232,7 @@ pub struct SettleAsk {
 }
 
 /// What became of dead letters.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Settled {
     /// How many.
     pub letters: u64,
@@ -276,6 +284,13 @@ impl From<crate::embedded::WriteError> for Refusal {
 impl From<crate::bindings::tables::TableError> for Refusal {
     fn from(error: crate::bindings::tables::TableError) -> Self {
         Refusal::new(Fault::Store, error.to_string())
+    }
+}
+
+impl From<crate::embedded::backup::BackupError> for Refusal {
+    fn from(error: crate::embedded::backup::BackupError) -> Self {
+        Refusal::new(Fault::Store, error.to_string())
+            .hint("the copy takes as much room again in the data folder as the data themselves")
     }
 }
 

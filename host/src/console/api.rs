@@ -1,26 +1,35 @@
 //! The HTTP API below `/api/v1`: JSON in and out, exports as streams. What it tells is `view`'s and `tables`'.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::body::{Body, HttpBody as _, to_bytes};
-use axum::extract::{Path, Query, Request, State};
-use axum::http::{HeaderName, StatusCode, header};
+use axum::extract::{FromRequest as _, Path, Query, Request, State};
+use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use serde::{Deserialize, Serialize};
+use tokio::sync::Semaphore;
 
-use super::answers::{Fault, LettersAsk, RecordsAsk, Refusal, RowsAsk, SettleAsk};
+use super::answers::{BackupAsk, Fault, LettersAsk, RecordsAsk, Refusal, RowsAsk, SettleAsk, Settled};
 use super::guard::{Denied, Guard};
 use super::view::View;
 use crate::bindings::tables::load::MOST_BYTES;
 use crate::embedded::Fate;
 
+/// Loads at one time: each holds a body of up to [`MOST_BYTES`] and the rows that it says.
+const MOST_LOADS: usize = 2;
+
 /// What every handler has.
 #[derive(Clone)]
 struct Api {
     view: Arc<View>,
+    /// Bodies that are held in memory at one time.
+    loads: Arc<Semaphore>,
+    /// How long a body may take.
+    body: Duration,
 }
 
 /// Why a request failed, as the body of its answer.
@@ -42,12 +51,13 @@ pub(super) struct Greeting {
 
 type Answer<T> = Result<Json<T>, Refusal>;
 
-/// All routes, behind the guard.
-pub(super) fn router(view: Arc<View>, guard: Guard) -> Router {
+/// All routes, behind the guard; the body of a request may take `body`.
+pub(super) fn router(view: Arc<View>, guard: Guard, body: Duration) -> Router {
     let routes = Router::new()
         .route("/", get(greet))
         .route("/status", get(status))
         .route("/verify", get(verify))
+        .route("/backup", get(backup))
         .route("/topics", get(topics))
         .route("/topics/{topic}/records", get(records))
         .route("/tables", get(tables))
@@ -62,7 +72,7 @@ pub(super) fn router(view: Arc<View>, guard: Guard) -> Router {
     Router::new()
         .nest("/api/v1", routes)
         .fallback(nothing)
-        .with_state(Api { view })
+        .with_state(Api { view, loads: Arc::new(Semaphore::new(MOST_LOADS)), body })
         .layer(from_fn_with_state(guard, admit))
 }
 
@@ -74,7 +84,12 @@ async fn admit(State(guard): State<Guard>, request: Request, next: Next) -> Resp
 }
 
 fn check(guard: &Guard, request: &Request) -> Result<(), Denied> {
-    let text = |name: HeaderName| request.headers().get(name).map(|value| value.to_str().unwrap_or_default());
+    // One that comes twice says nothing: who passes it on may have believed the other.
+    let text = |name: HeaderName| {
+        let mut values = request.headers().get_all(name).iter();
+        let value = values.next().map(|value| value.to_str().unwrap_or_default());
+        if values.next().is_some() { Some("") } else { value }
+    };
     guard.check(text(header::HOST), text(header::ORIGIN), text(header::AUTHORIZATION))
 }
 
@@ -140,6 +155,15 @@ async fn export(
     Ok(([(header::CONTENT_TYPE, format.media_type())], Body::from_stream(pieces)).into_response())
 }
 
+async fn backup(State(api): State<Api>, Query(ask): Query<BackupAsk>) -> Result<Response, Refusal> {
+    let (bytes, pieces) = api.view.backup(&ask).await?;
+    let headers = [
+        (header::CONTENT_TYPE, HeaderValue::from_static("application/octet-stream")),
+        (header::CONTENT_LENGTH, HeaderValue::from(bytes)),
+    ];
+    Ok((headers, Body::from_stream(pieces)).into_response())
+}
+
 async fn load(State(api): State<Api>, Path(table): Path<String>, body: Body) -> Response {
     let too_large = || {
         let error = format!("the file is larger than {} MiB", MOST_BYTES >> 20);
@@ -148,7 +172,15 @@ async fn load(State(api): State<Api>, Path(table): Path<String>, body: Body) -> 
     if body.size_hint().lower() > MOST_BYTES as u64 {
         return too_large();
     }
-    let Ok(file) = to_bytes(body, MOST_BYTES).await else { return too_large() };
+    let Ok(_loading) = api.loads.try_acquire() else {
+        let busy = Refusal::new(Fault::Busy, "too many loads are going on");
+        return busy.hint("try again when one of them is done").into_response();
+    };
+    let file = match tokio::time::timeout(api.body, to_bytes(body, MOST_BYTES)).await {
+        Ok(Ok(file)) => file,
+        Ok(Err(_)) => return too_large(),
+        Err(_) => return late("file", api.body),
+    };
     match api.view.load(&table, file).await {
         Ok(loaded) => Json(loaded).into_response(),
         Err(refusal) => refusal.into_response(),
@@ -174,21 +206,33 @@ async fn letters(
 async fn redrive(
     State(api): State<Api>,
     Path(function): Path<String>,
-    Json(ask): Json<SettleAsk>,
-) -> Answer<impl Serialize> {
-    api.view.settle(&function, &ask, Fate::Redriven).await.map(Json)
+    request: Request,
+) -> Result<impl IntoResponse, Response> {
+    settle(&api, &function, request, Fate::Redriven).await
 }
 
 async fn drop_letters(
     State(api): State<Api>,
     Path(function): Path<String>,
-    Json(ask): Json<SettleAsk>,
-) -> Answer<impl Serialize> {
-    api.view.settle(&function, &ask, Fate::Dropped).await.map(Json)
+    request: Request,
+) -> Result<impl IntoResponse, Response> {
+    settle(&api, &function, request, Fate::Dropped).await
+}
+
+async fn settle(api: &Api, function: &str, request: Request, fate: Fate) -> Result<Json<Settled>, Response> {
+    let asked = tokio::time::timeout(api.body, Json::<SettleAsk>::from_request(request, &())).await;
+    let Json(ask) = asked.map_err(|_| late("question", api.body))?.map_err(IntoResponse::into_response)?;
+    api.view.settle(function, &ask, fate).await.map(Json).map_err(IntoResponse::into_response)
 }
 
 async fn nothing() -> Response {
     failure(StatusCode::NOT_FOUND, "there is nothing here".to_owned(), None)
+}
+
+/// The refusal of a body that does not come.
+fn late(what: &str, within: Duration) -> Response {
+    let error = format!("the {what} did not come within {} s", within.as_secs_f32());
+    failure(StatusCode::REQUEST_TIMEOUT, error, None)
 }
 
 fn failure(status: StatusCode, error: String, hint: Option<String>) -> Response {

@@ -11,7 +11,7 @@ use reqwest::{Response, StatusCode};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::answers::{LettersAsk, LettersPage, Loaded, RecordsAsk, RecordsPage, Rows, RowsAsk};
+use super::answers::{BackupAsk, LettersAsk, LettersPage, Loaded, RecordsAsk, RecordsPage, Rows, RowsAsk};
 use super::answers::{SettleAsk, Settled, Status, TableSummary, TopicSummary};
 use super::api::{ErrorBody, Greeting};
 use super::token::Access;
@@ -21,6 +21,9 @@ use crate::embedded::{Fate, LedgerReport};
 const GREETING: Duration = Duration::from_secs(5);
 /// The longest silence of a host that works on an answer: a walk over a long ledger says nothing until its end.
 const SILENCE: Duration = Duration::from_secs(600);
+
+/// Why an answer cannot be understood.
+const OTHER_VERSION: &str = "the running host is of another version; use the `isobar` that it is";
 
 /// A host that answered.
 pub struct Client {
@@ -99,6 +102,25 @@ impl Client {
         Ok(answer.bytes_stream().map_ok(|b| b.to_vec()).map_err(|e| gone(e).context("the export broke off")).boxed())
     }
 
+    /// As [`super::view::View::backup`].
+    ///
+    /// # Errors
+    /// As [`Client::status`]; the stream ends with an error when the backup broke off.
+    pub async fn backup(&self) -> anyhow::Result<(u64, BoxStream<'static, anyhow::Result<Vec<u8>>>)> {
+        let answer = self.ask("/backup", &BackupAsk { sensitive: true }).await?;
+        let bytes = answer.content_length().context(OTHER_VERSION)?;
+        let pieces = answer.bytes_stream().map_ok(|b| b.to_vec()).map_err(|e| gone(e).context("the backup broke off"));
+        Ok((bytes, pieces.boxed()))
+    }
+
+    /// The name of the application that the host runs.
+    ///
+    /// # Errors
+    /// As [`Client::status`].
+    pub async fn application(&self) -> anyhow::Result<String> {
+        Ok(self.get::<Greeting>("", &()).await?.application)
+    }
+
     /// As [`super::view::View::load`].
     ///
     /// # Errors
@@ -167,7 +189,7 @@ impl Client {
 
 async fn read<T: DeserializeOwned>(answer: Response) -> anyhow::Result<T> {
     let body = answer.bytes().await.map_err(gone)?;
-    serde_json::from_slice(&body).context("the running host is of another version; use the `isobar` that it is")
+    serde_json::from_slice(&body).context(OTHER_VERSION)
 }
 
 /// Turns a refusal into an error that reads as if there were no HTTP between.

@@ -2,7 +2,9 @@
 
 pub mod answers;
 mod api;
+mod backups;
 pub mod client;
+mod connections;
 mod guard;
 mod letters;
 mod operate;
@@ -13,12 +15,13 @@ pub mod view;
 use std::io::ErrorKind;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
-use std::time::Duration;
 
 use anyhow::Context as _;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
+
+pub use connections::Patience;
 
 use guard::Guard;
 use token::Access;
@@ -28,8 +31,6 @@ use view::View;
 const PORT: u16 = 3000;
 /// Ports that are tried after it: as many hosts on one machine are not meant.
 const PORTS_TRIED: u16 = 100;
-/// How long answers that are under way may take once the host is told to stop.
-const LAST_ANSWERS: Duration = Duration::from_secs(2);
 
 /// The API at work.
 pub struct Serving {
@@ -49,24 +50,27 @@ pub async fn serve(
     listen: Option<SocketAddr>,
     shutdown: CancellationToken,
 ) -> anyhow::Result<Serving> {
+    serve_within(view, listen, Patience::default(), shutdown).await
+}
+
+/// As [`serve`], with another patience.
+///
+/// # Errors
+/// As [`serve`].
+pub async fn serve_within(
+    view: Arc<View>,
+    listen: Option<SocketAddr>,
+    patience: Patience,
+    shutdown: CancellationToken,
+) -> anyhow::Result<Serving> {
     let listener = listener(listen).await?;
     let access = Access::new(listener.local_addr()?)?;
     let address = access.address;
     let data_dir = view.store.folder().path().to_owned();
     access.write(&data_dir)?;
-    let router = api::router(view, Guard::new(access));
+    let router = api::router(view, Guard::new(access), patience.body);
     let task = tokio::spawn(async move {
-        let stopping = shutdown.clone().cancelled_owned();
-        let serving = axum::serve(listener, router).with_graceful_shutdown(stopping).into_future();
-        let late = async {
-            shutdown.cancelled().await;
-            tokio::time::sleep(LAST_ANSWERS).await;
-        };
-        tokio::select! {
-            // It ends by the shutdown only; errors of single connections end those.
-            _ = serving => {}
-            () = late => {}
-        }
+        connections::serve(listener, router, patience, shutdown).await;
         Access::remove(&data_dir);
     });
     Ok(Serving { address, task })

@@ -11,6 +11,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use super::answers::is_made_up;
 use super::answers::{Failure, Fault, Payload, RecordView, RecordsAsk, RecordsPage, Refusal, Status, TopicSummary};
 use crate::delivery::Records;
+use crate::delivery::failure::hidden;
 use crate::dispatch::{Pauses, Progress, SourceStatus, Standing};
 use crate::embedded::{LedgerReport, Note, Store};
 use crate::manifest::{Application, Trigger, TriggerSource, nearest};
@@ -26,8 +27,6 @@ const MOST_RECORDS: u32 = 1000;
 const MOST_RECORD_BYTES: usize = 8 * 1024 * 1024;
 /// Bytes asked of the log at one time.
 const READ_BYTES: usize = 1024 * 1024;
-/// What stands in place of the reasons of functions that read sensitive data.
-pub(super) const HIDDEN: &str = "hidden, because the function reads sensitive data";
 
 /// What a running host tells and is told.
 pub struct Running {
@@ -42,13 +41,15 @@ pub struct View {
     pub(super) store: Arc<Store>,
     pub(super) running: Option<Running>,
     long_reads: Arc<Semaphore>,
+    pub(super) backups: Arc<Semaphore>,
 }
 
 impl View {
     /// Of what `store` holds; `running` is the host that runs on it, if one does.
     #[must_use]
     pub fn new(store: Arc<Store>, running: Option<Running>) -> Self {
-        View { store, running, long_reads: Arc::new(Semaphore::new(MOST_LONG_READS)) }
+        let (long_reads, backups) = (Semaphore::new(MOST_LONG_READS), Semaphore::new(1));
+        View { store, running, long_reads: Arc::new(long_reads), backups: Arc::new(backups) }
     }
 
     /// Finishes what is being written and closes the data.
@@ -68,15 +69,11 @@ impl View {
     /// When the data file cannot be read.
     pub async fn status(&self) -> Result<Status, Refusal> {
         let failures = self.failures().await?;
-        let mut sources = match &self.running {
+        let sources = match &self.running {
+            // What is sensitive of them is hidden where it arises.
             Some(running) => running.progress.sources(),
             None => self.resting(&failures).await?,
         };
-        for source in &mut sources {
-            if let Standing::Retrying { reason, .. } = &mut source.standing {
-                self.hide(&source.function, reason);
-            }
-        }
         Ok(Status {
             application: self.application().name.clone(),
             made_up: is_made_up(self.store.folder().kind()),
@@ -186,28 +183,31 @@ impl View {
         }
     }
 
-    /// Whether a topic's records may only be shown when asked for: it is declared so, or holds the dead letters of a
-    /// function that reads sensitive data.
+    /// Whether a topic's records may only be shown when asked for: it is declared so, holds the dead letters of a function
+    /// that reads sensitive data, or those of one that is not known any more: nobody can say what that read.
     fn is_sensitive(&self, topic: &str) -> bool {
         let application = self.application();
-        let letters = application.letter_topics().remove(topic).unwrap_or_default();
+        let letters = application.letter_topics().remove(topic);
         let reads_sensitive =
-            |name: &&str| application.functions.get(*name).is_some_and(|f| f.reads_sensitive(application));
-        application.topics.get(topic).is_some_and(|t| t.sensitive) || letters.iter().any(reads_sensitive)
+            |name: &&str| application.functions.get(*name).is_none_or(|f| f.reads_sensitive(application));
+        match (application.topics.get(topic), letters) {
+            (None, None) => true,
+            (declared, letters) => {
+                declared.is_some_and(|t| t.sensitive) || letters.iter().flatten().any(reads_sensitive)
+            }
+        }
     }
 
-    fn hide(&self, function: &str, reason: &mut String) {
+    fn is_told(&self, function: &str) -> bool {
         let application = self.application();
-        if application.functions.get(function).is_none_or(|f| f.reads_sensitive(application)) {
-            HIDDEN.clone_into(reason);
-        }
+        application.functions.get(function).is_some_and(|f| !f.reads_sensitive(application))
     }
 
     async fn failures(&self) -> Result<Vec<Failure>, Refusal> {
         let mut failures = Vec::new();
         for attempt in self.store.attempts().await? {
-            let mut reason = attempt.reason;
-            self.hide(&attempt.note.function, &mut reason);
+            let is_told = self.is_told(&attempt.note.function);
+            let reason = if is_told { attempt.reason } else { hidden(&attempt.code) };
             failures.push(Failure {
                 function: attempt.note.function.to_string(),
                 source: attempt.note.source.to_string(),
@@ -271,7 +271,7 @@ impl View {
 
 /// The record at index `at` of those of a partition.
 pub(super) fn record(records: &Records, at: usize, partition: u32) -> Option<RecordView> {
-    let headers = records.headers.iter().filter(|h| h.at as usize == at);
+    let headers = records.headers_of(at).iter();
     Some(RecordView {
         partition,
         offset: *records.offsets.get(at)?,

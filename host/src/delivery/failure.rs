@@ -3,18 +3,67 @@
 /// Characters of a reason or frame that are kept; a guest can make either as long as it likes.
 pub const MAX_REASON_CHARS: usize = 2000;
 
+/// What kind of failure it was: all that is told of one whose words are sensitive.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Cause {
+    /// It panicked.
+    Panic,
+    /// It was ended by something else that WebAssembly forbids, or by itself.
+    #[default]
+    Trap,
+    /// It passed one of its limits.
+    Limit,
+    /// It asked to be called again.
+    Retry,
+    /// It rejected records.
+    Reject,
+    /// Its answer was none that the contract has.
+    Answer,
+    /// An import was not available.
+    Unavailable,
+}
+
+impl Cause {
+    /// The code by which people and programs know it.
+    #[must_use]
+    pub fn code(self) -> &'static str {
+        match self {
+            Cause::Panic => "panic",
+            Cause::Trap => "trap",
+            Cause::Limit => "limit",
+            Cause::Retry => "retry",
+            Cause::Reject => "reject",
+            Cause::Answer => "answer",
+            Cause::Unavailable => "unavailable",
+        }
+    }
+}
+
+/// What stands in the place of the words of a function that reads sensitive data.
+#[must_use]
+pub fn hidden(code: &str) -> String {
+    match code {
+        "" => "hidden, because the function reads sensitive data".to_owned(),
+        code => format!("{code}; its words are hidden, because the function reads sensitive data"),
+    }
+}
+
 /// Why a call failed.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Failure {
+    /// What kind of failure it was.
+    pub cause: Cause,
     /// In the function's words, or the line of its panic, or the trap.
     pub reason: String,
     /// The function's own frames, the innermost first.
     pub frames: Vec<String>,
 }
 
-impl From<&str> for Failure {
-    fn from(reason: &str) -> Self {
-        Failure { reason: cut(reason), frames: Vec::new() }
+impl Failure {
+    /// One without frames.
+    #[must_use]
+    pub fn new(cause: Cause, reason: &str) -> Self {
+        Failure { cause, reason: cut(reason), frames: Vec::new() }
     }
 }
 

@@ -38,12 +38,18 @@ pub enum FrameError {
     /// Its parts contradict each other.
     #[error("its parts contradict each other")]
     Shape,
+    /// More was to be written into one frame than is read of one.
+    #[error("a frame of {0} bytes is larger than any that is read")]
+    TooLarge(usize),
+    /// Others stand before and after it.
+    #[error("it is missing")]
+    Missing,
 }
 
 /// Encodes records; their offsets are stored relative to the first.
 ///
 /// # Errors
-/// [`FrameError::Compression`] when zstd fails, which it does only without memory.
+/// [`FrameError::TooLarge`]; [`FrameError::Compression`] when zstd fails, which it does only without memory.
 pub fn encode(records: &Records) -> Result<Vec<u8>, FrameError> {
     let base = records.offsets.first().copied().unwrap_or_default();
     let mut raw = Vec::with_capacity(records.bytes() + records.len() * 24 + 64);
@@ -59,6 +65,9 @@ pub fn encode(records: &Records) -> Result<Vec<u8>, FrameError> {
         put_u32(&mut raw, header.value.len());
         raw.extend_from_slice(header.name.as_bytes());
         raw.extend_from_slice(&header.value);
+    }
+    if raw.len() > MAX_DECODED_BYTES {
+        return Err(FrameError::TooLarge(raw.len()));
     }
     let compressed = COMPRESSOR
         .with_borrow_mut(|compressor| compressor.as_mut().map(|c| c.compress(&raw)))
@@ -105,6 +114,9 @@ fn read_records(reader: &mut Reader<'_>, base: i64) -> Option<Records> {
     let offsets = reader.i64s(count)?.map(|o| base.checked_add(o)).collect::<Option<Vec<_>>>()?;
     let timestamps = reader.i64s(count)?.collect();
     let headers = (0..reader.u32()?).map(|_| reader.header(count)).collect::<Option<Vec<_>>>()?;
+    if !headers.is_sorted_by_key(|h| h.at) {
+        return None;
+    }
     Some(Records { keys, values, offsets, timestamps, headers })
 }
 

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::rounds::ROUND;
 use super::{Failure, Header, Records};
 
 /// Headers of this prefix are the host's.
@@ -41,6 +42,8 @@ pub struct Letter {
     pub offset: i64,
     /// How often it was delivered.
     pub attempts: u32,
+    /// What kind of failure it was.
+    pub code: String,
     /// Why it failed.
     pub reason: String,
     /// The function's frames, the innermost first.
@@ -63,6 +66,7 @@ pub fn letters(batch: &Records, failures: &BTreeMap<usize, Failure>, story: &Sto
             ("partition", story.partition.to_string()),
             ("offset", offset.to_string()),
             ("attempts", story.attempts.to_string()),
+            ("code", failure.cause.code().to_owned()),
             ("reason", failure.reason.clone()),
             ("frames", failure.frames.join("\n")),
             ("time-ms", story.now_ms.to_string()),
@@ -77,9 +81,9 @@ impl Letter {
     /// What the record at index `at` tells; `None` where it is no dead letter.
     #[must_use]
     pub fn of(records: &Records, at: usize) -> Option<Self> {
+        let headers = records.headers_of(at);
         let told = |name: &str| {
-            let named = |h: &&Header| h.at as usize == at && h.name.strip_prefix(OURS) == Some(name);
-            let found = records.headers.iter().find(named)?;
+            let found = headers.iter().find(|h| h.name.strip_prefix(OURS) == Some(name))?;
             String::from_utf8(found.value.clone()).ok()
         };
         Some(Letter {
@@ -89,6 +93,7 @@ impl Letter {
             partition: told("partition")?.parse().ok()?,
             offset: told("offset")?.parse().ok()?,
             attempts: told("attempts").and_then(|a| a.parse().ok()).unwrap_or_default(),
+            code: told("code").unwrap_or_default(),
             reason: told("reason").unwrap_or_default(),
             frames: told("frames").unwrap_or_default().lines().map(str::to_owned).collect(),
             at_ms: told("time-ms").and_then(|t| t.parse().ok()).unwrap_or_default(),
@@ -131,14 +136,15 @@ fn header(at: u32, name: &str, value: String) -> Header {
 }
 
 impl Records {
-    /// Appends a record of `other` without the host's headers; gives its index, which is its offset too.
+    /// Appends a record of `other` without the host's headers, but for how often it went round; gives its index, which is its
+    /// offset too.
     fn push_from(&mut self, other: &Records, at: usize, now_ms: i64) -> u32 {
         let index = self.len() as u32;
         self.keys.push(other.keys.get(at));
         self.values.push(other.values.get(at));
         self.offsets.push(i64::from(index));
         self.timestamps.push(now_ms);
-        let own = other.headers.iter().filter(|h| h.at as usize == at && !h.name.starts_with(OURS));
+        let own = other.headers_of(at).iter().filter(|h| h.name == ROUND || !h.name.starts_with(OURS));
         self.headers.extend(own.map(|h| Header { at: index, ..h.clone() }));
         index
     }
@@ -147,6 +153,7 @@ impl Records {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::delivery::Cause;
 
     fn batch() -> Records {
         Records {
@@ -154,7 +161,7 @@ mod tests {
             values: [Some(&b"1"[..]), Some(b"2"), None].into_iter().collect(),
             offsets: vec![10, 12, 13],
             timestamps: vec![1, 2, 3],
-            headers: vec![header(1, "trace", "t".to_owned())],
+            headers: vec![header(1, "trace", "t".to_owned()), header(1, ROUND, "2".to_owned())],
         }
     }
 
@@ -162,18 +169,18 @@ mod tests {
     fn a_letter_tells_its_story_and_goes_back_as_it_was() {
         let story =
             Story { function: "sum", version: "abc", topic: "orders", partition: 2, attempts: 5, now_ms: 1_000 };
-        let failure =
-            Failure { reason: "too hot".to_owned(), frames: vec!["sum::add".to_owned(), "sum::run".to_owned()] };
+        let frames = vec!["sum::add".to_owned(), "sum::run".to_owned()];
+        let failure = Failure { cause: Cause::Panic, reason: "too hot".to_owned(), frames };
         let put_aside = letters(&batch(), &BTreeMap::from([(1, failure.clone())]), &story);
         let letter = Letter::of(&put_aside, 0).unwrap();
         assert_eq!((letter.function.as_str(), letter.topic.as_str(), letter.partition), ("sum", "orders", 2));
         assert_eq!((letter.offset, letter.attempts, letter.at_ms), (12, 5, 1_000));
-        assert_eq!((letter.reason, letter.frames), (failure.reason, failure.frames));
+        assert_eq!((letter.code.as_str(), letter.reason, letter.frames), ("panic", failure.reason, failure.frames));
         let mut back = Records::default();
         redrive(&mut back, &put_aside, 0, "sum", 2_000);
         assert_eq!((back.keys.get(0), back.values.get(0)), (None, Some(&b"2"[..])));
         let names: Vec<_> = back.headers.iter().map(|h| h.name.as_str()).collect();
-        assert_eq!(names, ["trace", REDRIVE]);
+        assert_eq!(names, ["trace", ROUND, REDRIVE], "and the loop that it was in still ends");
         assert_eq!(meant_for(&back, "sum"), None);
         assert!(meant_for(&back, "other").unwrap().is_empty());
     }

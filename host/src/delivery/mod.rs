@@ -2,6 +2,7 @@
 //!
 //! Pure: no I/O, no async, no wasm.
 
+pub mod allowance;
 pub mod effects;
 pub mod failure;
 pub mod frame;
@@ -15,8 +16,9 @@ pub mod rows;
 pub mod toll;
 pub mod trial;
 
+pub use allowance::Allowance;
 pub use effects::{Effects, Published, Rejection};
-pub use failure::Failure;
+pub use failure::{Cause, Failure};
 pub use packed::Packed;
 pub use records::{Header, Records};
 pub use rows::{HeldRow, HeldTable, Row, Value};

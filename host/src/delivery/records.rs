@@ -47,6 +47,15 @@ impl Records {
         self.keys.data().len() + self.values.data().len()
     }
 
+    /// The headers of the record at index `at`.
+    #[must_use]
+    pub fn headers_of(&self, at: usize) -> &[Header] {
+        let first = self.headers.partition_point(|h| (h.at as usize) < at);
+        let rest = self.headers.get(first..).unwrap_or_default();
+        let count = rest.partition_point(|h| h.at as usize <= at);
+        rest.get(..count).unwrap_or_default()
+    }
+
     /// The index of the first record at `offset` or later; the length where there is none.
     #[must_use]
     pub fn index_of(&self, offset: i64) -> usize {
@@ -58,14 +67,15 @@ impl Records {
     pub fn slice(&self, from: usize, to: usize) -> Records {
         let to = to.min(self.len());
         let from = from.min(to);
-        let within = |h: &&Header| (from..to).contains(&(h.at as usize));
+        let headers = self.headers.partition_point(|h| (h.at as usize) < from)
+            ..self.headers.partition_point(|h| (h.at as usize) < to);
         let moved = |h: &Header| Header { at: h.at - from as u32, ..h.clone() };
         Records {
             keys: self.keys.slice(from, to),
             values: self.values.slice(from, to),
             offsets: self.offsets.get(from..to).unwrap_or_default().to_vec(),
             timestamps: self.timestamps.get(from..to).unwrap_or_default().to_vec(),
-            headers: self.headers.iter().filter(within).map(moved).collect(),
+            headers: self.headers.get(headers).unwrap_or_default().iter().map(moved).collect(),
         }
     }
 
@@ -109,6 +119,17 @@ mod tests {
             timestamps: vec![0; values.len()],
             headers: Vec::new(),
         }
+    }
+
+    #[test]
+    fn headers_are_found_by_their_record() {
+        let header = |at: u32, name: &str| Header { at, name: name.to_owned(), value: Vec::new() };
+        let headers = vec![header(0, "a"), header(2, "b"), header(2, "c")];
+        let records = Records { headers, ..records(&[vec![], vec![], vec![]]) };
+        let names = |at| records.headers_of(at).iter().map(|h| h.name.as_str()).collect::<Vec<_>>();
+        assert_eq!([names(0), names(1), names(2), names(3)], [vec!["a"], vec![], vec!["b", "c"], vec![]]);
+        let sliced = records.slice(1, 3);
+        assert_eq!(sliced.headers, [header(1, "b"), header(1, "c")]);
     }
 
     proptest! {

@@ -4,7 +4,7 @@
 use super::{Header, Records};
 
 /// The header; where it is missing, a record has not gone round.
-const ROUND: &str = "isobar-round";
+pub(super) const ROUND: &str = "isobar-round";
 
 /// Notes on every record that it went round so often.
 pub fn note(records: &mut Records, round: u32) {

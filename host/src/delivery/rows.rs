@@ -17,6 +17,9 @@ pub enum Value {
     Bool(bool),
 }
 
+/// What a cell takes beside its text, about.
+pub const CELL_BYTES: usize = 8;
+
 /// Cells in the order of the columns asked for.
 pub type Row = Vec<Value>;
 
@@ -55,6 +58,17 @@ impl HeldTable {
             }
             none => *none = Some(cells),
         }
+    }
+
+    /// Bytes that its upserts take in a table, about.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        let cell = |value: &Value| CELL_BYTES + if let Value::Text(text) = value { text.len() } else { 0 };
+        let row = |row: &HeldRow| {
+            let cells = row.cells.as_ref()?.iter().flatten().map(cell).sum::<usize>();
+            Some(cells + row.key.iter().map(cell).sum::<usize>())
+        };
+        self.rows.values().filter_map(row).sum()
     }
 
     /// Holds a delete.

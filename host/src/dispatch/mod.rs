@@ -1,5 +1,5 @@
 //! Why and when functions run: one worker per (function, partition), each taking batch after batch, each batch a
-//! transaction. Functions run on as many threads as there are cores.
+//! transaction.
 
 mod held;
 mod pauses;
@@ -14,7 +14,6 @@ mod worker;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -36,8 +35,6 @@ pub(crate) struct Shared {
     pub(crate) progress: Arc<Progress>,
     pub(crate) pauses: Arc<Pauses>,
     pub(crate) voices: voices::Voices,
-    /// Calls that compute at one time: as many as cores.
-    pub(crate) calls: Semaphore,
 }
 
 /// The running workers.
@@ -53,16 +50,9 @@ impl Dispatcher {
     /// # Errors
     /// When a position cannot be read or a cron expression cannot be parsed.
     pub async fn start(store: Arc<Store>, registry: &Registry, stop: CancellationToken) -> anyhow::Result<Self> {
-        let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
         let progress = Arc::new(Progress::new(Arc::clone(store.ends())));
         let pauses = Arc::new(Pauses::load(Arc::clone(&store)).await?);
-        let shared = Arc::new(Shared {
-            store,
-            progress,
-            pauses,
-            voices: voices::Voices::default(),
-            calls: Semaphore::new(cores),
-        });
+        let shared = Arc::new(Shared { store, progress, pauses, voices: voices::Voices::default() });
         let tasks = TaskTracker::new();
         let mut workers = Vec::new();
         for registered in registry.functions.values() {
@@ -130,6 +120,7 @@ fn context(shared: &Shared, registered: &Registered, partition: u32) -> CallCont
         partition,
         variables: Arc::clone(&version.variables),
         hosts: Arc::clone(&version.hosts),
+        https_proxy: version.https_proxy.clone(),
         limits: version.function.limits.clone(),
         before: Vec::new(),
         round: 0,

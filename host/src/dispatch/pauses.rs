@@ -43,13 +43,13 @@ impl Pauses {
         Ok(())
     }
 
-    /// Lets a function go on, and forgets how many records it lost.
+    /// Lets a function go on, and forgets how many records it lost; the next batch may lose as many as it has.
     ///
     /// # Errors
     /// When that cannot be written; then it stands still.
     pub async fn resume(&self, function: &str) -> Result<(), WriteError> {
         self.store.resume(function).await?;
-        self.tolls.lock().unwrap_or_else(PoisonError::into_inner).remove(function);
+        self.tolls.lock().unwrap_or_else(PoisonError::into_inner).insert(function.into(), Toll::pardoned());
         self.paused.lock().unwrap_or_else(PoisonError::into_inner).remove(function);
         self.changed.send_replace(());
         Ok(())
@@ -60,17 +60,23 @@ impl Pauses {
         self.changed.subscribe()
     }
 
-    /// Counts a batch and its dead letters, unless those would be too many: then says so, and nothing is counted.
-    pub(super) fn count(&self, function: &Arc<str>, records: u64, letters: u64, most: u32) -> Result<(), String> {
-        let mut tolls = self.tolls.lock().unwrap_or_else(PoisonError::into_inner);
-        let toll = tolls.entry(Arc::clone(function)).or_default();
-        if toll.would_exceed(letters, most) {
-            return Err(format!(
+    /// Why a batch with so many dead letters may not be committed: those would be too many.
+    pub(super) fn refuses(&self, function: &Arc<str>, letters: u64, most: u32) -> Option<String> {
+        let tolls = self.tolls.lock().unwrap_or_else(PoisonError::into_inner);
+        let exceeds = tolls
+            .get(function)
+            .map_or_else(|| Toll::default().would_exceed(letters, most), |toll| toll.would_exceed(letters, most));
+        exceeds.then(|| {
+            format!(
                 "more than {most} of its last {WINDOW} records would be dead letters (`max_dead_letters`); see to the \
                  function or its input, then `isobar resume {function}`"
-            ));
-        }
-        toll.count(records, letters);
-        Ok(())
+            )
+        })
+    }
+
+    /// Counts a batch that was committed, and its dead letters.
+    pub(super) fn count(&self, function: &Arc<str>, records: u64, letters: u64) {
+        let mut tolls = self.tolls.lock().unwrap_or_else(PoisonError::into_inner);
+        tolls.entry(Arc::clone(function)).or_default().count(records, letters);
     }
 }

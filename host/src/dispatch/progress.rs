@@ -134,10 +134,17 @@ impl Progress {
         sources.values().map(|s| SourceStatus { lag: lag(s), ..s.clone() }).collect()
     }
 
-    /// A reader of `topic` that is more than `most` records behind, with the partition.
+    /// A reader of `topic` that is more than `most` records behind, with the partition. One that stands still is waited for
+    /// by nobody: it costs itself only.
     #[must_use]
     pub fn laggard(&self, topic: &str, most: u64) -> Option<String> {
-        let late = |s: &SourceStatus| !s.scheduled && s.source == topic && s.lag > 0 && s.lag as u64 > most;
+        let late = |s: &SourceStatus| {
+            !s.scheduled
+                && s.source == topic
+                && s.lag > 0
+                && s.lag as u64 > most
+                && !matches!(s.standing, Standing::Stopped { .. })
+        };
         self.sources().into_iter().find(late).map(|s| format!("{} on `{topic}`/{}", s.function, s.partition))
     }
 

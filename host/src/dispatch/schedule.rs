@@ -13,17 +13,16 @@ use super::topic::seed;
 use super::worker::Step;
 use crate::bindings::{CallContext, WireNext, WireTick};
 use crate::clock::now_ms;
+use crate::delivery::failure::hidden;
 use crate::delivery::{Effects, Failure, Interval, Trial, retry};
 use crate::embedded::{Attempt, Commit, Note, WriteError};
 use crate::manifest::{Delivery, Trigger};
 use crate::registry::call::Outcome;
 use crate::registry::{Registered, Version};
-use crate::triggers::schedule::{Due, Schedule};
+use crate::triggers::schedule::{Due, LONGEST_AGAIN_MS, Schedule};
 
 /// How long a publisher sleeps before it looks whether its reader has come closer.
 pub(super) const PACING: Duration = Duration::from_millis(100);
-/// The longest wait that a function may ask for with `again`.
-const LONGEST_AGAIN_MS: i64 = 24 * 60 * 60 * 1000;
 
 /// One schedule under one function.
 pub(super) struct ScheduleSource {
@@ -95,6 +94,7 @@ impl ScheduleSource {
             return Ok(Step::Idle(Duration::MAX));
         }
         let now = now_ms();
+        self.doubt(now);
         let Some(due) = self.stands.due.or_else(|| self.schedule.due(self.stands.stored, now)) else {
             self.settle().await?;
             let (due_ms, again) = self.stands.stored.unwrap_or((now, false));
@@ -111,15 +111,25 @@ impl ScheduleSource {
         Ok(Step::Worked)
     }
 
+    /// Lets go of a time that only a clock that was ahead can have stored.
+    fn doubt(&mut self, now: i64) {
+        let believed = self.schedule.believed(self.stands.stored, now);
+        if believed != self.stands.stored {
+            let (stored_ms, due_ms) = (self.stands.stored.map(|(ms, _)| ms), believed.map(|(ms, _)| ms));
+            warn!(function = %self.note.function, schedule = %self.note.source, stored_ms, due_ms,
+                "the next run was further away than it can be, so the clock was ahead; it is due anew");
+            self.stands.stored = believed;
+        }
+    }
+
     async fn run(&mut self, due: Due) -> Result<(), WriteError> {
         self.standing(Standing::Running, true);
         let version = self.registered.version.load_full();
-        let started = Instant::now();
         let attempt = self.stands.attempt + 1;
         let tick = WireTick { due_ms: due.due_ms, missed: due.missed, attempt };
         let context = CallContext { before: self.commits.effects(), ..self.context.clone() };
         let called = version.run(context, tick, seed(&self.note, self.stands.runs)).await;
-        let micros = started.elapsed().as_micros() as u64;
+        let micros = called.took.as_micros() as u64;
         tracing::debug!(function = %self.note.function, micros, attempt, "called");
         let sensitive = version.function.reads_sensitive(self.shared.store.application());
         if !sensitive {
@@ -135,8 +145,8 @@ impl ScheduleSource {
                 Ok(())
             }
             Outcome::Failed { failure, unavailable } => {
-                let hidden = || Failure::from("hidden, because the function reads sensitive data");
-                self.failed(attempt, if sensitive { hidden() } else { failure }, unavailable).await
+                let told = if sensitive { hidden(failure.cause.code()) } else { failure.to_string() };
+                self.failed(attempt, failure, told, unavailable).await
             }
         }
     }
@@ -196,9 +206,14 @@ impl ScheduleSource {
     }
 
     /// A failed run is tried again for ever, ever more slowly: it has no records that could be put aside.
-    async fn failed(&mut self, attempt: u32, failure: Failure, unavailable: Option<String>) -> Result<(), WriteError> {
-        let reason = failure.to_string();
-        warn!(function = %self.note.function, schedule = %self.note.source, attempt, reason, "the run failed");
+    async fn failed(
+        &mut self,
+        attempt: u32,
+        failure: Failure,
+        told: String,
+        unavailable: Option<String>,
+    ) -> Result<(), WriteError> {
+        warn!(function = %self.note.function, schedule = %self.note.source, attempt, reason = told, "the run failed");
         self.not_before = Instant::now() + retry::backoff(self.delivery.retry_backoff_ms.max(100), attempt + 1);
         if let Some(what) = unavailable {
             self.standing(Standing::Waiting { reason: what }, true);
@@ -208,9 +223,9 @@ impl ScheduleSource {
         let interval = Interval { first: self.stands.runs, next: self.stands.runs + 1 };
         let now = now_ms();
         let trial = Trial { attempts: attempt, deliveries: attempt, ..Trial::of(interval, now) };
-        let kept = Attempt { note: self.note.clone(), trial, reason: reason.clone(), at_ms: now };
-        self.shared.store.keep_attempt(kept).await?;
-        self.standing(Standing::Retrying { attempt, reason }, true);
+        let (code, reason) = (failure.cause.code().to_owned(), failure.to_string());
+        self.shared.store.keep_attempt(Attempt { note: self.note.clone(), trial, code, reason, at_ms: now }).await?;
+        self.standing(Standing::Retrying { attempt, reason: told }, true);
         Ok(())
     }
 

@@ -18,7 +18,8 @@ use super::progress::Standing;
 use super::schedule::{PACING, paced_by};
 use super::worker::Step;
 use crate::bindings::CallContext;
-use crate::delivery::{Records, Trial};
+use crate::delivery::failure::hidden;
+use crate::delivery::{Failure, Records, Trial};
 use crate::embedded::{Note, WriteError};
 use crate::manifest::{Delivery, Trigger};
 use crate::registry::Registered;
@@ -107,7 +108,7 @@ impl TopicSource {
     pub(super) async fn step(&mut self, stop: &CancellationToken) -> Result<Step, WriteError> {
         if let Some(reason) = self.shared.pauses.reason(&self.note.function) {
             self.settle().await?;
-            self.standing(Standing::Stopped { reason: self.shown(&reason).to_owned() }, true);
+            self.standing(Standing::Stopped { reason }, true);
             return Ok(Step::Idle(Duration::MAX));
         }
         if self.reread {
@@ -192,11 +193,11 @@ impl TopicSource {
     }
 
     /// A function's own words, unless it reads what is sensitive: then they could hold it.
-    fn shown<'r>(&self, reason: &'r str) -> &'r str {
+    fn shown(&self, failure: &Failure) -> String {
         let version = self.registered.version.load();
         match version.function.reads_sensitive(self.shared.store.application()) {
-            true => "hidden, because the function reads sensitive data",
-            false => reason,
+            true => hidden(failure.cause.code()),
+            false => failure.reason.clone(),
         }
     }
 }

@@ -95,8 +95,10 @@ impl Worker {
     pub(super) async fn run(mut self, stop: CancellationToken) {
         let mut loads = self.shared.store.loads();
         let mut pauses = self.shared.pauses.watch();
+        // What was loaded since it was last looked at: waiting for a change counts as having looked.
+        let mut loaded = false;
         while !stop.is_cancelled() {
-            if loads.has_changed().unwrap_or_default() {
+            if std::mem::take(&mut loaded) || loads.has_changed().unwrap_or_default() {
                 loads.mark_unchanged();
                 self.topics().for_each(TopicSource::table_loaded);
             }
@@ -107,7 +109,7 @@ impl Worker {
             let never = std::future::pending().boxed();
             tokio::select! {
                 () = stop.cancelled() => {}
-                _ = loads.changed() => {}
+                _ = loads.changed() => loaded = true,
                 _ = pauses.changed() => {}
                 _ = select_all(grown.chain([never])) => {}
                 () = tokio::time::sleep(sleep) => {}

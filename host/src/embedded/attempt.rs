@@ -14,6 +14,8 @@ pub struct Attempt {
     pub note: Note,
     /// What is delivered next, and how often it was.
     pub trial: Trial,
+    /// What kind of failure the last one was.
+    pub code: String,
     /// What the last delivery said.
     pub reason: String,
     /// Milliseconds since the Unix epoch.
@@ -22,10 +24,10 @@ pub struct Attempt {
 
 /// Keeps a failed delivery in the place of the one before.
 pub(super) async fn keep(connection: &mut SqliteConnection, attempt: &Attempt) -> Result<(), WriteError> {
-    let Attempt { note, trial, reason, at_ms } = attempt;
+    let Attempt { note, trial, code, reason, at_ms } = attempt;
     sqlx::query(
         "INSERT OR REPLACE INTO attempt (function, source, partition, first, next, upper, until, split, deliveries, whole, \
-         attempts, since_ms, reason, at_ms) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+         attempts, since_ms, reason, at_ms, code) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
     )
     .bind(note.function.as_ref())
     .bind(note.source.as_ref())
@@ -41,6 +43,7 @@ pub(super) async fn keep(connection: &mut SqliteConnection, attempt: &Attempt) -
     .bind(trial.since_ms)
     .bind(reason)
     .bind(at_ms)
+    .bind(code)
     .execute(&mut *connection)
     .await?;
     Ok(())
@@ -75,7 +78,7 @@ pub(super) async fn go_on(
 }
 
 const READ: &str = "SELECT function, source, partition, first, next, upper, until, split, deliveries, whole, attempts, \
-                    since_ms, reason, at_ms FROM attempt";
+                    since_ms, reason, at_ms, code FROM attempt";
 
 impl Store {
     /// The deliveries that failed of what a function stands at, if there were any.
@@ -93,28 +96,26 @@ impl Store {
     /// When the file cannot be read.
     pub async fn attempts(&self) -> Result<Vec<Attempt>, WriteError> {
         let rows = sqlx::query(READ).fetch_all(&self.readers).await?;
-        Ok(rows.iter().map(attempt).collect())
+        rows.iter().map(attempt).collect()
     }
 }
 
-fn attempt(row: &SqliteRow) -> Attempt {
-    Attempt {
-        note: Note {
-            function: row.get::<&str, _>(0).into(),
-            source: row.get::<&str, _>(1).into(),
-            partition: row.get(2),
-        },
+fn attempt(row: &SqliteRow) -> Result<Attempt, WriteError> {
+    let (function, source): (&str, &str) = (row.try_get(0)?, row.try_get(1)?);
+    Ok(Attempt {
+        note: Note { function: function.into(), source: source.into(), partition: row.try_get(2)? },
         trial: Trial {
-            range: Interval { first: row.get(3), next: row.get(4) },
-            upper: row.get(5),
-            until: row.get(6),
-            split: row.get(7),
-            deliveries: row.get(8),
-            whole: row.get(9),
-            attempts: row.get(10),
-            since_ms: row.get(11),
+            range: Interval { first: row.try_get(3)?, next: row.try_get(4)? },
+            upper: row.try_get(5)?,
+            until: row.try_get(6)?,
+            split: row.try_get(7)?,
+            deliveries: row.try_get(8)?,
+            whole: row.try_get(9)?,
+            attempts: row.try_get(10)?,
+            since_ms: row.try_get(11)?,
         },
-        reason: row.get(12),
-        at_ms: row.get(13),
-    }
+        reason: row.try_get(12)?,
+        at_ms: row.try_get(13)?,
+        code: row.try_get(14)?,
+    })
 }

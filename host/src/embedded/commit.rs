@@ -146,7 +146,7 @@ impl super::Store {
             .bind(note.partition)
             .fetch_one(&self.readers)
             .await?;
-        Ok(row.get(0))
+        Ok(row.try_get(0)?)
     }
 
     /// When a schedule is due next, and whether the function asked for that itself; `None` where it never ran.
@@ -159,6 +159,6 @@ impl super::Store {
             .bind(note.source.as_ref())
             .fetch_optional(&self.readers)
             .await?;
-        Ok(row.map(|row| (row.get(0), row.get(1))))
+        row.map(|row| Ok((row.try_get(0)?, row.try_get(1)?))).transpose()
     }
 }

@@ -1,6 +1,8 @@
-//! The data folder: one host at a time, real data or made-up data.
+//! The data folder: one host at a time, real data or made-up data, and nobody but its owner looks into it.
 
-use std::fs::{self, File, TryLockError};
+use std::fs::{self, DirBuilder, File, TryLockError};
+use std::io::{self, ErrorKind};
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
@@ -8,6 +10,14 @@ use anyhow::Context as _;
 const LOCK: &str = "lock";
 const KIND: &str = "made-up";
 const FILE: &str = super::FILE;
+/// What SQLite may leave beside a file: it would be taken for a part of another one that came in its place.
+const BESIDE: [&str; 2] = ["isobar.sqlite-wal", "isobar.sqlite-journal"];
+/// What the copies are called that were made before a change of format: the next change would take one for its own.
+pub(super) const COPIES: &str = "isobar.sqlite.format-";
+/// A file that is about to become the data file.
+const COMING: &str = "isobar.sqlite.part";
+/// What everybody but the owner may do with a file.
+const OTHERS: u32 = 0o077;
 
 /// What a folder's data are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -18,11 +28,23 @@ pub enum Kind {
     MadeUp,
 }
 
+impl Kind {
+    /// As a person says it.
+    #[must_use]
+    pub fn words(self) -> &'static str {
+        match self {
+            Kind::Real => "real data",
+            Kind::MadeUp => "made-up data",
+        }
+    }
+}
+
 /// A data folder that this process alone uses, until it is dropped.
 #[derive(Debug)]
 pub struct Folder {
     path: PathBuf,
     kind: Kind,
+    kept_free: Option<u64>,
     _lock: File,
 }
 
@@ -32,7 +54,7 @@ impl Folder {
     /// # Errors
     /// When another process has it, when it holds data of the other kind, or when it cannot be written.
     pub fn take(path: &Path, kind: Kind) -> anyhow::Result<Self> {
-        fs::create_dir_all(path).with_context(|| format!("cannot make the data folder `{}`", path.display()))?;
+        Self::make(path)?;
         let lock = Self::lock(path)?;
         let found = Self::kind_of(path);
         let empty = !path.join(FILE).exists();
@@ -48,7 +70,43 @@ impl Folder {
             ),
             _ => {}
         }
-        Ok(Folder { path: path.to_owned(), kind, _lock: lock })
+        if is_open_to_others(path) {
+            tracing::warn!(
+                "other users of this machine can read the data in `{0}`; `chmod -R go= {0}` keeps them out",
+                path.display()
+            );
+        }
+        Ok(Folder { path: path.to_owned(), kind, kept_free: None, _lock: lock })
+    }
+
+    /// Bytes of its disk that are kept free, where it was said.
+    #[must_use]
+    pub fn kept_free(&self) -> Option<u64> {
+        self.kept_free
+    }
+
+    /// Says how many bytes of its disk are kept free for those functions that store little.
+    #[must_use]
+    pub fn keep_free(self, bytes: Option<u64>) -> Self {
+        Folder { kept_free: bytes, ..self }
+    }
+
+    /// Takes a folder that holds no data, making it when it is missing, to put a data file into it.
+    ///
+    /// # Errors
+    /// When it holds data, another process has it, or it cannot be written.
+    pub(super) fn take_empty(path: &Path) -> anyhow::Result<Vacant> {
+        Self::make(path)?;
+        let lock = Self::lock(path)?;
+        let is_data = |file: &String| file == FILE || BESIDE.contains(&file.as_str()) || file.starts_with(COPIES);
+        let files = fs::read_dir(path).with_context(|| format!("cannot read `{}`", path.display()))?;
+        let names = files.map_while(Result::ok).map(|entry| entry.file_name().to_string_lossy().into_owned());
+        match names.filter(is_data).min() {
+            Some(file) => {
+                anyhow::bail!("`{}` holds data (`{file}`); name a new folder with `--data-dir`", path.display())
+            }
+            None => Ok(Vacant { path: path.to_owned(), _lock: lock }),
+        }
     }
 
     /// Takes a folder that exists, whatever its kind: what commands do when no host runs.
@@ -56,13 +114,14 @@ impl Folder {
     /// # Errors
     /// When it does not exist, holds no data yet, or another process has it.
     pub fn take_existing(path: &Path) -> anyhow::Result<Self> {
+        Self::refuse_file(path)?;
         anyhow::ensure!(
             Self::holds_data(path),
             "`{}` holds no data yet; start `isobar up` first, or name the folder with `--data-dir`",
             path.display()
         );
         let lock = Self::lock(path)?;
-        Ok(Folder { path: path.to_owned(), kind: Self::kind_of(path), _lock: lock })
+        Ok(Folder { path: path.to_owned(), kind: Self::kind_of(path), kept_free: None, _lock: lock })
     }
 
     /// Whether there are data in the folder.
@@ -99,13 +158,31 @@ impl Folder {
         }
     }
 
+    /// Makes it for its owner alone.
+    fn make(path: &Path) -> anyhow::Result<()> {
+        Self::refuse_file(path)?;
+        DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(path)
+            .map_err(|e| unwritable(&format!("cannot make the data folder `{}`", path.display()), &e))
+    }
+
+    fn refuse_file(path: &Path) -> anyhow::Result<()> {
+        let is_folder = !path.exists() || path.is_dir();
+        anyhow::ensure!(is_folder, "`{}` is a file; name a folder for the data with `--data-dir`", path.display());
+        Ok(())
+    }
+
     fn lock(path: &Path) -> anyhow::Result<File> {
-        let lock = File::options()
+        let mut options = File::options();
+        let lock = options
             .create(true)
             .truncate(false)
             .write(true)
+            .mode(0o600)
             .open(path.join(LOCK))
-            .with_context(|| format!("cannot write to the data folder `{}`", path.display()))?;
+            .map_err(|e| unwritable(&format!("cannot write to the data folder `{}`", path.display()), &e))?;
         match lock.try_lock() {
             Ok(()) => Ok(lock),
             Err(TryLockError::WouldBlock) => anyhow::bail!(
@@ -116,6 +193,62 @@ impl Folder {
                 Err(e).with_context(|| format!("cannot lock the data folder `{}`", path.display()))
             }
         }
+    }
+}
+
+/// A folder without data that this process alone uses.
+pub(super) struct Vacant {
+    path: PathBuf,
+    _lock: File,
+}
+
+impl Vacant {
+    /// Where the data file is to be written; what a try that broke off left there is gone.
+    pub(super) fn coming(&self) -> io::Result<(PathBuf, File)> {
+        let path = self.path.join(COMING);
+        remove(&path)?;
+        Ok((path.clone(), File::options().write(true).create_new(true).mode(0o600).open(path)?))
+    }
+
+    /// Puts the written file in its place.
+    pub(super) fn fill(self, kind: Kind) -> anyhow::Result<()> {
+        // The mark first: a mark without data means nothing, data without their mark would be real.
+        Folder::mark(&self.path, kind)?;
+        let file = self.path.join(FILE);
+        let filled = fs::rename(self.path.join(COMING), &file).and_then(|()| File::open(&self.path)?.sync_all());
+        filled.with_context(|| format!("cannot write `{}`", file.display()))
+    }
+}
+
+/// Makes a file that only its owner may read, where there is none; SQLite gives what it puts beside it the same rights.
+pub(super) fn make_private(path: &Path) -> io::Result<()> {
+    match File::options().write(true).create_new(true).mode(0o600).open(path) {
+        Err(error) if error.kind() != ErrorKind::AlreadyExists => Err(error),
+        _ => Ok(()),
+    }
+}
+
+/// Removes a file, where there is one.
+pub(super) fn remove(path: &Path) -> io::Result<()> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
+}
+
+/// Whether others may enter the folder and read the data file.
+fn is_open_to_others(path: &Path) -> bool {
+    let open = |path: &Path| fs::metadata(path).is_ok_and(|found| found.permissions().mode() & OTHERS != 0);
+    open(path) && open(&path.join(FILE))
+}
+
+fn unwritable(what: &str, error: &io::Error) -> anyhow::Error {
+    match error.kind() {
+        ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem => anyhow::anyhow!(
+            "{what}: {error}\n  hint: it must be writable: run isobar as its owner, or name another with `--data-dir`"
+        ),
+        ErrorKind::StorageFull => anyhow::anyhow!("{what}: {error}\n  hint: make room on the disk"),
+        _ => anyhow::anyhow!("{what}: {error}"),
     }
 }
 

@@ -4,11 +4,11 @@ use std::collections::HashMap;
 
 use futures::TryStreamExt as _;
 use serde::{Deserialize, Serialize};
+use sqlx::sqlite::SqliteRow;
 use sqlx::{Row as _, SqliteConnection};
 
 use super::writer::WriteError;
-use super::{Note, Store};
-use crate::delivery::frame;
+use super::{Note, Store, log};
 
 /// Findings that are told; the count goes on.
 const MAX_FINDINGS: usize = 100;
@@ -68,8 +68,9 @@ impl Store {
         )
         .fetch(&mut *moment);
         while let Some(row) = entries.try_next().await? {
-            let (function, source, partition): (String, String, u32) = (row.get(0), row.get(1), row.get(2));
-            let (first, next, records): (i64, i64, i64) = (row.get(3), row.get(4), row.get(5));
+            let (function, source, partition): (String, String, u32) =
+                (row.try_get(0)?, row.try_get(1)?, row.try_get(2)?);
+            let (first, next, records): (i64, i64, i64) = (row.try_get(3)?, row.try_get(4)?, row.try_get(5)?);
             let same = |w: &Walk| {
                 w.note.function.as_ref() == function
                     && w.note.source.as_ref() == source
@@ -91,14 +92,33 @@ impl Store {
                 );
             }
             walk.at = next;
-            let found = self.count(&walk.note, first, next, records).await?;
-            report.records_read += found as u64;
-            if found != records {
-                report.find(&walk.note, format!("[{first}, {next}) counts {records} records, the log holds {found}"));
-            }
+            self.compare(&mut report, &walk.note, (first, next, records)).await?;
         }
         report.end(walk, &positions);
         Ok(report)
+    }
+
+    /// Holds an interval and the records that it counts against the log.
+    async fn compare(
+        &self,
+        report: &mut LedgerReport,
+        note: &Note,
+        (first, next, records): (i64, i64, i64),
+    ) -> Result<(), WriteError> {
+        match self.count(note, first, next, records).await {
+            Ok(found) => {
+                report.records_read += found as u64;
+                if found != records {
+                    report.find(note, format!("[{first}, {next}) counts {records} records, the log holds {found}"));
+                }
+                Ok(())
+            }
+            Err(error @ WriteError::Damaged { .. }) => {
+                report.find(note, error.to_string());
+                Ok(())
+            }
+            Err(error) => Err(error),
+        }
     }
 
     /// Records of the log in `[first, next)`, decoded and counted; `expected` where the log no longer holds them all,
@@ -106,7 +126,8 @@ impl Store {
     async fn count(&self, note: &Note, first: i64, next: i64, expected: i64) -> Result<i64, WriteError> {
         let is_topic = self.ends().watch(&note.source, note.partition).is_some();
         let mut frames = sqlx::query(
-            "SELECT base, frame FROM log WHERE topic = ?1 AND partition = ?2 AND next > ?3 AND base < ?4 ORDER BY base",
+            "SELECT base, next, frame FROM log
+             WHERE topic = ?1 AND partition = ?2 AND next > ?3 AND base < ?4 ORDER BY base",
         )
         .bind(note.source.as_ref())
         .bind(note.partition)
@@ -116,14 +137,8 @@ impl Store {
         let mut found = 0;
         let mut earliest = None;
         while let Some(row) = frames.try_next().await? {
-            let base: i64 = row.get(0);
-            let (topic, partition) = (note.source.to_string(), note.partition);
-            let records = frame::decode(row.get::<&[u8], _>(1), base).map_err(|error| WriteError::Damaged {
-                topic,
-                partition,
-                base,
-                error,
-            })?;
+            let base: i64 = row.try_get(0)?;
+            let records = log::decoded(&row, &note.source, note.partition)?;
             earliest.get_or_insert(base);
             found += records.offsets.iter().filter(|o| (first..next).contains(*o)).count() as i64;
         }
@@ -137,14 +152,15 @@ impl Store {
             .bind(note.partition)
             .fetch_one(&self.readers)
             .await?;
-        Ok(row.get::<Option<i64>, _>(0).is_none_or(|base| base > first))
+        Ok(row.try_get::<Option<i64>, _>(0)?.is_none_or(|base| base > first))
     }
 }
 
 /// Where everybody stands.
 async fn positions(connection: &mut SqliteConnection) -> Result<Positions, WriteError> {
     let rows = sqlx::query("SELECT function, source, partition, next FROM position").fetch_all(connection).await?;
-    Ok(rows.into_iter().map(|row| ((row.get(0), row.get(1), row.get(2)), row.get(3))).collect())
+    let position = |row: SqliteRow| Ok(((row.try_get(0)?, row.try_get(1)?, row.try_get(2)?), row.try_get(3)?));
+    rows.into_iter().map(position).collect()
 }
 
 impl LedgerReport {

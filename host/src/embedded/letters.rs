@@ -83,7 +83,13 @@ impl Store {
             .bind(topic)
             .fetch_all(&self.readers)
             .await?;
-        Ok(rows.iter().filter_map(|row| Some(((row.get(0), row.get(1)), Fate::parse(row.get(2))?))).collect())
+        let mut fates = BTreeMap::new();
+        for row in &rows {
+            if let Some(fate) = Fate::parse(row.try_get(2)?) {
+                fates.insert((row.try_get(0)?, row.try_get(1)?), fate);
+            }
+        }
+        Ok(fates)
     }
 
     /// Decides the fate of dead letters.

@@ -3,10 +3,12 @@
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
+use sqlx::sqlite::SqliteRow;
 use sqlx::{Row as _, SqliteConnection, SqlitePool};
 
 use super::writer::WriteError;
 use super::{Frame, LogEnds, Store};
+use crate::delivery::frame::FrameError;
 use crate::delivery::{Records, frame};
 use crate::manifest::Application;
 
@@ -51,7 +53,8 @@ pub(super) async fn prepare(connection: &mut SqliteConnection, application: &App
             .bind(&topic)
             .fetch_optional(&mut *connection)
             .await?
-            .map(|row| row.get::<u32, _>(0));
+            .map(|row| row.try_get::<u32, _>(0))
+            .transpose()?;
         match stored {
             Some(stored) if stored != partitions => anyhow::bail!(
                 "topic `{topic}` has {stored} partitions and spin.toml declares {partitions}; keys would move between \
@@ -87,7 +90,7 @@ async fn make(connection: &mut SqliteConnection, topic: &str, partitions: u32) -
 pub(super) async fn ends(readers: &SqlitePool) -> Result<LogEnds, sqlx::Error> {
     let ends = LogEnds::default();
     for row in sqlx::query("SELECT topic, partition, next FROM log_end").fetch_all(readers).await? {
-        ends.add(row.get(0), row.get(1), row.get(2));
+        ends.add(row.try_get(0)?, row.try_get(1)?, row.try_get(2)?);
     }
     Ok(ends)
 }
@@ -119,16 +122,26 @@ pub(super) async fn append(
         .bind(frame.partition)
         .fetch_all(&mut *connection)
         .await?;
-    let next: Option<i64> = ends.first().map(|row| row.get(0));
+    let next: Option<i64> = ends.first().map(|row| row.try_get(0)).transpose()?;
     next.map(|next| next - count).ok_or_else(|| WriteError::UnknownTopic(frame.topic.to_string()))
 }
 
 /// The frame that holds an offset and those that follow: so many (4), while those before have fewer bytes than (5).
-const READ: &str = "SELECT base, frame FROM log WHERE topic = ?1 AND partition = ?2 AND base IN (
+const READ: &str = "SELECT base, next, frame FROM log WHERE topic = ?1 AND partition = ?2 AND base IN (
 SELECT base FROM (SELECT base, sum(bytes) OVER (ORDER BY base) - bytes AS before FROM log
 WHERE topic = ?1 AND partition = ?2 AND base >= coalesce(
 (SELECT max(base) FROM log WHERE topic = ?1 AND partition = ?2 AND base <= ?3 AND next > ?3), ?3)
 ORDER BY base LIMIT ?4) WHERE before <= ?5) ORDER BY base";
+
+/// The records of a row of base, next offset and frame, or which frame it is that cannot be trusted. The place of a
+/// frame is held against what it holds: its own checksum does not know where it stands.
+pub(super) fn decoded(row: &SqliteRow, topic: &str, partition: u32) -> Result<Records, WriteError> {
+    let (base, next): (i64, i64) = (row.try_get(0)?, row.try_get(1)?);
+    let damaged = |error| WriteError::Damaged { topic: topic.to_owned(), partition, base, error };
+    let records = frame::decode(row.try_get(2)?, base).map_err(damaged)?;
+    let ends = (records.offsets.first().copied(), records.offsets.last().and_then(|last| last.checked_add(1)));
+    if ends == (Some(base), Some(next)) { Ok(records) } else { Err(damaged(FrameError::Shape)) }
+}
 
 impl Store {
     /// Records of a partition, that at offset `from` among them where it exists, and some that follow, up to about
@@ -156,16 +169,15 @@ impl Store {
             .await?;
         let mut records = Records::default();
         for row in rows {
-            let base: i64 = row.get(0);
-            let decoded = frame::decode(row.get::<&[u8], _>(1), base).map_err(|error| WriteError::Damaged {
-                topic: topic.to_owned(),
-                partition,
-                base,
-                error,
-            })?;
-            match records.is_empty() {
-                true => records = decoded,
-                false => records.append(&decoded),
+            let decoded = decoded(&row, topic, partition)?;
+            match records.offsets.last().map(|last| last + 1) {
+                None => records = decoded,
+                // What is trimmed goes from the beginning, never from between.
+                Some(base) if decoded.offsets.first() != Some(&base) => {
+                    let (topic, error) = (topic.to_owned(), FrameError::Missing);
+                    return Err(WriteError::Damaged { topic, partition, base, error });
+                }
+                Some(_) => records.append(&decoded),
             }
             if records.bytes() >= max_bytes {
                 break;
@@ -186,13 +198,15 @@ impl Store {
         )
         .fetch_all(&self.readers)
         .await?;
-        let status = |row: sqlx::sqlite::SqliteRow| TopicStatus {
-            topic: row.get(0),
-            partition: row.get(1),
-            first: row.get(2),
-            next: row.get(3),
-            bytes: row.get(4),
+        let status = |row: SqliteRow| {
+            Ok(TopicStatus {
+                topic: row.try_get(0)?,
+                partition: row.try_get(1)?,
+                first: row.try_get(2)?,
+                next: row.try_get(3)?,
+                bytes: row.try_get(4)?,
+            })
         };
-        Ok(rows.into_iter().map(status).collect())
+        rows.into_iter().map(status).collect()
     }
 }

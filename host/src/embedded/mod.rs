@@ -6,27 +6,32 @@
 //! what was lost is read and done again.
 
 mod attempt;
+pub mod backup;
 mod commit;
 pub mod ends;
 mod folder;
 mod ledger;
 mod letters;
 mod log;
+mod mark;
 mod overview;
 mod pauses;
+mod reserve;
 mod retention;
 mod schema;
 mod shares;
 mod state;
 mod tail;
+mod trouble;
 mod writer;
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context as _;
-use sqlx::SqlitePool;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
+use sqlx::{Connection as _, SqliteConnection, SqlitePool};
 use tokio::sync::watch;
 
 pub use attempt::Attempt;
@@ -40,6 +45,8 @@ pub use pauses::Pause;
 pub use writer::WriteError;
 
 use crate::manifest::Application;
+use reserve::Reserve;
+use shares::Shares;
 use writer::Told;
 
 /// The file's name in the data folder.
@@ -48,8 +55,14 @@ const FILE: &str = "isobar.sqlite";
 const READERS: u32 = 6;
 /// Pages of the write-ahead log after which it is folded into the file: large enough that hot pages are folded once.
 const CHECKPOINT_PAGES: &str = "8000";
+/// What of the write-ahead log is kept for the next pages when all of it is folded in: some more than the usual, in
+/// bytes, so that a long read, which lets it grow, costs room only for a while.
+const LOG_KEPT_BYTES: &str = "67108864";
 /// Page cache of one connection, in KiB (negative: SQLite's way to say so).
 const CACHE_KIB: &str = "-8000";
+
+/// How long reads that are under way may take once the file is to be closed.
+const LAST_READS: Duration = Duration::from_secs(2);
 
 /// The open file: reads go through a pool, writes through one writer.
 pub struct Store {
@@ -69,12 +82,9 @@ impl Store {
     pub async fn open(folder: Folder, application: Arc<Application>) -> anyhow::Result<Self> {
         let path = folder.path().join(FILE);
         let options = options(&path);
-        let mut connection = sqlx::ConnectOptions::connect(&options.clone().create_if_missing(true))
-            .await
-            .with_context(|| format!("cannot open `{}`", path.display()))?;
-        schema::prepare(&mut connection, &path).await?;
-        crate::bindings::tables::schema::prepare(&mut connection, &application.tables).await?;
-        log::prepare(&mut connection, &application).await?;
+        backup::sweep(folder.path());
+        let connection = prepared(&path, &options, &folder, &application).await;
+        let connection = connection.map_err(|error| trouble::explained(error, &path))?;
         let readers = SqlitePoolOptions::new()
             .max_connections(READERS)
             // A file does not go away as a server does: no question before each read.
@@ -87,7 +97,8 @@ impl Store {
             loads: Arc::new(watch::Sender::new(())),
             load_count: Arc::default(),
         };
-        let writer = writer::Writer::start(connection, options, told.clone(), Arc::clone(&application));
+        let shares = Shares::new(Reserve::new(folder.path(), folder.kept_free()));
+        let writer = writer::Writer::start(connection, options, told.clone(), Arc::clone(&application), shares);
         Ok(Store { readers, writer, told, application, folder })
     }
 
@@ -109,11 +120,34 @@ impl Store {
         &self.folder
     }
 
-    /// Finishes what is being written and closes the file.
+    /// Finishes what is being written and closes the file. The writer is the last to go: SQLite folds the write-ahead
+    /// log into the file and removes it then, which a reader may not.
     pub async fn close(&self) {
-        self.writer.stop().await;
-        self.readers.close().await;
+        let writer = self.writer.stop().await;
+        if tokio::time::timeout(LAST_READS, self.readers.close()).await.is_err() {
+            tracing::warn!("somebody still reads; the next start folds the write-ahead log into the data file");
+        }
+        if let Some(writer) = writer {
+            // The file is consistent whether or not the connection closes in order.
+            let _ = writer.close().await;
+        }
     }
+}
+
+/// The writer's connection to a file that holds what the application needs.
+async fn prepared(
+    path: &Path,
+    options: &SqliteConnectOptions,
+    folder: &Folder,
+    application: &Application,
+) -> anyhow::Result<SqliteConnection> {
+    folder::make_private(path).with_context(|| format!("cannot make `{}`", path.display()))?;
+    let mut connection = sqlx::ConnectOptions::connect(options).await?;
+    schema::prepare(&mut connection, path).await?;
+    mark::prepare(&mut connection, path, folder.kind()).await?;
+    crate::bindings::tables::schema::prepare(&mut connection, &application.tables).await?;
+    log::prepare(&mut connection, application).await?;
+    Ok(connection)
 }
 
 fn options(path: &Path) -> SqliteConnectOptions {
@@ -122,6 +156,7 @@ fn options(path: &Path) -> SqliteConnectOptions {
         .journal_mode(SqliteJournalMode::Wal)
         .synchronous(SqliteSynchronous::Normal)
         .pragma("wal_autocheckpoint", CHECKPOINT_PAGES)
+        .pragma("journal_size_limit", LOG_KEPT_BYTES)
         .pragma("cache_size", CACHE_KIB)
         .statement_cache_capacity(256)
 }

@@ -1,6 +1,7 @@
 //! What the file says of all functions at once: for status, where no host runs.
 
 use sqlx::Row as _;
+use sqlx::sqlite::SqliteRow;
 
 use super::writer::WriteError;
 use super::{Note, Store};
@@ -13,11 +14,12 @@ impl Store {
     pub async fn positions(&self) -> Result<Vec<(Note, i64)>, WriteError> {
         let rows =
             sqlx::query("SELECT function, source, partition, next FROM position").fetch_all(&self.readers).await?;
-        Ok(rows.iter().map(|row| (note(row), row.get(3))).collect())
+        rows.iter().map(|row| Ok((note(row)?, row.try_get(3)?))).collect()
     }
 }
 
 /// Who it is, in the first three columns.
-fn note(row: &sqlx::sqlite::SqliteRow) -> Note {
-    Note { function: row.get::<&str, _>(0).into(), source: row.get::<&str, _>(1).into(), partition: row.get(2) }
+fn note(row: &SqliteRow) -> Result<Note, sqlx::Error> {
+    let (function, source): (&str, &str) = (row.try_get(0)?, row.try_get(1)?);
+    Ok(Note { function: function.into(), source: source.into(), partition: row.try_get(2)? })
 }

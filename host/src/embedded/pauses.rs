@@ -42,12 +42,11 @@ impl Store {
     /// When the file cannot be read.
     pub async fn pauses(&self) -> Result<Vec<Pause>, WriteError> {
         let rows = sqlx::query("SELECT function, reason, at_ms FROM pause").fetch_all(&self.readers).await?;
-        let pause = |row: &sqlx::sqlite::SqliteRow| Pause {
-            function: row.get::<&str, _>(0).into(),
-            reason: row.get(1),
-            at_ms: row.get(2),
+        let pause = |row: &sqlx::sqlite::SqliteRow| {
+            let function = row.try_get::<&str, _>(0)?.into();
+            Ok(Pause { function, reason: row.try_get(1)?, at_ms: row.try_get(2)? })
         };
-        Ok(rows.iter().map(pause).collect())
+        rows.iter().map(pause).collect()
     }
 
     /// Keeps that a function stands still.

@@ -41,7 +41,7 @@ async fn trim_partition(
             .bind(partition)
             .fetch_optional(&mut *connection)
             .await?;
-        read_to = read_to.min(position.map_or(0, |row| row.get(0)));
+        read_to = read_to.min(position.map_or(Ok(0), |row| row.try_get(0))?);
     }
     let too_old = topic.retention.max_hours.map_or(i64::MIN, |hours| now_ms - i64::from(hours) * HOUR_MS);
     let most_bytes = topic.retention.max_bytes.map_or(i64::MAX, |b| i64::try_from(b).unwrap_or(i64::MAX));
@@ -96,8 +96,13 @@ async fn merge(
     .await?;
     let mut kept: Option<Merged> = None;
     for row in entries {
-        let entry =
-            Merged { id: row.get(0), version: row.get(1), next: row.get(2), records: row.get(3), micros: row.get(4) };
+        let entry = Merged {
+            id: row.try_get(0)?,
+            version: row.try_get(1)?,
+            next: row.try_get(2)?,
+            records: row.try_get(3)?,
+            micros: row.try_get(4)?,
+        };
         match kept.as_mut().filter(|k| k.version == entry.version) {
             Some(kept) => {
                 kept.next = entry.next;

@@ -5,9 +5,11 @@ use std::path::Path;
 use anyhow::Context as _;
 use sqlx::{AssertSqlSafe, Connection as _, Row as _, SqliteConnection};
 
+use super::folder;
+
 /// The format that this build writes. Raised with each change that an older build could not read; then a migration
 /// from the one before is added, which copies the file first.
-const FORMAT: i64 = 2;
+pub(super) const FORMAT: i64 = 3;
 
 const TABLES: &str = "
 CREATE TABLE name (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE);
@@ -23,7 +25,7 @@ CREATE TABLE attempt (function TEXT NOT NULL, source TEXT NOT NULL, partition IN
   first INTEGER NOT NULL, next INTEGER NOT NULL, attempts INTEGER NOT NULL, reason TEXT NOT NULL, at_ms INTEGER NOT NULL,
   upper INTEGER NOT NULL DEFAULT 0, until INTEGER NOT NULL DEFAULT 0, split INTEGER NOT NULL DEFAULT 0,
   deliveries INTEGER NOT NULL DEFAULT 0,
-  whole INTEGER NOT NULL DEFAULT 0, since_ms INTEGER NOT NULL DEFAULT 0,
+  whole INTEGER NOT NULL DEFAULT 0, since_ms INTEGER NOT NULL DEFAULT 0, code TEXT NOT NULL DEFAULT '',
   PRIMARY KEY (function, source, partition)) WITHOUT ROWID;
 CREATE TABLE schedule (function TEXT NOT NULL, source TEXT NOT NULL, due_ms INTEGER NOT NULL,
   again INTEGER NOT NULL, PRIMARY KEY (function, source)) WITHOUT ROWID;
@@ -58,18 +60,22 @@ ALTER TABLE attempt ADD COLUMN since_ms INTEGER NOT NULL DEFAULT 0;
 UPDATE attempt SET upper = next, until = next, deliveries = attempts, whole = attempts, since_ms = at_ms;
 ";
 
+/// What becomes of the tables of format 2.
+const FROM_2: &str = "ALTER TABLE attempt ADD COLUMN code TEXT NOT NULL DEFAULT '';";
+
 /// Makes the tables of a new file, takes an old one over, or refuses a newer one.
 pub(super) async fn prepare(connection: &mut SqliteConnection, path: &Path) -> anyhow::Result<()> {
     let row = sqlx::query("PRAGMA user_version")
         .fetch_one(&mut *connection)
         .await
         .with_context(|| format!("`{}` is not a data file of isobar, or is damaged", path.display()))?;
-    match row.get::<i64, _>(0) {
+    match row.try_get::<i64, _>(0)? {
         FORMAT => Ok(()),
         0 => write(connection, &[TABLES, SINCE_2])
             .await
             .with_context(|| format!("cannot make the tables of `{}`", path.display())),
-        1 => migrate(connection, path, 1, &[FROM_1, SINCE_2]).await,
+        1 => migrate(connection, path, 1, &[FROM_1, SINCE_2, FROM_2]).await,
+        2 => migrate(connection, path, 2, &[FROM_2]).await,
         newer => anyhow::bail!(
             "`{}` has format {newer}, and this isobar knows formats up to {FORMAT}; use the isobar that wrote it or a newer one",
             path.display()
@@ -84,12 +90,11 @@ async fn migrate(
     from: i64,
     steps: &[&'static str],
 ) -> anyhow::Result<()> {
-    let copy = path.with_extension(format!("sqlite.format-{from}"));
+    let copy = path.with_file_name(format!("{}{from}", folder::COPIES));
     if !copy.exists() {
         let unfinished = path.with_extension("sqlite.unfinished");
-        if unfinished.exists() {
-            std::fs::remove_file(&unfinished).with_context(|| format!("cannot remove `{}`", unfinished.display()))?;
-        }
+        folder::remove(&unfinished).with_context(|| format!("cannot remove `{}`", unfinished.display()))?;
+        folder::make_private(&unfinished).with_context(|| format!("cannot write `{}`", unfinished.display()))?;
         sqlx::query("VACUUM INTO ?").bind(unfinished.to_string_lossy()).execute(&mut *connection).await.with_context(
             || format!("cannot copy `{}` before changing its format; is there room for it twice?", path.display()),
         )?;

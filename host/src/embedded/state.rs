@@ -2,14 +2,15 @@
 
 use std::collections::{BTreeMap, HashMap};
 
+use futures::TryStreamExt as _;
 use sqlx::sqlite::SqliteArguments;
 use sqlx::{Arguments as _, AssertSqlSafe, Row as _, SqliteConnection};
 
 use super::writer::WriteError;
 use super::{Note, Store};
 use crate::bindings::tables::sqlite::shape;
-use crate::bindings::tables::{StoredRow, sqlite};
-use crate::delivery::Row;
+use crate::bindings::tables::{Range, StoredRow, sqlite};
+use crate::delivery::{Allowance, Row};
 use crate::manifest::Table;
 
 /// Parameters of one entry: its key and its value.
@@ -79,7 +80,8 @@ async fn delete(connection: &mut SqliteConnection, note: &Note, keys: &[&String]
 }
 
 impl Store {
-    /// The committed values of `keys` of a function's partition; keys without a value are left out.
+    /// The committed values of `keys` of a function's partition; keys without a value are left out. Ends where `allowance`
+    /// is passed.
     ///
     /// # Errors
     /// When the file cannot be read.
@@ -88,27 +90,56 @@ impl Store {
         function: &str,
         partition: u32,
         keys: &[&str],
+        allowance: &mut Allowance,
     ) -> Result<HashMap<String, Vec<u8>>, WriteError> {
         let keys = serde_json::to_string(keys).unwrap_or_default();
-        let rows = sqlx::query(
+        let query = sqlx::query(
             "SELECT state.key, state.value FROM json_each(?3) AS wanted CROSS JOIN state
              ON state.function = (SELECT id FROM name WHERE name = ?1) AND state.partition = ?2
              AND state.key = wanted.value",
         )
         .bind(function)
         .bind(partition)
-        .bind(keys)
-        .fetch_all(&self.readers)
-        .await?;
-        Ok(rows.into_iter().map(|row| (row.get(0), row.get(1))).collect())
+        .bind(keys);
+        let mut rows = query.fetch(&self.readers);
+        let mut found = HashMap::new();
+        while let Some(row) = rows.try_next().await? {
+            let value: Vec<u8> = row.try_get(1)?;
+            if !allowance.take(value.len()) {
+                break;
+            }
+            found.insert(row.try_get(0)?, value);
+        }
+        Ok(found)
     }
 
-    /// The committed rows of `table` with these keys, those that exist.
+    /// The committed rows of `table` with these keys, those that exist. Ends where `allowance` is passed.
     ///
     /// # Errors
     /// When the file cannot be read.
-    pub async fn rows(&self, table: &Table, columns: &[String], keys: &[Row]) -> Result<Vec<StoredRow>, WriteError> {
+    pub async fn rows(
+        &self,
+        table: &Table,
+        columns: &[String],
+        keys: &[Row],
+        allowance: &mut Allowance,
+    ) -> Result<Vec<StoredRow>, WriteError> {
         let mut connection = self.readers.acquire().await?;
-        Ok(sqlite::get(&mut connection, table, columns, keys).await?)
+        Ok(sqlite::get(&mut connection, table, columns, keys, allowance).await?)
+    }
+
+    /// The committed rows of `table` in `range`, ordered by key. Ends where `allowance` is passed.
+    ///
+    /// # Errors
+    /// When the file cannot be read, or the range holds more than may be read at once.
+    pub async fn range(
+        &self,
+        table: &Table,
+        columns: &[String],
+        range: &Range,
+        allowance: &mut Allowance,
+    ) -> Result<Vec<StoredRow>, WriteError> {
+        let mut connection = self.readers.acquire().await?;
+        Ok(sqlite::scan(&mut connection, table, columns, range, allowance).await?)
     }
 }

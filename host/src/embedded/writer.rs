@@ -12,7 +12,7 @@ use tokio::task::JoinHandle;
 use super::shares::Shares;
 use super::tail::Tail;
 use super::{Attempt, Commit, LogEnds, Note, Pause, Settlement, Store};
-use super::{attempt, commit, letters, pauses, retention};
+use super::{attempt, commit, letters, pauses, retention, trouble};
 use crate::bindings::tables::TableError;
 use crate::delivery::HeldTable;
 use crate::delivery::frame::FrameError;
@@ -73,6 +73,14 @@ pub enum WriteError {
         /// What it is.
         most: u64,
     },
+    /// The disk has less room than is kept, and the function has used up its part of it.
+    #[error("the disk has {free_mib} MiB left, and `{function}` has stored more than the others: make room")]
+    DiskLow {
+        /// Who.
+        function: Arc<str>,
+        /// What is left.
+        free_mib: u64,
+    },
     /// A table's rows were refused.
     #[error(transparent)]
     Table(#[from] TableError),
@@ -80,7 +88,7 @@ pub enum WriteError {
     #[error("{0}; it is tried again")]
     Transaction(String),
     /// SQLite failed.
-    #[error("the data file cannot be used: {0}")]
+    #[error("the data file cannot be used: {0}{remedy}", remedy = trouble::remedy(.0).map(|r| format!("; {r}")).unwrap_or_default())]
     File(#[from] sqlx::Error),
     /// The host is stopping.
     #[error("the host is stopping")]
@@ -118,7 +126,7 @@ pub(super) struct Told {
 /// The task that writes.
 pub(super) struct Writer {
     jobs: Mutex<Option<mpsc::Sender<Job>>>,
-    task: Mutex<Option<JoinHandle<()>>>,
+    task: Mutex<Option<JoinHandle<SqliteConnection>>>,
 }
 
 impl Writer {
@@ -127,9 +135,10 @@ impl Writer {
         options: SqliteConnectOptions,
         told: Told,
         application: Arc<Application>,
+        shares: Shares,
     ) -> Self {
         let (jobs, queue) = mpsc::channel(QUEUE);
-        let task = tokio::spawn(write(connection, options, queue, told, application));
+        let task = tokio::spawn(write(connection, options, queue, told, (application, shares)));
         Writer { jobs: Mutex::new(Some(jobs)), task: Mutex::new(Some(task)) }
     }
 
@@ -141,12 +150,12 @@ impl Writer {
         Ok(async { result.await.unwrap_or(Err(WriteError::Stopped)) })
     }
 
-    pub(super) async fn stop(&self) {
+    /// Finishes what is queued; gives the connection back, for the first who asks.
+    pub(super) async fn stop(&self) -> Option<SqliteConnection> {
         self.jobs.lock().await.take();
-        if let Some(task) = self.task.lock().await.take() {
-            // A panic of the writer has been answered to everybody who waited; there is nothing left to finish.
-            let _ = task.await;
-        }
+        let task = self.task.lock().await.take()?;
+        // A panic of the writer has been answered to everybody who waited; there is nothing left to finish.
+        task.await.ok()
     }
 }
 
@@ -155,10 +164,9 @@ async fn write(
     options: SqliteConnectOptions,
     mut queue: mpsc::Receiver<Job>,
     told: Told,
-    application: Arc<Application>,
-) {
+    (application, mut shares): (Arc<Application>, Shares),
+) -> SqliteConnection {
     let mut jobs = Vec::with_capacity(MAX_COMMITS_PER_TRANSACTION);
-    let mut shares = Shares::default();
     while queue.recv_many(&mut jobs, MAX_COMMITS_PER_TRANSACTION).await > 0 {
         let (works, answers): (Vec<_>, Vec<_>) = jobs.drain(..).unzip();
         match transaction(&mut connection, &application, &works, &mut shares, &told).await {
@@ -176,8 +184,7 @@ async fn write(
             }
         }
     }
-    // The file is consistent whether or not the connection closes in order.
-    let _ = connection.close().await;
+    connection
 }
 
 /// The connection anew: where the disk is full or fails, SQLite ends the transaction by itself, and the old connection

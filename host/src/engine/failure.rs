@@ -3,8 +3,8 @@
 use wasmtime::{Trap, WasmBacktrace};
 
 use super::GUEST_STACK;
-use crate::delivery::Failure;
 use crate::delivery::failure::cut;
+use crate::delivery::{Cause, Failure};
 
 /// Frames of the guest's own code that are told.
 const MAX_FRAMES: usize = 8;
@@ -12,15 +12,17 @@ const MAX_FRAMES: usize = 8;
 /// From wasmtime's error and what the guest wrote to stderr.
 #[must_use]
 pub fn of(error: &wasmtime::Error, stderr: &str) -> Failure {
-    let cause = panic_line(stderr).unwrap_or_else(|| match error.downcast_ref::<Trap>() {
-        Some(Trap::UnreachableCodeReached) => "it aborted (wasm `unreachable`)".to_owned(),
+    let panic = panic_line(stderr).map(|line| (Cause::Panic, line));
+    let (cause, reason) = panic.unwrap_or_else(|| match error.downcast_ref::<Trap>() {
+        Some(Trap::UnreachableCodeReached) => (Cause::Trap, "it aborted (wasm `unreachable`)".to_owned()),
         Some(Trap::StackOverflow) => {
-            format!("its calls are nested deeper than the stack of {} KiB that a function has", GUEST_STACK / 1024)
+            let most = GUEST_STACK / 1024;
+            (Cause::Limit, format!("its calls are nested deeper than the stack of {most} KiB that a function has"))
         }
-        _ => error.root_cause().to_string(),
+        _ => (Cause::Trap, error.root_cause().to_string()),
     });
     let frames = error.downcast_ref::<WasmBacktrace>().map(guest_frames).unwrap_or_default();
-    Failure { reason: cut(&cause), frames: frames.iter().map(|frame| cut(frame)).collect() }
+    Failure { cause, reason: cut(&reason), frames: frames.iter().map(|frame| cut(frame)).collect() }
 }
 
 /// `panicked at src/lib.rs:6:48: index out of bounds`, from the two lines that Rust writes.

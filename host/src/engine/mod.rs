@@ -125,9 +125,10 @@ pub fn from_wasmtime(error: wasmtime::Error) -> anyhow::Error {
 fn pool() -> PoolingAllocationConfig {
     let mut pool = PoolingAllocationConfig::new();
     pool.total_component_instances(MAX_CONCURRENT_CALLS)
-        .total_core_instances(MAX_CONCURRENT_CALLS * 8)
-        .total_memories(MAX_CONCURRENT_CALLS)
-        .total_tables(MAX_CONCURRENT_CALLS * 4)
+        // Room for all that each may have: otherwise a component with many would take the places of others.
+        .total_core_instances(MAX_CONCURRENT_CALLS * MAX_CORE_INSTANCES_PER_COMPONENT)
+        .total_memories(MAX_CONCURRENT_CALLS * MAX_MEMORIES_PER_COMPONENT)
+        .total_tables(MAX_CONCURRENT_CALLS * MAX_TABLES_PER_COMPONENT)
         .total_stacks(MAX_CONCURRENT_CALLS)
         .max_core_instances_per_component(MAX_CORE_INSTANCES_PER_COMPONENT)
         .max_memories_per_component(MAX_MEMORIES_PER_COMPONENT)

@@ -25,8 +25,10 @@ pub struct Limits {
     pub write_rows: u32,
     /// Bytes of their cells.
     pub write_bytes: u32,
-    /// Rows read by a call.
+    /// Rows of tables and values of state that a call asks for.
     pub read_rows: u32,
+    /// Bytes of them.
+    pub read_bytes: u32,
     /// Bytes of everything that a call holds until it commits.
     pub held_bytes: u32,
     /// Bytes in the log of everything that the function published.
@@ -81,6 +83,7 @@ impl Default for Limits {
             write_rows: 100_000,
             write_bytes: 24 * 1024 * 1024,
             read_rows: 100_000,
+            read_bytes: 32 * 1024 * 1024,
             held_bytes: 32 * 1024 * 1024,
             stored_bytes: 1 << 40,
             rounds: 0,

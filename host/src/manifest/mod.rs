@@ -215,7 +215,7 @@ impl Application {
                 if reader == function {
                     return true;
                 }
-                open.extend(self.functions.get(reader).iter().flat_map(|f| &f.grants.publish).map(String::as_str));
+                open.extend(self.functions.get(reader).iter().flat_map(|f| f.may_send_to()));
             }
         }
         false
@@ -230,6 +230,12 @@ impl Application {
 }
 
 impl Function {
+    /// The declared topics that it publishes to, and those for its dead letters.
+    fn may_send_to(&self) -> impl Iterator<Item = &str> {
+        let letters = self.triggers.iter().filter_map(|t| t.dead_letters.as_deref());
+        self.grants.publish.iter().map(String::as_str).chain(letters)
+    }
+
     /// What to say when the component's file is not there.
     #[must_use]
     pub fn missing_source(&self) -> Problem {

@@ -1,14 +1,16 @@
 //! One call of a version: a fresh instance, bounded in time and memory, its effects held.
 
 use std::pin::pin;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use wasmtime::component::{ComponentNamedList, Lift, Lower};
 use wasmtime::{Store, UpdateDeadline};
 
 use super::Version;
-use crate::bindings::{CallContext, CallState, WireBatch, WireFailure, WireNext, WireTick};
-use crate::delivery::{Effects, Failure, Rejection};
+use super::turns::Interrupted;
+use crate::bindings::{CallContext, CallState, Waits, WireBatch, WireFailure, WireNext, WireTick};
+use crate::delivery::{Cause, Effects, Failure, Rejection};
 use crate::engine::failure;
 
 /// How a call ended.
@@ -39,7 +41,16 @@ pub struct Called<T> {
     pub outcome: Outcome<T>,
     /// Its stdout and stderr, cut.
     pub output: String,
+    /// What it took, without what it waited for its turn.
+    pub took: Duration,
 }
+
+/// The longest that a call may wait for the host's own stores, in all: then the records are tried again later, as if the
+/// store were not there.
+const LONGEST_WAIT: Duration = Duration::from_secs(30);
+
+/// Handles of a call, such as tasks and ends of streams that a guest makes without the host: each takes memory of the host's.
+const MOST_HANDLES: usize = 10_000;
 
 impl Version {
     /// Handles a batch whose last record is of `unix_ms`.
@@ -53,7 +64,8 @@ impl Version {
         let index = self.run;
         let mut called = self.call::<_, WireNext>(context, index, (tick,), tick.due_ms, seed).await;
         if matches!(&called.outcome, Outcome::Done { rejected, .. } if !rejected.is_empty()) {
-            let failure = "it rejected records, and a tick has none; answer `retry` instead".into();
+            let told = "it rejected records, and a tick has none; answer `retry` instead";
+            let failure = Failure::new(Cause::Answer, told);
             called.outcome = Outcome::Failed { failure, unavailable: None };
         }
         called
@@ -75,39 +87,56 @@ impl Version {
         let timeout = Duration::from_millis(u64::from(context.limits.timeout_ms));
         let mut store = Store::new(self.pre.engine(), CallState::new(context, unix_ms, seed));
         store.limiter(|state| &mut state.budget);
+        store.set_max_component_handles(MOST_HANDLES);
         store.set_epoch_deadline(1);
-        let (started, waits) = (Instant::now(), store.data().waits.clone());
-        let charged = move || started.elapsed().saturating_sub(waits.so_far());
+        let (started, waits, queued) = (Instant::now(), store.data().waits.clone(), Waits::default());
+        let time = Time { started, waits, queued: queued.clone() };
+        let interrupted = Interrupted::default();
         // A guest that computes is ended here, whether or not the runtime has a thread left for timers.
-        let so_far = charged.clone();
+        let (so_far, interrupts) = (time.clone(), Interrupted::clone(&interrupted));
         store.epoch_deadline_callback(move |mut store| {
-            store.data_mut().budget.time(so_far())?;
+            store.data_mut().budget.time(so_far.charged())?;
+            interrupts.store(true, Ordering::Relaxed);
             Ok(UpdateDeadline::Yield(1))
         });
-        let called = within(timeout, charged, async {
+        let call = self.turns.take(&queued, &interrupted, async {
             let index = index.ok_or_else(|| wasmtime::format_err!("it does not export what its trigger calls"))?;
             let instance = self.pre.instantiate_async(&mut store).await?;
             let function = instance.get_typed_func::<P, (Result<T, WireFailure>,)>(&mut store, index)?;
             function.call_async(&mut store, params).await
-        })
-        .await;
+        });
+        let called = within(timeout, LONGEST_WAIT, &time, call).await;
         let state = store.data_mut();
+        let called = match called {
+            Ended::Answered(answer) => Some(answer.map_err(wasmtime::Error::from).flatten()),
+            Ended::Late => None,
+            Ended::Waited => {
+                let waited = LONGEST_WAIT.as_secs();
+                state.unavailable = Some(format!("the store was waited for longer than {waited} s"));
+                None
+            }
+        };
         let output = state.output.take();
         let outcome = match (called, state.take_exceeded()) {
             (Some(Err(error)), exceeded) => {
                 let mut failure = failure::of(&error, &output);
-                failure.reason = exceeded.unwrap_or(failure.reason);
+                if let Some(exceeded) = exceeded {
+                    (failure.cause, failure.reason) = (Cause::Limit, exceeded);
+                }
                 state.failed(failure)
             }
             // An error that the function made nothing of does not undo what the call took too much of.
-            (_, Some(reason)) => state.failed(reason.as_str().into()),
+            (_, Some(reason)) => state.failed(Failure::new(Cause::Limit, &reason)),
+            (None, None) if state.unavailable.is_some() => {
+                state.failed(Failure::new(Cause::Unavailable, "an import was not available"))
+            }
             (None, None) => {
                 let late = state.budget.time(timeout).err().map(|error| error.to_string()).unwrap_or_default();
-                state.failed(late.as_str().into())
+                state.failed(Failure::new(Cause::Limit, &late))
             }
-            (Some(Ok((Err(WireFailure::Retry(reason)),))), None) => state.failed(reason.as_str().into()),
+            (Some(Ok((Err(WireFailure::Retry(reason)),))), None) => state.failed(Failure::new(Cause::Retry, &reason)),
             (Some(Ok((Ok(_) | Err(WireFailure::Reject(_)),))), None) if state.unavailable.is_some() => {
-                state.failed("an import was not available".into())
+                state.failed(Failure::new(Cause::Unavailable, "an import was not available"))
             }
             (Some(Ok((Ok(answer),))), None) => {
                 Outcome::Done { effects: std::mem::take(&mut state.effects), answer, rejected: Vec::new() }
@@ -118,7 +147,7 @@ impl Version {
                 rejected: rejected.into_iter().map(Rejection::from).collect(),
             },
         };
-        Called { outcome, output }
+        Called { outcome, output, took: started.elapsed().saturating_sub(queued.so_far()) }
     }
 }
 
@@ -128,16 +157,77 @@ impl CallState {
     }
 }
 
-/// What `call` gives, unless more than `timeout` is charged to it.
-async fn within<T>(timeout: Duration, charged: impl Fn() -> Duration, call: impl Future<Output = T>) -> Option<T> {
+/// What time a call takes.
+#[derive(Clone)]
+struct Time {
+    started: Instant,
+    /// For the stores.
+    waits: Waits,
+    /// For its turn.
+    queued: Waits,
+}
+
+impl Time {
+    /// What is charged to it: all but what it waits for the host.
+    fn charged(&self) -> Duration {
+        self.started.elapsed().saturating_sub(self.waits.so_far() + self.queued.so_far())
+    }
+}
+
+enum Ended<T> {
+    Answered(T),
+    /// More was charged to it than it may take.
+    Late,
+    /// It waited for the stores longer than anybody should.
+    Waited,
+}
+
+/// What `call` gives, unless more than `timeout` is charged to it or it waits for the stores longer than `longest`.
+async fn within<T>(timeout: Duration, longest: Duration, time: &Time, call: impl Future<Output = T>) -> Ended<T> {
     let mut call = pin!(call);
     loop {
-        let left = timeout.saturating_sub(charged());
+        let left = timeout.saturating_sub(time.charged());
+        let may_wait = longest.saturating_sub(time.waits.so_far());
         if left.is_zero() {
-            return None;
+            return Ended::Late;
         }
-        if let Ok(answer) = tokio::time::timeout(left, &mut call).await {
-            return Some(answer);
+        if may_wait.is_zero() {
+            return Ended::Waited;
         }
+        if let Ok(answer) = tokio::time::timeout(left.min(may_wait), &mut call).await {
+            return Ended::Answered(answer);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SHORT: Duration = Duration::from_millis(60);
+    const LONG: Duration = Duration::from_secs(60);
+
+    fn time() -> Time {
+        Time { started: Instant::now(), waits: Waits::default(), queued: Waits::default() }
+    }
+
+    #[tokio::test]
+    async fn what_is_charged_ends_a_call_and_waiting_for_the_host_is_not() {
+        let asleep = || tokio::time::sleep(SHORT * 3);
+        assert!(matches!(within(SHORT, LONG, &time(), asleep()).await, Ended::Late));
+        for wait in [|time: &Time| time.waits.begin(), |time: &Time| time.queued.begin()] {
+            let time = time();
+            let _waiting = wait(&time);
+            assert!(matches!(within(SHORT, LONG, &time, asleep()).await, Ended::Answered(())));
+        }
+    }
+
+    #[tokio::test]
+    async fn a_store_that_never_answers_ends_a_call_and_a_turn_that_is_long_in_coming_does_not() {
+        let (stuck, queued) = (time(), time());
+        let (_waiting, _queued) = (stuck.waits.begin(), queued.queued.begin());
+        assert!(matches!(within(LONG, SHORT, &stuck, std::future::pending::<()>()).await, Ended::Waited));
+        let asleep = tokio::time::sleep(SHORT * 3);
+        assert!(matches!(within(LONG, SHORT, &queued, asleep).await, Ended::Answered(())));
     }
 }

@@ -2,18 +2,23 @@
 
 pub mod call;
 pub mod gate;
+mod turns;
 
 use std::collections::BTreeMap;
+use std::num::NonZero;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::Context as _;
 use arc_swap::ArcSwap;
+use http::Uri;
 use sha2::{Digest as _, Sha256};
+use tokio::sync::Semaphore;
+use turns::Turns;
 use wasmtime::component::{ComponentExportIndex, InstancePre};
 
 use crate::bindings::{self, CallState};
-use crate::engine::{Engine, from_wasmtime, inspect};
+use crate::engine::{Engine, MAX_CONCURRENT_CALLS, from_wasmtime, inspect};
 use crate::manifest::outbound::OutboundHost;
 use crate::manifest::variables::Resolved;
 use crate::manifest::{Application, Function};
@@ -31,9 +36,12 @@ pub struct Version {
     pub variables: Arc<BTreeMap<String, String>>,
     /// Where it may send requests to.
     pub hosts: Arc<[OutboundHost]>,
+    /// By way of which proxy its requests to `https` names go.
+    pub https_proxy: Option<Uri>,
     pre: InstancePre<CallState>,
     handle: Option<ComponentExportIndex>,
     run: Option<ComponentExportIndex>,
+    turns: Turns,
 }
 
 /// A function with the version in charge; a swap is a store into `version`.
@@ -60,13 +68,20 @@ impl Registry {
         application: &Arc<Application>,
         resolved: &BTreeMap<String, Resolved>,
         root: &Path,
+        https_proxy: Option<Uri>,
     ) -> anyhow::Result<Self> {
+        let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
+        let computing = Arc::new(Semaphore::new(cores));
+        // Each function has as many places as any other: one that takes all of its own keeps nobody from theirs.
+        let calls = (MAX_CONCURRENT_CALLS as usize / application.functions.len().max(1)).max(1);
         let mut functions = BTreeMap::new();
         let mut refusals = Vec::new();
         for function in application.functions.values().filter(|f| !f.triggers.is_empty()) {
             let resolved = resolved.get(&function.name).cloned().unwrap_or_default();
-            match Version::load(engine, application, function, resolved, root) {
-                Ok(version) => {
+            let turns = Turns::new(Arc::clone(&computing), calls);
+            match Version::load(engine, application, function, resolved, root, turns) {
+                Ok(mut version) => {
+                    version.https_proxy = https_proxy.clone();
                     let name: Arc<str> = function.name.as_str().into();
                     let registered = Registered { name, version: ArcSwap::from_pointee(version) };
                     functions.insert(function.name.clone(), Arc::new(registered));
@@ -86,6 +101,7 @@ impl Version {
         function: &Function,
         resolved: Resolved,
         root: &Path,
+        turns: Turns,
     ) -> anyhow::Result<Self> {
         let bytes = read(function, root)?;
         let name = &function.name;
@@ -111,9 +127,11 @@ impl Version {
             function: function.clone(),
             variables: Arc::new(resolved.variables),
             hosts: resolved.allowed_outbound_hosts.into(),
+            https_proxy: None,
             pre,
             handle,
             run,
+            turns,
         })
     }
 

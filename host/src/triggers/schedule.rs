@@ -9,6 +9,9 @@ use jiff::tz::TimeZone;
 /// Missed runs that are counted; beyond it the number says "at least".
 const MAX_MISSED: u32 = 100_000;
 
+/// The longest wait that a function may ask for itself.
+pub const LONGEST_AGAIN_MS: i64 = 24 * 60 * 60 * 1000;
+
 /// A cron expression, seconds first.
 #[derive(Debug, Clone)]
 pub struct Schedule {
@@ -39,6 +42,22 @@ impl Schedule {
     pub fn next_after(&self, after_ms: i64) -> Option<i64> {
         let next = self.cron.find_next_occurrence(&utc(after_ms)?, false).ok()?;
         Some(TimeZone::UTC.to_timestamp(next).ok()?.as_millisecond())
+    }
+
+    /// What to believe at `now_ms` of a stored time (as [`Schedule::due`] takes it). One that is further away than the
+    /// second next match, or than a function may ask for, was stored while the clock was ahead: in its place comes the
+    /// next match, or now. A clock that was ahead by less than a match delays by as much and repeats nothing.
+    #[must_use]
+    pub fn believed(&self, stored: Option<(i64, bool)>, now_ms: i64) -> Option<(i64, bool)> {
+        match stored? {
+            (due_ms, true) if due_ms > now_ms.saturating_add(LONGEST_AGAIN_MS) => Some((now_ms, true)),
+            (due_ms, false) if due_ms > now_ms => {
+                let next = self.next_after(now_ms);
+                let after = next.and_then(|next| self.next_after(next)).or(next);
+                if after.is_some_and(|after| due_ms > after) { next.map(|next| (next, false)) } else { stored }
+            }
+            _ => stored,
+        }
     }
 
     /// Whether a run is due at `now_ms`, given what was stored: when the next run is due, and whether the function
@@ -82,6 +101,29 @@ mod tests {
         assert_eq!(schedule.due(stored, 10 * MINUTE - 1), None);
         assert_eq!(schedule.due(stored, 10 * MINUTE), Some(Due { due_ms: 10 * MINUTE, missed: 0 }));
         assert_eq!(schedule.due(stored, 45 * MINUTE), Some(Due { due_ms: 40 * MINUTE, missed: 3 }));
+    }
+
+    #[test]
+    fn what_a_clock_stored_while_it_was_ahead_is_not_waited_for() {
+        let schedule = Schedule::parse("0 */10 * * * *").unwrap();
+        let now = 100 * MINUTE + 1;
+        let believed = |due_ms, again| schedule.believed(Some((due_ms, again)), now);
+        for ahead in [130 * MINUTE, 1_000_000 * MINUTE, i64::MAX] {
+            assert_eq!(believed(ahead, false), Some((110 * MINUTE, false)), "{ahead}");
+            assert_eq!(schedule.due(believed(ahead, false), 110 * MINUTE).map(|d| d.due_ms), Some(110 * MINUTE));
+        }
+        for near in [0, now, 110 * MINUTE, 120 * MINUTE] {
+            assert_eq!(believed(near, false), Some((near, false)), "{near}");
+        }
+        assert_eq!(believed(now + LONGEST_AGAIN_MS, true), Some((now + LONGEST_AGAIN_MS, true)));
+        assert_eq!(believed(now + LONGEST_AGAIN_MS + 1, true), Some((now, true)), "as a function may not ask");
+        assert_eq!(schedule.believed(None, now), None, "one that never ran is due at once");
+    }
+
+    #[test]
+    fn a_cron_that_never_matches_again_waits_for_ever() {
+        let schedule = Schedule::parse("0 0 0 30 2 *").unwrap();
+        assert_eq!(schedule.believed(Some((i64::MAX, false)), 0), Some((i64::MAX, false)));
     }
 
     #[test]

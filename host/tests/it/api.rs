@@ -2,49 +2,74 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use isobar::console::token::Access;
-use isobar::console::{self, Serving, view::View};
+use isobar::console::{self, Patience, Serving, view::View};
+use isobar::embedded::Store;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::shop;
 
+/// Far longer than the host may take to lose a patience of [`SHORT`].
+const LONG: Duration = Duration::from_secs(30);
+const SHORT: Duration = Duration::from_millis(300);
+
 struct Host {
     dir: tempfile::TempDir,
     serving: Serving,
     access: Access,
+    store: Arc<Store>,
     loads: watch::Receiver<()>,
     stop: CancellationToken,
 }
 
 impl Host {
     async fn start() -> Self {
+        Self::with(Patience::default()).await
+    }
+
+    async fn with(patience: Patience) -> Self {
         let dir = tempfile::tempdir().expect("a folder");
         let store = shop::open(dir.path()).await;
         shop::fill(&store).await;
         let (stop, loads) = (CancellationToken::new(), store.loads());
-        let view = Arc::new(View::new(store, None));
+        let view = Arc::new(View::new(Arc::clone(&store), None));
         let listen = Some("127.0.0.1:0".parse().expect("an address"));
-        let serving = console::serve(view, listen, stop.clone()).await.expect("it is served");
+        let serving = console::serve_within(view, listen, patience, stop.clone()).await.expect("it is served");
         let access = Access::read(dir.path()).expect("the data folder says where");
         assert_eq!(access.address, serving.address);
-        Host { dir, serving, access, loads, stop }
+        Host { dir, serving, access, store, loads, stop }
     }
 
     /// The answer to a request with these headers: its status, and all of it.
     async fn ask(&self, request: &str, headers: &[(&str, &str)], body: &str) -> (u16, String) {
-        let mut stream = TcpStream::connect(self.serving.address).await.expect("it listens");
-        let headers: String = headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
-        let request = format!("{request} HTTP/1.1\r\nConnection: close\r\n{headers}\r\n{body}");
-        stream.write_all(request.as_bytes()).await.expect("it is sent");
+        let mut stream = self.send(request, headers, body).await;
         let mut answer = Vec::new();
         stream.read_to_end(&mut answer).await.expect("it answers");
         let answer = String::from_utf8_lossy(&answer).into_owned();
         let status = answer.split(' ').nth(1).and_then(|s| s.parse().ok()).expect("a status");
         (status, answer)
+    }
+
+    /// A request on its way, and little room for the answer.
+    async fn send(&self, request: &str, headers: &[(&str, &str)], body: &str) -> TcpStream {
+        let socket = TcpSocket::new_v4().expect("a socket");
+        socket.set_recv_buffer_size(16 * 1024).expect("a small buffer");
+        let mut stream = socket.connect(self.serving.address).await.expect("it listens");
+        let headers: String = headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
+        let request = format!("{request} HTTP/1.1\r\nConnection: close\r\n{headers}\r\n{body}");
+        stream.write_all(request.as_bytes()).await.expect("it is sent");
+        stream
+    }
+
+    /// With the token, from here.
+    async fn ask_as_owner(&self, request: &str) -> (u16, String) {
+        let (us, token) = (self.serving.address.to_string(), self.bearer());
+        self.ask(request, &[("Host", &us), ("Authorization", &token)], "").await
     }
 
     fn bearer(&self) -> String {
@@ -57,7 +82,7 @@ async fn only_the_token_from_this_machine_and_no_foreign_page_gets_an_answer() {
     let host = Host::start().await;
     let (us, token) = (host.serving.address.to_string(), host.bearer());
     let (us, token) = (us.as_str(), token.as_str());
-    let cases: [(&[(&str, &str)], u16); 7] = [
+    let cases: [(&[(&str, &str)], u16); 11] = [
         (&[("Host", us), ("Authorization", token)], 200),
         (&[("Host", us)], 401),
         (&[("Host", us), ("Authorization", "Bearer 0000")], 401),
@@ -65,12 +90,25 @@ async fn only_the_token_from_this_machine_and_no_foreign_page_gets_an_answer() {
         (&[("Host", us), ("Origin", "http://evil.example"), ("Authorization", token)], 403),
         (&[("Host", us), ("Origin", "null"), ("Authorization", token)], 403),
         (&[("Authorization", token)], 403),
+        (&[("Host", us), ("Host", "rebound.example"), ("Authorization", token)], 403),
+        (&[("Host", us), ("Origin", "null"), ("Origin", "http://evil.example"), ("Authorization", token)], 403),
+        (&[("Host", us), ("Authorization", "Bearer 0000"), ("Authorization", token)], 401),
+        (&[("Host", us), ("Cookie", token)], 401),
     ];
-    for path in ["/api/v1/status", "/api/v1/tables/customers/rows", "/api/v1/topics/orders/records", "/api/v1"] {
+    for path in [
+        "/api/v1/status",
+        "/api/v1/tables/customers/rows",
+        "/api/v1/tables/customers/export",
+        "/api/v1/topics/orders/records",
+        "/api/v1/backup?sensitive=true",
+        "/api/v1/functions/total/dead-letters",
+        "/api/v1",
+    ] {
         for (headers, expected) in &cases {
             let (status, answer) = host.ask(&format!("GET {path}"), headers, "").await;
             assert_eq!(status, *expected, "{path} {headers:?}: {answer}");
             let told = ["Ada", "price", "shop", "total"].iter().any(|word| answer.contains(word));
+            assert!(!answer.to_lowercase().contains("access-control-"), "{answer}");
             assert_eq!(told, *expected == 200, "{answer}");
         }
     }
@@ -79,11 +117,143 @@ async fn only_the_token_from_this_machine_and_no_foreign_page_gets_an_answer() {
 }
 
 #[tokio::test]
+async fn another_sites_page_changes_nothing() {
+    let host = Host::start().await;
+    let (us, body) = (host.serving.address.to_string(), "id,name\n3,Grace\n");
+    let length = body.len().to_string();
+    let load = "POST /api/v1/tables/customers/load";
+    for kind in ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x"] {
+        for (origin, expected) in [(None, 401), (Some("null"), 403), (Some("http://evil.example"), 403)] {
+            let mut headers = vec![("Host", us.as_str()), ("Content-Type", kind), ("Content-Length", &length)];
+            headers.extend(origin.map(|origin| ("Origin", origin)));
+            let (status, answer) = host.ask(load, &headers, body).await;
+            assert_eq!(status, expected, "{kind} {origin:?}: {answer}");
+        }
+    }
+    let asked = [("Origin", "http://evil.example"), ("Access-Control-Request-Headers", "authorization")];
+    let headers = [&[("Host", us.as_str()), ("Access-Control-Request-Method", "POST")][..], &asked].concat();
+    let (status, answer) = host.ask("OPTIONS /api/v1/tables/customers/load", &headers, "").await;
+    assert!(status == 403 && !answer.to_lowercase().contains("access-control-allow"), "{answer}");
+    assert!(!host.loads.has_changed().expect("the store is open"), "nothing was loaded");
+}
+
+#[tokio::test]
+async fn another_user_of_the_machine_cannot_read_the_token() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let host = Host::start().await;
+    let folder = host.dir.path().join("new");
+    shop::open(&folder).await.close().await;
+    let mode = |path| std::fs::metadata(path).expect("it exists").permissions().mode() & 0o777;
+    assert_eq!((mode(host.dir.path().join("api.json")), mode(folder)), (0o600, 0o700));
+}
+
+#[tokio::test]
+async fn who_sends_nothing_or_for_ever_is_let_go() {
+    let host = Host::with(Patience { headers: SHORT, body: SHORT, ..Patience::default() }).await;
+    let (us, token, started) = (host.serving.address.to_string(), host.bearer(), Instant::now());
+    for begin in ["", "GET /api/v1/status HTTP/1.1\r\nHost: "] {
+        let mut stream = TcpStream::connect(host.serving.address).await.expect("it listens");
+        stream.write_all(begin.as_bytes()).await.expect("it is sent");
+        let closed = tokio::time::timeout(LONG, stream.read_to_end(&mut Vec::new())).await;
+        closed.expect("it is let go").ok();
+    }
+    let headers = [("Host", us.as_str()), ("Authorization", &token), ("Content-Length", "1000")];
+    let mut slow = Vec::new();
+    // As many as may load at one time; the third is told so.
+    for _ in 0..2 {
+        slow.push(host.send("POST /api/v1/tables/customers/load", &headers, "id,name\n").await);
+        tokio::time::sleep(SHORT / 10).await;
+    }
+    let (status, answer) = host.ask("POST /api/v1/tables/customers/load", &headers, "id").await;
+    assert_eq!(status, 503, "{answer}");
+    for stream in &mut slow {
+        let mut answer = String::new();
+        let answered = tokio::time::timeout(LONG, stream.read_to_string(&mut answer)).await;
+        answered.expect("it is let go").expect("it is told");
+        assert!(answer.contains(" 408 ") && answer.contains("did not come within 0.3 s"), "{answer}");
+    }
+    for fate in ["redrive", "drop"] {
+        let headers = [&headers[..], &[("Content-Type", "application/json")]].concat();
+        let post = format!("POST /api/v1/functions/total/dead-letters/{fate}");
+        let asked = tokio::time::timeout(LONG, host.ask(&post, &headers, "{")).await;
+        let (status, answer) = asked.expect("it is let go");
+        assert!(status == 408 && answer.contains("the question did not come within 0.3 s"), "{answer}");
+    }
+    assert!(started.elapsed() < LONG);
+    let (status, _) = host.ask_as_owner("GET /api/v1/tables/customers/rows").await;
+    assert_eq!(status, 200);
+}
+
+#[tokio::test]
+async fn headers_without_end_are_refused() {
+    let host = Host::start().await;
+    let us = host.serving.address.to_string();
+    let long = "x".repeat(200 * 1024);
+    let mut stream = TcpStream::connect(host.serving.address).await.expect("it listens");
+    let request = format!("GET /api/v1/status HTTP/1.1\r\nHost: {us}\r\nLong: {long}\r\n\r\n");
+    // It may be refused before all of it is sent.
+    let _ = stream.write_all(request.as_bytes()).await;
+    let mut answer = [0; 12];
+    let read = tokio::time::timeout(LONG, stream.read_exact(&mut answer)).await.expect("it is refused at once");
+    assert!(read.is_err() || &answer == b"HTTP/1.1 431", "{}", String::from_utf8_lossy(&answer));
+}
+
+/// Rows of so many bytes that no socket takes all of them.
+async fn load_much(store: &Arc<Store>) {
+    let name = "n".repeat(1024);
+    let rows: String = (0..16 * 1024).map(|id| format!("{id},{name}\n")).collect();
+    let view = View::new(Arc::clone(store), None);
+    view.load("customers", format!("id,name\n{rows}").into()).await.expect("it is loaded");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_stops_reading_an_export_makes_room_for_others() {
+    let host = Host::with(Patience { reading: SHORT * 5, ..Patience::default() }).await;
+    load_much(&host.store).await;
+    let (us, token) = (host.serving.address.to_string(), host.bearer());
+    let headers = [("Host", us.as_str()), ("Authorization", token.as_str())];
+    let export = "GET /api/v1/tables/customers/export";
+    let mut stalled = Vec::new();
+    for _ in 0..2 {
+        let mut stream = host.send(export, &headers, "").await;
+        stream.read_exact(&mut [0; 100]).await.expect("it begins");
+        stalled.push(stream);
+    }
+    assert_eq!(host.ask(export, &headers, "").await.0, 503, "as many as there may be");
+    let started = Instant::now();
+    while host.ask(export, &headers, "").await.0 == 503 {
+        assert!(started.elapsed() < LONG, "those who do not read keep their places");
+        tokio::time::sleep(SHORT / 3).await;
+    }
+    assert!(started.elapsed() > SHORT, "they were given time");
+    drop(stalled);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_stops_reading_does_not_keep_the_host_from_ending() {
+    let host = Host::start().await;
+    load_much(&host.store).await;
+    let (us, token) = (host.serving.address.to_string(), host.bearer());
+    let headers = [("Host", us.as_str()), ("Authorization", token.as_str())];
+    let mut stream = host.send("GET /api/v1/tables/customers/export", &headers, "").await;
+    stream.read_exact(&mut [0; 100]).await.expect("it begins");
+    host.stop.cancel();
+    let ended = async {
+        host.serving.task.await.expect("it ends");
+        host.store.close().await;
+    };
+    tokio::time::timeout(LONG / 2, ended).await.expect("it ends in time");
+    assert!(!host.dir.path().join("isobar.sqlite-wal").exists(), "nobody reads any more when the data are closed");
+}
+
+#[tokio::test]
 async fn what_is_sensitive_is_told_only_when_asked_for() {
     let host = Host::start().await;
     let (us, token) = (host.serving.address.to_string(), host.bearer());
     let headers = [("Host", us.as_str()), ("Authorization", token.as_str())];
-    for (path, with) in [("topics/complaints/records", "too late"), ("tables/customers/rows", "7.5")] {
+    for (path, with) in
+        [("topics/complaints/records", "too late"), ("tables/customers/rows", "7.5"), ("backup", "SQLite format 3")]
+    {
         let (_, answer) = host.ask(&format!("GET /api/v1/{path}"), &headers, "").await;
         assert!(!answer.contains(with), "{answer}");
         let (status, answer) = host.ask(&format!("GET /api/v1/{path}?sensitive=true"), &headers, "").await;

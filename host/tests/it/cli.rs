@@ -16,7 +16,7 @@ fn folder() -> PathBuf {
 }
 
 /// Everything that `isobar <args>` says, run in `within`.
-fn said(within: &Path, args: &str) -> String {
+pub(crate) fn said(within: &Path, args: &str) -> String {
     let words = args.split('|').map(str::trim).filter(|word| !word.is_empty());
     let words: Vec<&str> = words.collect();
     let output = Command::new(env!("CARGO_BIN_EXE_isobar"))
@@ -31,12 +31,12 @@ fn said(within: &Path, args: &str) -> String {
     format!("$ isobar {}\n{out}{talk}= {code}\n\n", words.join(" "))
 }
 
-fn all(within: &Path, commands: &[&str]) -> String {
+pub(crate) fn all(within: &Path, commands: &[&str]) -> String {
     commands.iter().map(|args| said(within, args)).collect()
 }
 
 #[track_caller]
-fn compare(case: &str, found: &str) {
+pub(crate) fn compare(case: &str, found: &str) {
     let path = folder().join(case).with_extension("txt");
     if std::env::var_os("ISOBAR_BLESS").is_some() {
         fs::write(&path, found).expect("expectations can be written");
@@ -46,7 +46,7 @@ fn compare(case: &str, found: &str) {
 }
 
 /// A folder with the shop's manifest.
-fn workplace() -> tempfile::TempDir {
+pub(crate) fn workplace() -> tempfile::TempDir {
     let dir = tempfile::tempdir().expect("a folder");
     fs::copy(shop::manifest_path(), dir.path().join("spin.toml")).expect("the manifest is copied");
     dir
@@ -62,6 +62,7 @@ fn help_says_what_there_is_and_what_exit_codes_mean() {
     let commands = ["dead-letters | --help", "dead-letters | list | --help", "dead-letters | redrive | --help"];
     compare("help_dead_letters", &(all(dir.path(), &commands) + &all(dir.path(), &["pause | --help"])));
     compare("help_topic", &all(dir.path(), &["topic | read | --help", "verify | --help", "completions | --help"]));
+    compare("help_backup", &all(dir.path(), &["backup | --help", "restore | --help"]));
 }
 
 #[test]

@@ -7,6 +7,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Once};
 use std::time::{Duration, Instant};
 
+use isobar::delivery::Allowance;
 use isobar::embedded::{Folder, Store};
 use isobar::manifest;
 use rand::rngs::StdRng;
@@ -17,7 +18,7 @@ const KILLS: u32 = 20;
 /// No start takes so long.
 const LONGEST_START: Duration = Duration::from_secs(30);
 /// What `source` publishes in all.
-const RECORDS: i64 = 400_000;
+pub(crate) const RECORDS: i64 = 400_000;
 
 /// The manifest of the counting functions.
 pub(crate) fn application() -> PathBuf {
@@ -34,8 +35,11 @@ pub(crate) fn build() {
     });
 }
 
-fn up(data_dir: &Path, flags: &[&str]) -> Child {
-    Command::new(env!("CARGO_BIN_EXE_isobar"))
+/// A host whose writing can be made to fail: the signal that would end it then is ignored.
+pub(crate) fn up(data_dir: &Path, flags: &[&str]) -> Child {
+    Command::new("sh")
+        .args(["-c", "trap '' XFSZ; exec \"$0\" \"$@\""])
+        .arg(env!("CARGO_BIN_EXE_isobar"))
         .args(["up", "--listen", "127.0.0.1:0", "--manifest"])
         .arg(application())
         .arg("--data-dir")
@@ -47,6 +51,18 @@ fn up(data_dir: &Path, flags: &[&str]) -> Child {
         .unwrap()
 }
 
+/// What the running host's status says of each source; nothing while no host can be reached.
+pub(crate) fn sources(data_dir: &Path) -> Vec<serde_json::Value> {
+    // Before the host can be reached, a look would take the folder away from it.
+    if !data_dir.join("api.json").exists() {
+        return Vec::new();
+    }
+    let mut status = Command::new(env!("CARGO_BIN_EXE_isobar"));
+    let said = status.args(["status", "--json", "--manifest"]).arg(application()).arg("--data-dir").arg(data_dir);
+    let said: serde_json::Value = serde_json::from_slice(&said.output().unwrap().stdout).unwrap_or_default();
+    said["sources"].as_array().cloned().unwrap_or_default()
+}
+
 /// Records published, and those of them that were handled.
 fn so_far(data_dir: &Path) -> (i64, i64) {
     let of = |store: &Store, topic, partitions| (0..partitions).map(|p| store.ends().of(topic, p)).sum::<i64>();
@@ -56,7 +72,14 @@ fn so_far(data_dir: &Path) -> (i64, i64) {
     })
 }
 
-/// Starts a host and kills it: every third time at a point of its start, else when it has been up for a while.
+/// Lets every writing to a file fail, or again succeed.
+fn may_write(host: &Child, may: bool) {
+    let limit = if may { "--fsize=unlimited:unlimited" } else { "--fsize=0:unlimited" };
+    assert!(Command::new("prlimit").args([limit, "--pid", &host.id().to_string()]).status().unwrap().success());
+}
+
+/// Starts a host and kills it: every third time at a point of its start, else when it has been up for a while; and half of those
+/// times its store goes away before, and in the half of them it comes back.
 fn start_and_kill(data_dir: &Path, random: &mut StdRng) {
     let up_yet = data_dir.join("api.json");
     // The host before was killed and left it.
@@ -69,6 +92,14 @@ fn start_and_kill(data_dir: &Path, random: &mut StdRng) {
         std::thread::sleep(Duration::from_millis(1));
     }
     std::thread::sleep(Duration::from_millis(random.random_range(0..120)));
+    if !early && random.random_bool(0.5) {
+        may_write(&host, false);
+        std::thread::sleep(Duration::from_millis(random.random_range(0..60)));
+        if random.random_bool(0.5) {
+            may_write(&host, true);
+            std::thread::sleep(Duration::from_millis(random.random_range(0..900)));
+        }
+    }
     host.kill().unwrap();
     host.wait().unwrap();
 }
@@ -152,7 +183,7 @@ pub(crate) async fn check(store: &Store) {
         let counted: Vec<i64> = output[key].iter().map(|(_, count)| count.parse().unwrap()).collect();
         assert!(counted.into_iter().eq(1..=records.len() as i64), "`{key}` was not counted one by one");
         let wanted = vec![vec![isobar::delivery::Value::Text(key.clone())]];
-        let rows = store.rows(table, &columns, &wanted).await.unwrap();
+        let rows = store.rows(table, &columns, &wanted, &mut Allowance::unlimited()).await.unwrap();
         let last = records.last().unwrap().0;
         let expected = vec![isobar::delivery::Value::Int(records.len() as i64), isobar::delivery::Value::Int(last)];
         assert_eq!(rows.iter().map(|r| r.cells.clone()).collect::<Vec<_>>(), vec![expected], "{key}");

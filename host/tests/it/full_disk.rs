@@ -4,7 +4,7 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use crate::crash::{application, build, check, with_store};
+use crate::crash::{application, build, check, sources, with_store};
 
 /// A limit on the size of any file stands for the disk, in blocks of 512 bytes: the log reaches it within a second, the
 /// compiled components stay below it.
@@ -30,16 +30,11 @@ fn up(data_dir: &Path) -> Child {
 
 /// What the status says of sources that wait.
 fn waiting(data_dir: &Path) -> Option<String> {
-    // Before the host can be reached, a look would take the folder away from it.
-    data_dir.join("api.json").exists().then_some(())?;
-    let mut status = Command::new(env!("CARGO_BIN_EXE_isobar"));
-    let said = status.args(["status", "--json", "--manifest"]).arg(application()).arg("--data-dir").arg(data_dir);
-    let said: serde_json::Value = serde_json::from_slice(&said.output().unwrap().stdout).unwrap_or_default();
     let reason = |source: &serde_json::Value| {
         let standing = &source["standing"];
         Some(standing["reason"].as_str().filter(|_| standing["state"] == "waiting")?.to_owned())
     };
-    said["sources"].as_array()?.iter().find_map(reason)
+    sources(data_dir).iter().find_map(reason)
 }
 
 #[test]

@@ -7,8 +7,9 @@ use std::sync::{Arc, Once};
 use std::time::{Duration, Instant};
 
 use isobar::app::{self, App, Plan};
+use isobar::config::Config;
 use isobar::delivery::letters::Letter;
-use isobar::delivery::{Interval, Records, Value};
+use isobar::delivery::{Allowance, Interval, Records, Value};
 use isobar::dispatch::Standing;
 use isobar::embedded::{Commit, Folder, Frame, Kind, Note, Store};
 use isobar::manifest;
@@ -18,7 +19,7 @@ use isobar::manifest::variables::resolve;
 const LONGEST: Duration = Duration::from_secs(120);
 
 /// Tricks, and what the dead letter says of each.
-const TRICKS: [(&str, &str); 21] = [
+const TRICKS: [(&str, &str); 24] = [
     ("panic", "the trick panics"),
     ("trap in the middle of a table write", "wasm `unreachable`"),
     ("exit", "exit"),
@@ -35,6 +36,9 @@ const TRICKS: [(&str, &str); 21] = [
     ("many values", "it holds more bytes until it commits than its `held_bytes` of"),
     ("long key", "it used a key of state of 10000 bytes"),
     ("many rows", "it wrote more rows than its `write_rows` of 100000; raise it in"),
+    ("read many rows", "it read more rows or values than its `read_rows` of 100000; raise it in"),
+    ("read many values", "it read more rows or values than its `read_rows` of 100000; raise it in"),
+    ("read one value often", "it read more bytes of state and tables than its `read_bytes` of 33554432; raise it in"),
     ("lying index", "it rejects record 1073741824 of a batch of"),
     ("nul", "NUL"),
     ("empty key", "empty"),
@@ -60,12 +64,18 @@ pub(crate) fn build() {
 }
 
 async fn start(data_dir: &Path, change: impl Fn(&str) -> String) -> App {
+    start_with(data_dir, change, Config::default()).await
+}
+
+/// As [`start`], with what an operator says.
+async fn start_with(data_dir: &Path, change: impl Fn(&str) -> String, config: Config) -> App {
     build();
     let text = change(&std::fs::read_to_string(manifest_path()).unwrap());
     let application = manifest::parse(&text).unwrap_or_else(|problems| panic!("{problems:?}"));
     let resolved = resolve(&application, &BTreeMap::new()).unwrap();
     let root = manifest_path().parent().unwrap().to_owned();
-    let plan = Plan { application, resolved, root, data_dir: data_dir.to_owned(), kind: Kind::MadeUp };
+    let data_dir = data_dir.to_owned();
+    let plan = Plan { application, resolved, root, data_dir, kind: Kind::MadeUp, config };
     app::prepare(plan).await.unwrap().start().await.unwrap()
 }
 
@@ -115,7 +125,7 @@ async fn letters(store: &Store, function: &str) -> Vec<(String, Letter)> {
 async fn counted(store: &Store, name: &str) -> Option<i64> {
     let table = &store.application().tables["seen"];
     let key = vec![vec![Value::Text(name.to_owned())]];
-    let rows = store.rows(table, &["records".to_owned()], &key).await.unwrap();
+    let rows = store.rows(table, &["records".to_owned()], &key, &mut Allowance::unlimited()).await.unwrap();
     rows.first().map(|row| match row.cells[0] {
         Value::Int(count) => count,
         ref other => panic!("{other:?}"),
@@ -148,13 +158,17 @@ async fn every_trick_costs_its_own_record() {
         assert!(letter.attempts >= 2, "`{trick}` was delivered {} times", letter.attempts);
     }
     let panic = &letters[0].1;
-    assert!(panic.reason.starts_with("panicked at host/tests/hostile/guest/src/lib.rs:"), "{}", panic.reason);
-    assert!(panic.frames.iter().any(|f| f.contains("guest_hostile::component::perform")), "{:?}", panic.frames);
+    assert!(
+        panic.reason.starts_with("panicked at host/tests/hostile/guest/src/component/tricks.rs:"),
+        "{}",
+        panic.reason
+    );
+    assert!(panic.frames.iter().any(|f| f.contains("guest_hostile::component::tricks::perform")), "{:?}", panic.frames);
 
     let good = script.iter().filter(|(_, value)| *value == COUNT).count();
     assert_eq!(counted(&store, "good").await, Some(good as i64), "each other record counts once");
     assert_eq!(counted(&store, "stolen").await, None, "nothing is left of a call that failed");
-    let state = store.state("hostile", 0, &["stolen", "bomb", "bomb 0"]).await.unwrap();
+    let state = store.state("hostile", 0, &["stolen", "bomb", "bomb 0"], &mut Allowance::unlimited()).await.unwrap();
     assert!(state.is_empty(), "{state:?}");
     assert_eq!(store.ends().of("echo", 0), 0);
     let report = store.verify().await.unwrap();
@@ -203,6 +217,81 @@ async fn a_function_that_loses_too_many_records_stops_and_goes_on_when_it_is_tol
     until("an end", || progress.idle()).await;
     assert_eq!(letters(&app.store, "hostile").await.len(), 5);
     assert_eq!(counted(&app.store, "good").await, Some(5));
+    app.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_batch_that_loses_too_many_records_at_once_passes_when_it_is_told_to() {
+    let dir = tempfile::tempdir().unwrap();
+    let few = |text: &str| text.replace("output_bytes = 10000", "max_dead_letters = 3");
+    let app = start(&dir.path().join("data"), few).await;
+    let progress = Arc::clone(app.dispatcher.progress());
+    let batch = [("bad", "reject"); 6];
+    write(&app.store, "tricks", &batch).await;
+    until("a stop", || progress.stuck().is_some()).await;
+    assert!(letters(&app.store, "hostile").await.is_empty());
+    app.dispatcher.pauses().resume("hostile").await.unwrap();
+    until("an end", || progress.idle()).await;
+    assert_eq!(letters(&app.store, "hostile").await.len(), 6);
+    write(&app.store, "tricks", &[("bad", "reject")]).await;
+    until("another stop", || progress.stuck().is_some()).await;
+    assert_eq!(letters(&app.store, "hostile").await.len(), 6, "it was told so once");
+    app.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_record_that_fails_when_it_is_read_again_dies_alone() {
+    let dir = tempfile::tempdir().unwrap();
+    let app = start(&dir.path().join("data"), str::to_owned).await;
+    let progress = Arc::clone(app.dispatcher.progress());
+    let note = Note { function: "spy".into(), source: "ways".into(), partition: 0 };
+    let load = async |secret: &str| {
+        let table = &app.store.application().tables["secrets"];
+        let rows = isobar::bindings::tables::load::read(table, format!("name,secret\ncanary,{secret}\n").as_bytes());
+        app.store.load("secrets", rows.unwrap(), vec![note.clone()]).await.unwrap();
+    };
+    load("first").await;
+    let ways = [("a", "table"), ("b", "panic"), ("c", "topic"), ("d", "panic"), ("e", "table")];
+    write(&app.store, "ways", &ways).await;
+    until("an end", || progress.idle()).await;
+    assert_eq!(letters(&app.store, "spy").await.len(), 2);
+    load("second").await;
+    let started = Instant::now();
+    while app.store.wants_reread(&note).await.unwrap().is_some() {
+        assert!(started.elapsed() < LONGEST, "it is not read again");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    let letters = letters(&app.store, "spy").await;
+    let reasons: Vec<_> = letters.iter().map(|(_, letter)| (letter.offset, letter.reason.contains("second"))).collect();
+    assert_eq!(reasons, [(1, false), (3, false), (1, true), (3, true)]);
+    let table = &app.store.application().tables["reports"];
+    let key = vec![vec![Value::Text("second".to_owned())]];
+    let found = app.store.rows(table, &["name".to_owned()], &key, &mut Allowance::unlimited()).await.unwrap();
+    assert_eq!(found.len(), 1, "the others were done again");
+    app.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn on_a_disk_that_is_nearly_full_the_one_that_stores_most_waits() {
+    let dir = tempfile::tempdir().unwrap();
+    let config = Config { keep_free_mb: Some(u64::from(u32::MAX)), ..Config::default() };
+    let app = start_with(&dir.path().join("data"), str::to_owned, config).await;
+    let progress = Arc::clone(app.dispatcher.progress());
+    let script: Vec<(String, &str)> = (0..40).map(|n| (format!("fill {n}"), "fill")).collect();
+    let script: Vec<(&str, &str)> = script.iter().map(|(key, value)| (key.as_str(), *value)).collect();
+    for part in script.chunks(10) {
+        write(&app.store, "tricks", part).await;
+    }
+    write(&app.store, "tricks", &script).await;
+    let waits = |s: &isobar::dispatch::SourceStatus| match &s.standing {
+        Standing::Waiting { reason } => reason.contains("MiB left, and `hostile` has stored more than the others"),
+        _ => false,
+    };
+    until("a wait", || progress.sources().iter().any(waits)).await;
+    write(&app.store, "echo", &[("a", "1")]).await;
+    let others = |s: &isobar::dispatch::SourceStatus| s.function != "looping" || s.lag == 0 && s.position == 4;
+    until("the other to go on", || progress.sources().iter().all(others)).await;
+    assert!(letters(&app.store, "hostile").await.is_empty(), "no record is to blame");
     app.stop().await;
 }
 

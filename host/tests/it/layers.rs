@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 /// From below to above.
 const LAYERS: [&[&str]; 4] = [
-    &["manifest", "delivery", "clock"],
+    &["manifest", "config", "delivery", "clock"],
     &["bindings", "embedded", "engine"],
     &["dispatch", "triggers", "registry"],
     &["app", "cli", "commands", "console", "demo", "program", "ui", "main", "lib"],

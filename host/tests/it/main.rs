@@ -3,14 +3,19 @@
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test that fails is what it is for")]
 
 mod api;
+mod backup;
 mod canary;
 mod cli;
+mod clock;
 mod crash;
+mod damage;
+mod folder;
 mod full_disk;
 mod gate;
 mod generated_wit;
 mod hostile;
 mod layers;
+mod letters;
 mod manifest;
 mod migration;
 mod reread;

@@ -1,5 +1,6 @@
 //! A data file of an older format is copied, then taken over with everything in it.
 
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
 use isobar::embedded::Note;
@@ -8,6 +9,11 @@ use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _, Row as _, Sqlite
 
 use crate::shop;
 
+/// What format 3 added, taken away.
+const BACK_TO_2: &str = "
+ALTER TABLE attempt DROP COLUMN code;
+PRAGMA user_version = 2;
+";
 /// What format 2 added, taken away.
 const BACK_TO_1: &str = "
 DROP INDEX log_by_publisher;
@@ -35,8 +41,8 @@ async fn format_of(file: &Path) -> i64 {
     row.get(0)
 }
 
-#[tokio::test]
-async fn a_file_of_format_1_is_copied_and_taken_over() {
+/// Takes over a file of an older format, made by undoing what came since, newest first.
+async fn taken_over(older: i64, undo: &[&'static str]) {
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("isobar.sqlite");
     let store = shop::open(dir.path()).await;
@@ -44,20 +50,32 @@ async fn a_file_of_format_1_is_copied_and_taken_over() {
     store.close().await;
     drop(store);
     let mut connection = open(&file).await;
-    sqlx::raw_sql(AssertSqlSafe(BACK_TO_1)).execute(&mut connection).await.unwrap();
+    for statements in undo {
+        sqlx::raw_sql(AssertSqlSafe(*statements)).execute(&mut connection).await.unwrap();
+    }
     connection.close().await.unwrap();
-    assert_eq!(format_of(&file).await, 1);
+    assert_eq!(format_of(&file).await, older);
 
     let store = shop::open(dir.path()).await;
     let note = Note { function: "total".into(), source: "orders".into(), partition: 0 };
     let attempt = store.attempt(&note).await.unwrap().unwrap();
     assert_eq!((attempt.trial.attempts, attempt.trial.range.first, attempt.trial.until), (2, 1, 3));
+    assert_eq!(attempt.code, "", "an older isobar did not say what kind of failure it was");
     assert!(store.pauses().await.unwrap().is_empty());
     assert_eq!(store.ends().of("orders", 0), 3);
     store.close().await;
     drop(store);
-    assert_eq!(format_of(&file).await, 2);
-    assert_eq!(format_of(&dir.path().join("isobar.sqlite.format-1")).await, 1, "the copy is as it was");
+    assert_eq!(format_of(&file).await, 3);
+    let copy = dir.path().join(format!("isobar.sqlite.format-{older}"));
+    assert_eq!(format_of(&copy).await, older, "the copy is as it was");
+    let mode = |file: &Path| std::fs::metadata(file).unwrap().permissions().mode() & 0o777;
+    assert_eq!([mode(&file), mode(&copy)], [0o600, 0o600]);
+}
+
+#[tokio::test]
+async fn files_of_older_formats_are_copied_and_taken_over() {
+    taken_over(1, &[BACK_TO_2, BACK_TO_1]).await;
+    taken_over(2, &[BACK_TO_2]).await;
 }
 
 #[tokio::test]

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use isobar::console::view::View;
 use isobar::delivery::letters::{Story, letters};
-use isobar::delivery::{Failure, Interval, Records, Trial};
+use isobar::delivery::{Cause, Failure, Interval, Records, Trial};
 use isobar::embedded::{Attempt, Commit, Folder, Frame, Kind, Note, Store};
 use isobar::manifest;
 
@@ -18,10 +18,14 @@ pub(crate) fn manifest_path() -> PathBuf {
 }
 
 pub(crate) async fn open(data_dir: &Path) -> Arc<Store> {
+    try_open(data_dir).await.expect("the store opens")
+}
+
+pub(crate) async fn try_open(data_dir: &Path) -> anyhow::Result<Arc<Store>> {
     let text = std::fs::read_to_string(manifest_path()).expect("the manifest is readable");
     let application = manifest::parse(&text).expect("the manifest is accepted");
     let folder = Folder::take(data_dir, Kind::MadeUp).expect("the folder is free");
-    Arc::new(Store::open(folder, Arc::new(application)).await.expect("the store opens"))
+    Ok(Arc::new(Store::open(folder, Arc::new(application)).await?))
 }
 
 /// Two customers, three orders of which one is handled and one failed, one complaint, one dead letter.
@@ -32,8 +36,10 @@ pub(crate) async fn fill(store: &Arc<Store>) {
     let orders: [Item<'_>; 3] =
         [(Some(b"1"), Some(b"{\"price\":2}")), (Some(b"2"), Some(b"\xff\x00")), (None, Some(b"two\x1b[2Jlines"))];
     let story = Story { function: "total", version: "0a1b", topic: "orders", partition: 0, attempts: 5, now_ms: 7_000 };
-    let failure =
-        Failure { reason: "panicked at src/lib.rs:6:48: no price".to_owned(), frames: vec!["total::add".to_owned()] };
+    let failure = Failure {
+        frames: vec!["total::add".to_owned()],
+        ..Failure::new(Cause::Panic, "panicked at src/lib.rs:6:48: no price")
+    };
     let order = frame("orders", &orders[1..2]);
     let letters = letters(&order.records, &BTreeMap::from([(0, failure)]), &story);
     let letters = Frame::encode(format!("{}.total.dead-letters", store.application().name).into(), 0, letters);
@@ -50,7 +56,7 @@ pub(crate) async fn fill(store: &Arc<Store>) {
     let interval = Interval { first: 1, next: 3 };
     let reason = "the price is no number".to_owned();
     let trial = Trial { attempts: 2, deliveries: 2, ..Trial::of(interval, 0) };
-    let attempt = Attempt { note: note("orders"), trial, reason, at_ms: 0 };
+    let attempt = Attempt { note: note("orders"), trial, code: "retry".to_owned(), reason, at_ms: 0 };
     store.keep_attempt(attempt).await.expect("the attempt is kept");
 }
 

@@ -21,7 +21,10 @@ pub(crate) fn root() -> PathBuf {
 }
 
 /// A run of the application on `data_dir` against the mirror at `url`.
+#[derive(Clone)]
 pub(crate) struct Host<'d> {
+    /// Another manifest than the application's own.
+    pub(crate) manifest: Option<&'d Path>,
     pub(crate) data_dir: &'d Path,
     pub(crate) url: String,
     pub(crate) station_ids: &'d str,
@@ -30,19 +33,26 @@ pub(crate) struct Host<'d> {
 impl Host<'_> {
     /// Starts `isobar up`; the components are built once for all tests.
     pub(crate) fn up(&self, flags: &[&str]) -> Child {
+        self.up_with(flags, &[], Stdio::piped())
+    }
+
+    /// As [`Host::up`], with these variables of the environment, and its log to `log`: one that runs for long fills a pipe
+    /// that nobody reads.
+    pub(crate) fn up_with(&self, flags: &[&str], variables: &[(&str, &str)], log: impl Into<Stdio>) -> Child {
         static BUILT: Once = Once::new();
         BUILT.call_once(|| {
             let built = isobar(&["build"]).output().unwrap();
             assert!(built.status.success(), "{}", String::from_utf8_lossy(&built.stderr));
         });
-        isobar(&["up", "--listen", "127.0.0.1:0"])
+        self.isobar(&["up", "--listen", "127.0.0.1:0"])
             .args(["--variable", &format!("dwd_url={}", self.url)])
             .args(["--variable", &format!("station_ids={}", self.station_ids)])
             .arg("--data-dir")
             .arg(self.data_dir)
             .args(flags)
+            .envs(variables.iter().copied())
             .stdout(Stdio::null())
-            .stderr(Stdio::piped())
+            .stderr(log)
             .spawn()
             .unwrap()
     }
@@ -55,7 +65,15 @@ impl Host<'_> {
 
     /// Runs a command on the data.
     pub(crate) fn command(&self, words: &[&str]) -> Output {
-        isobar(words).arg("--data-dir").arg(self.data_dir).output().unwrap()
+        self.isobar(words).arg("--data-dir").arg(self.data_dir).output().unwrap()
+    }
+
+    fn isobar(&self, words: &[&str]) -> Command {
+        let mut command = isobar(words);
+        if let Some(manifest) = self.manifest {
+            command.arg("--manifest").arg(manifest);
+        }
+        command
     }
 
     /// A table as CSV, sensitive columns included.

@@ -2,7 +2,10 @@
 
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test that fails is what it is for")]
 
+mod guests;
 mod host;
+mod hostile;
 mod killed;
 mod official;
+mod traitor;
 mod troubled;

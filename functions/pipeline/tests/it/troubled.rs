@@ -8,7 +8,7 @@ use crate::host::{Host, TABLES};
 async fn a_misbehaving_server_delays_and_changes_nothing() {
     let dir = tempfile::tempdir().unwrap();
     let calm = Mirror::start(Options::made_up(2, 2.0)).await.unwrap();
-    let expected = Host { data_dir: &dir.path().join("calm"), url: calm.url(), station_ids: "all" };
+    let expected = Host { manifest: None, data_dir: &dir.path().join("calm"), url: calm.url(), station_ids: "all" };
     tokio::task::block_in_place(|| expected.until_idle());
 
     let troubled = Mirror::start(Options::made_up(2, 2.0)).await.unwrap();
@@ -19,7 +19,7 @@ async fn a_misbehaving_server_delays_and_changes_nothing() {
     ] {
         post(&format!("{}/_misbehave?{rule}", troubled.root())).await;
     }
-    let host = Host { data_dir: &dir.path().join("troubled"), url: troubled.url(), station_ids: "all" };
+    let host = Host { manifest: None, data_dir: &dir.path().join("troubled"), url: troubled.url(), station_ids: "all" };
     tokio::task::block_in_place(|| {
         host.until_idle();
         for table in TABLES {
@@ -31,7 +31,7 @@ async fn a_misbehaving_server_delays_and_changes_nothing() {
 }
 
 /// A POST without a body; the mirror says 2xx or the test fails.
-async fn post(url: &str) {
+pub(crate) async fn post(url: &str) {
     let (address, path) = url.strip_prefix("http://").unwrap().split_once('/').unwrap();
     let mut stream = tokio::net::TcpStream::connect(address).await.unwrap();
     let request = format!("POST /{path} HTTP/1.1\r\nHost: {address}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");

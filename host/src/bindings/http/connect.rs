@@ -9,12 +9,15 @@ use futures::future::BoxFuture;
 use http::{Request, Response, Uri};
 use hyper::body::Incoming;
 use hyper::client::conn::http1;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::client::legacy::connect::proxy::Tunnel;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::time::{Duration, timeout};
 use tokio_rustls::TlsConnector;
 use tokio_rustls::rustls::pki_types::ServerName;
 use tokio_rustls::rustls::{ClientConfig, RootCertStore, crypto};
+use tower_service::Service as _;
 use wasmtime_wasi_http::io::TokioIo;
 use wasmtime_wasi_http::{Error, Result, WasiBody};
 
@@ -25,6 +28,14 @@ use crate::manifest::outbound::{Host, Target};
 
 /// Finds the addresses of a name; an argument, so that tests need no name server.
 pub(super) type LookUp = fn(String, u16) -> BoxFuture<'static, io::Result<Vec<SocketAddr>>>;
+
+/// How a server is found.
+#[derive(Clone, Copy)]
+pub(super) struct Way<'w> {
+    pub(super) look_up: LookUp,
+    /// The operator's proxy, for `https` names. Literal addresses are reached without it: they are inside the network.
+    pub(super) proxy: Option<&'w Uri>,
+}
 
 /// Bytes to and from a server, plain or not.
 trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
@@ -47,10 +58,16 @@ pub(super) fn look_up(name: String, port: u16) -> BoxFuture<'static, io::Result<
 
 /// Connects to `target`, within `wait` all in all. A refusal is explained in `output`, since it would tell the function
 /// about the network.
-pub(super) async fn connect(target: &Target, wait: Duration, look_up: LookUp, output: &Output) -> Result<Connection> {
+pub(super) async fn connect(target: &Target, wait: Duration, way: Way<'_>, output: &Output) -> Result<Connection> {
     let connecting = async {
-        let addresses = addresses(target, look_up, output).await?;
-        let tcp = TcpStream::connect(addresses.as_slice()).await.map_err(Error::Connect)?;
+        let addresses = addresses(target, way.look_up, output).await;
+        let tcp = match (way.proxy.filter(|_| target.tls), &target.host) {
+            // What this machine cannot look up, the proxy can; what it can is checked all the same.
+            (Some(proxy), Host::Name(name)) if matches!(addresses, Ok(_) | Err(Error::Connect(_))) => {
+                tunnel(proxy, name, target.port).await?
+            }
+            _ => TcpStream::connect(addresses?.as_slice()).await.map_err(Error::Connect)?,
+        };
         let stream: Box<dyn Stream> = if target.tls { Box::new(secured(target, tcp).await?) } else { Box::new(tcp) };
         let (sender, driver) = http1::handshake(TokioIo::new(stream)).await?;
         Ok(Connection { sender, driver })
@@ -91,6 +108,15 @@ pub(super) async fn send(
         }
     };
     Ok((response, driven))
+}
+
+/// A connection to `name` by way of a proxy, which sees neither request nor response.
+async fn tunnel(proxy: &Uri, name: &str, port: u16) -> Result<TcpStream> {
+    let server = Uri::builder().scheme("https").authority(format!("{name}:{port}")).path_and_query("/").build();
+    let server = server.map_err(|_| Error::HttpRequestUriInvalid)?;
+    let mut tunnel = Tunnel::new(proxy.clone(), HttpConnector::new());
+    let opened = tunnel.call(server).await.map_err(|error| Error::Connect(io::Error::other(error)))?;
+    Ok(opened.into_inner())
 }
 
 /// Every address that may be connected to; none, if one of them may not.

@@ -7,7 +7,7 @@ mod limits;
 
 use std::sync::Arc;
 
-use http::{Request, Response};
+use http::{Request, Response, Uri};
 use http_body_util::BodyExt as _;
 use tokio::time::{Duration, timeout_at};
 use wasmtime::component::Linker;
@@ -16,7 +16,7 @@ use wasmtime_wasi_http::{Error, RequestOptions, Result, WasiBody, WasiHttpHooks}
 use super::{CallContext, CallState};
 use crate::engine::output::Output;
 use crate::manifest::outbound::{OutboundHost, Target};
-use connect::LookUp;
+use connect::{LookUp, Way};
 use limits::{Exchange, Meter};
 
 /// A connection that takes longer has failed.
@@ -27,6 +27,7 @@ const SILENCE_TIMEOUT: Duration = Duration::from_secs(30);
 /// The requests of one call.
 pub(super) struct Outbound {
     allowed: Arc<[OutboundHost]>,
+    https_proxy: Option<Uri>,
     meter: Meter,
     /// Requests so far.
     sent: u32,
@@ -55,6 +56,7 @@ impl Outbound {
     pub(super) fn new(context: &CallContext, output: Output) -> Self {
         Outbound {
             allowed: Arc::clone(&context.hosts),
+            https_proxy: context.https_proxy.clone(),
             meter: Meter::new(context.limits.http, Arc::clone(&context.function)),
             sent: 0,
             output,
@@ -89,13 +91,16 @@ impl WasiHttpHooks for Outbound {
         _response_failed: Driver,
     ) -> Box<dyn Future<Output = Result<(Response<WasiBody>, Driver)>> + Send> {
         let begun = self.begin(&request);
-        let (look_up, output) = (self.look_up, self.output.clone());
+        let (look_up, proxy, output) = (self.look_up, self.https_proxy.clone(), self.output.clone());
         Box::new(async move {
             let (target, exchange) = begun?;
             let (deadline, waits) = (exchange.deadline, Waits::of(options));
             let request = request.map(|body| exchange.request(body));
             let answered = timeout_at(deadline, async {
-                let connection = connect::connect(&target, waits.connect, look_up, &output).await?;
+                let connection = {
+                    let way = Way { look_up, proxy: proxy.as_ref() };
+                    connect::connect(&target, waits.connect, way, &output).await?
+                };
                 connect::send(connection, request, waits.first_byte).await
             });
             let (response, driver) = answered.await.unwrap_or_else(|_| Err(exchange.too_late()))?;

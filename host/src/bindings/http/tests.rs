@@ -1,5 +1,6 @@
 //! Requests to servers on this machine; names are resolved by the tests.
 
+mod proxy;
 mod server;
 
 use std::net::SocketAddr;
@@ -34,6 +35,7 @@ fn to_loopback(_: String, port: u16) -> futures::future::BoxFuture<'static, std:
 fn outbound(entries: &[&str], limits: HttpLimits, look_up: LookUp) -> Outbound {
     Outbound {
         allowed: entries.iter().map(|entry| OutboundHost::parse(entry).unwrap()).collect(),
+        https_proxy: None,
         meter: Meter::new(limits, "f".into()),
         sent: 0,
         output: Output::new(64 * 1024),

@@ -15,6 +15,7 @@ pub mod text;
 #[cfg(test)]
 mod samples;
 
+use crate::delivery::rows::CELL_BYTES;
 use crate::delivery::{Row, Value};
 
 /// A row as a store gives it.
@@ -24,6 +25,15 @@ pub struct StoredRow {
     pub key: Row,
     /// The cells of the columns that were asked for, in that order.
     pub cells: Row,
+}
+
+impl StoredRow {
+    /// Bytes that it takes, about.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        let text = |cell: &Value| if let Value::Text(text) = cell { text.len() } else { 0 };
+        self.key.iter().chain(&self.cells).map(|cell| CELL_BYTES + text(cell)).sum()
+    }
 }
 
 /// The rows of one partition whose second key column lies in a range, both ends included.

@@ -176,7 +176,13 @@ fn column_sql(column: &Column) -> String {
 
 /// The physical table's name, ready to stand in a statement.
 pub(super) fn physical(table: &str) -> String {
-    quoted(&format!("table_{table}"))
+    quoted(&physical_name(table))
+}
+
+/// The physical table's name.
+#[must_use]
+pub fn physical_name(table: &str) -> String {
+    format!("table_{table}")
 }
 
 /// A name as an identifier that no keyword and no quote can break.

@@ -2,12 +2,13 @@
 //! each costs a round trip to the connection's thread, and each shape is prepared once. Dates, timestamps and booleans
 //! are integers. Not the physical tables themselves (`schema`), nor the checks of values (`domain`).
 
+use futures::TryStreamExt as _;
 use sqlx::sqlite::{SqliteArguments, SqliteRow};
 use sqlx::{Arguments, AssertSqlSafe, Row as _, SqliteConnection};
 
 use super::schema::{physical, quoted};
 use super::{Range, StoredRow, TableError};
-use crate::delivery::{HeldRow, HeldTable, Row, Value};
+use crate::delivery::{Allowance, HeldRow, HeldTable, Row, Value};
 use crate::manifest::{Column, ColumnKind, Table};
 
 /// How many rows one statement takes. What is not needed of the next larger shape stays unbound, which is null, and a
@@ -127,7 +128,8 @@ async fn delete(conn: &mut SqliteConnection, table: &Table, rows: &[&HeldRow]) -
     Ok(())
 }
 
-/// The rows that exist among `keys`, each once, with the cells of `columns`; in no particular order.
+/// The rows that exist among `keys`, which differ, with the cells of `columns`; in no particular order. Ends where
+/// `allowance` is passed.
 ///
 /// # Errors
 /// [`TableError::NoColumn`], [`TableError::TooManyRows`] (of keys), [`TableError::Store`].
@@ -136,6 +138,7 @@ pub async fn get(
     table: &Table,
     columns: &[String],
     keys: &[Row],
+    allowance: &mut Allowance,
 ) -> Result<Vec<StoredRow>, TableError> {
     if keys.len() > MOST_ROWS_READ {
         return Err(TableError::TooManyRows { table: table.name.clone(), most: MOST_ROWS_READ });
@@ -143,7 +146,7 @@ pub async fn get(
     let select = Select::new(table, columns)?;
     let mut found = Vec::with_capacity(keys.len());
     let mut rest = keys;
-    while !rest.is_empty() {
+    while !rest.is_empty() && !allowance.is_passed() {
         let shape = shape(rest.len(), table.key.len());
         let (now, later) = rest.split_at(shape.min(rest.len()));
         let mut arguments = SqliteArguments::default();
@@ -151,13 +154,13 @@ pub async fn get(
             bind_all(&mut arguments, key)?;
         }
         let sql = format!("{} WHERE {}", select.sql, key_among(table, shape));
-        select.fetch(conn, sql, arguments, &mut found).await?;
+        select.fetch(conn, sql, arguments, &mut found, allowance).await?;
         rest = later;
     }
     Ok(found)
 }
 
-/// The rows of one partition in `range`, ordered by key, with the cells of `columns`.
+/// The rows of one partition in `range`, ordered by key, with the cells of `columns`. Ends where `allowance` is passed.
 ///
 /// # Errors
 /// [`TableError::NoColumn`], [`TableError::NoRange`], [`TableError::TooManyRows`], [`TableError::Store`].
@@ -166,6 +169,7 @@ pub async fn scan(
     table: &Table,
     columns: &[String],
     range: &Range,
+    allowance: &mut Allowance,
 ) -> Result<Vec<StoredRow>, TableError> {
     let select = Select::new(table, columns)?;
     let [partition, ranged, ..] = table.key.as_slice() else {
@@ -183,7 +187,7 @@ pub async fn scan(
         bind(&mut arguments, value)?;
     }
     let mut found = Vec::new();
-    select.fetch(conn, sql, arguments, &mut found).await?;
+    select.fetch(conn, sql, arguments, &mut found, allowance).await?;
     if found.len() > MOST_ROWS_READ {
         return Err(TableError::TooManyRows { table: table.name.clone(), most: MOST_ROWS_READ });
     }
@@ -217,9 +221,15 @@ impl Select {
         sql: String,
         arguments: SqliteArguments,
         into: &mut Vec<StoredRow>,
+        allowance: &mut Allowance,
     ) -> Result<(), TableError> {
-        for row in sqlx::query_with(AssertSqlSafe(sql), arguments).fetch_all(conn).await? {
-            into.push(StoredRow { key: read(&row, 0, &self.key)?, cells: read(&row, self.key.len(), &self.cells)? });
+        let mut rows = sqlx::query_with(AssertSqlSafe(sql), arguments).fetch(conn);
+        while let Some(row) = rows.try_next().await? {
+            let row = StoredRow { key: read(&row, 0, &self.key)?, cells: read(&row, self.key.len(), &self.cells)? };
+            if !allowance.take(row.bytes()) {
+                break;
+            }
+            into.push(row);
         }
         Ok(())
     }

@@ -1,17 +1,17 @@
 //! Reading again after a table was loaded: the last record per key of what was read before, delivered once more, so that
 //! it does not matter which came first. Positions do not move; such calls stand in the ledger without an interval.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
-use std::time::Instant;
 
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
+use super::deliver::failures;
 use super::{READ_AHEAD_BYTES, TopicSource};
 use crate::clock::now_ms;
-use crate::delivery::Records;
 use crate::delivery::letters::is_for_another;
+use crate::delivery::{Effects, Failure, Interval, Records, Trial, Verdict};
 use crate::dispatch::pending::Commits;
 use crate::dispatch::progress::Standing;
 use crate::embedded::{Commit, WriteError};
@@ -37,14 +37,12 @@ impl TopicSource {
             let mut chosen = Records::default();
             for (at, offset) in records.offsets.iter().enumerate().skip(records.index_of(from)) {
                 let key = records.keys.get(at);
-                let ours =
-                    |at| !records.headers.iter().any(|h| h.at as usize == at && is_for_another(h, &self.note.function));
-                if key.is_some_and(|k| last.get(k) == Some(offset)) && ours(at) {
+                if key.is_some_and(|k| last.get(k) == Some(offset)) {
                     chosen.append(&records.slice(at, at + 1));
                 }
             }
             from = end;
-            if !self.deliver_again(&chosen).await? {
+            if !self.deliver_again(&chosen, stop).await? {
                 // The mark stays, so that all of it is tried again.
                 return Ok(());
             }
@@ -57,47 +55,98 @@ impl TopicSource {
         Ok(())
     }
 
-    /// Whether that could be done now: `false` when an import was not available, which is not the records' fault.
-    async fn deliver_again(&mut self, chosen: &Records) -> Result<bool, WriteError> {
+    /// Whether that could be done now: `false` when an import was not available or the function stands still, which is not the
+    /// records' fault.
+    async fn deliver_again(&mut self, chosen: &Records, stop: &CancellationToken) -> Result<bool, WriteError> {
         let mut at = 0;
         while at < chosen.len() {
             let count =
                 chosen.fitting(at, self.delivery.batch_max_records as usize, self.delivery.batch_max_bytes as usize);
-            let batch = chosen.slice(at, at + count);
+            if !self.try_again(&chosen.slice(at, at + count), stop).await? {
+                return Ok(false);
+            }
             at += count;
+        }
+        Ok(true)
+    }
+
+    /// Tries one batch by the rules of any other, kept in memory: after a restart all is read again.
+    async fn try_again(&mut self, batch: &Records, stop: &CancellationToken) -> Result<bool, WriteError> {
+        let Some((first, last)) = batch.offsets.first().zip(batch.offsets.last()) else { return Ok(true) };
+        let mut under_way = Some(Trial::of(Interval { first: *first, next: last + 1 }, now_ms()));
+        while let Some(trial) = under_way {
+            if stop.is_cancelled() {
+                return Ok(false);
+            }
+            let part = batch.slice(batch.index_of(trial.range.first), batch.index_of(trial.range.next));
             let version = self.registered.version.load_full();
-            let started = Instant::now();
-            let called = self.call(&version, &batch, 1).await;
+            let called = self.call(&version, &part, trial.attempts + 1).await;
             self.log_output(&version, &called.output);
             let commit = Commit {
                 note: self.note.clone(),
-                records: batch.len() as u32,
+                records: part.len() as u32,
                 version: Arc::clone(&version.digest),
-                attempt: 1,
-                micros: started.elapsed().as_micros() as u64,
+                attempt: trial.attempts + 1,
+                micros: called.took.as_micros() as u64,
                 at_ms: now_ms(),
                 ..Commit::default()
             };
-            match called.outcome {
-                Outcome::Done { effects, .. } => {
-                    let mut commits = Commits::default();
-                    commits.begin(&self.shared, commit, effects, ());
-                    if let Some(((), error)) = commits.settle(0).await.failed {
-                        return Err(error);
-                    }
-                    self.shared.progress.committed();
+            let ended = match called.outcome {
+                Outcome::Done { effects, rejected, .. } => {
+                    failures(&part, rejected).map(|failures| (effects, failures))
                 }
                 Outcome::Failed { unavailable: Some(what), .. } => {
                     warn!(function = %self.note.function, what, "reading again waits: an import was not available");
                     return Ok(false);
                 }
-                Outcome::Failed { failure, .. } => {
-                    let reason = self.shown(&failure.reason);
-                    warn!(function = %self.note.function, reason, "reading again failed");
+                Outcome::Failed { failure, .. } => Err(failure),
+            };
+            let (effects, lost) = match ended {
+                Ok(done) => done,
+                Err(failure) => {
+                    warn!(function = %self.note.function, reason = self.shown(&failure), "reading again failed");
+                    match trial.failed(&part.offsets, self.patience(), commit.at_ms) {
+                        Verdict::Again { trial, wait } => {
+                            under_way = Some(trial);
+                            let _ = tokio::time::timeout(wait, stop.cancelled()).await;
+                            continue;
+                        }
+                        Verdict::Condemned { .. } => (Effects::default(), BTreeMap::from([(0, failure)])),
+                    }
                 }
+            };
+            if !self.may_lose(&version, &lost).await? {
+                return Ok(false);
             }
+            self.commit_again(&part, commit, effects, &lost).await?;
+            under_way = trial.rest();
         }
         Ok(true)
+    }
+
+    async fn commit_again(
+        &self,
+        part: &Records,
+        mut commit: Commit,
+        effects: Effects,
+        lost: &BTreeMap<usize, Failure>,
+    ) -> Result<(), WriteError> {
+        if !lost.is_empty() {
+            commit.frames.push(self.dead_letters(part, &commit, lost)?);
+        }
+        let mut commits = Commits::default();
+        commits.begin(&self.shared, commit, effects, ());
+        if let Some(((), error)) = commits.settle(0).await.failed {
+            return Err(error);
+        }
+        self.shared.pauses.count(&self.note.function, part.len() as u64, lost.len() as u64);
+        self.shared.progress.committed();
+        self.shared.progress.update(&self.note, |s| s.dead_letters += lost.len() as u64);
+        Ok(())
+    }
+
+    fn is_ours(&self, records: &Records, at: usize) -> bool {
+        !records.headers_of(at).iter().any(|h| is_for_another(h, &self.note.function))
     }
 
     async fn last_per_key(&self) -> Result<HashMap<Vec<u8>, i64>, WriteError> {
@@ -107,10 +156,9 @@ impl TopicSource {
             let records =
                 self.shared.store.read(&self.note.source, self.note.partition, from, READ_AHEAD_BYTES).await?;
             let Some(end) = records.offsets.last().map(|o| o + 1) else { break };
-            for (key, offset) in records.keys.iter().zip(&records.offsets) {
-                if let Some(key) =
-                    key.filter(|k| *offset < self.position && (last.len() < MAX_KEYS || last.contains_key(*k)))
-                {
+            for (at, (key, offset)) in records.keys.iter().zip(&records.offsets).enumerate() {
+                let fits = |k: &&[u8]| last.len() < MAX_KEYS || last.contains_key(*k);
+                if let Some(key) = key.filter(|k| *offset < self.position && fits(k) && self.is_ours(&records, at)) {
                     last.insert(key.to_vec(), *offset);
                 }
             }

@@ -10,7 +10,7 @@ use super::{TopicSource, seed};
 use crate::bindings::{CallContext, WireBatch, WireHeader};
 use crate::clock::now_ms;
 use crate::delivery::letters::{Story, letters, meant_for};
-use crate::delivery::{Effects, Failure, Interval, Patience, Records, Rejection, Trial, Verdict, retry, rounds};
+use crate::delivery::{Cause, Effects, Failure, Interval, Patience, Records, Rejection, Trial, Verdict, retry, rounds};
 use crate::dispatch::held;
 use crate::dispatch::pending::{MOST_UNDER_WAY, Settled};
 use crate::dispatch::progress::Standing;
@@ -67,9 +67,8 @@ impl TopicSource {
             return Ok(());
         }
         self.standing(Standing::Running, true);
-        let started = Instant::now();
         let called = self.call(&delivery.version, &delivery.batch, delivery.commit.attempt).await;
-        delivery.commit.micros = started.elapsed().as_micros() as u64;
+        delivery.commit.micros = called.took.as_micros() as u64;
         self.log_output(&delivery.version, &called.output);
         // When what it read was not written, the call counts for nothing.
         let succeeded = matches!(called.outcome, Outcome::Done { .. });
@@ -83,7 +82,7 @@ impl TopicSource {
                 }
             },
             Outcome::Failed { failure, unavailable: Some(what) } => {
-                let reason = self.shown(&failure.reason);
+                let reason = self.shown(&failure);
                 warn!(function = %self.note.function, what, reason, "an import was not available; the batch waits");
                 let wait = retry::backoff(self.delivery.retry_backoff_ms.max(IMPORT_BACKOFF_MS), 2);
                 self.not_before = Instant::now() + wait;
@@ -110,7 +109,6 @@ impl TopicSource {
         let unix_ms = batch.timestamps.last().copied().unwrap_or_default();
         let seed = seed(&self.note, batch.offsets.first().copied().unwrap_or_default());
         let context = CallContext { before: self.commits.effects(), round: rounds::of(batch), ..self.context.clone() };
-        let _running = self.shared.calls.acquire().await;
         version.handle(context, wire, unix_ms, seed).await
     }
 
@@ -121,11 +119,11 @@ impl TopicSource {
         effects: Effects,
         failures: &BTreeMap<usize, Failure>,
     ) -> Result<(), WriteError> {
-        if !self.may_lose(&delivery, failures).await? {
+        if !self.may_lose(&delivery.version, failures).await? {
             return Ok(());
         }
         if !failures.is_empty() {
-            let letters = self.dead_letters(&delivery, failures)?;
+            let letters = self.dead_letters(&delivery.batch, &delivery.commit, failures)?;
             delivery.commit.frames.push(letters);
         }
         self.commit(delivery.commit, effects, failures.len());
@@ -136,7 +134,7 @@ impl TopicSource {
     async fn failed(&mut self, mut delivery: Delivery, failure: Failure) -> Result<(), WriteError> {
         let Delivery { trial, ref commit, ref batch, .. } = delivery;
         let (attempt, at_ms) = (commit.attempt, commit.at_ms);
-        let shown = self.shown(&failure.reason).to_owned();
+        let shown = self.shown(&failure);
         warn!(function = %self.note.function, topic = %self.note.source, partition = self.note.partition,
             first = trial.range.first, records = batch.len(), attempt, reason = shown, "the batch failed");
         match trial.failed(&batch.offsets, self.patience(), at_ms) {
@@ -155,13 +153,14 @@ impl TopicSource {
     }
 
     async fn keep(&mut self, trial: Trial, failure: &Failure, at_ms: i64) -> Result<(), WriteError> {
-        let kept = Attempt { note: self.note.clone(), trial, reason: failure.to_string(), at_ms };
+        let (code, reason) = (failure.cause.code().to_owned(), failure.to_string());
+        let kept = Attempt { note: self.note.clone(), trial, code, reason, at_ms };
         self.shared.store.keep_attempt(kept).await?;
         self.trial = Some(trial);
         Ok(())
     }
 
-    fn patience(&self) -> Patience {
+    pub(super) fn patience(&self) -> Patience {
         Patience {
             max_attempts: self.delivery.max_attempts,
             backoff_ms: self.delivery.retry_backoff_ms,
@@ -170,29 +169,42 @@ impl TopicSource {
     }
 
     /// Whether these records may become dead letters. When too many have, the function is stopped instead.
-    async fn may_lose(&mut self, delivery: &Delivery, failures: &BTreeMap<usize, Failure>) -> Result<bool, WriteError> {
-        let (records, letters) = (u64::from(delivery.commit.records), failures.len() as u64);
-        let most = delivery.version.function.limits.max_dead_letters;
-        let Err(reason) = self.shared.pauses.count(&self.note.function, records, letters, most) else {
+    pub(super) async fn may_lose(
+        &mut self,
+        version: &Version,
+        failures: &BTreeMap<usize, Failure>,
+    ) -> Result<bool, WriteError> {
+        if failures.is_empty() {
+            return Ok(true);
+        }
+        // What is under way counts first.
+        self.settle().await?;
+        let most = version.function.limits.max_dead_letters;
+        let Some(reason) = self.shared.pauses.refuses(&self.note.function, failures.len() as u64, most) else {
             return Ok(true);
         };
-        let last = failures.values().last().map_or("", |f| f.reason.as_str());
-        error!(function = %self.note.function, reason, last = self.shown(last), "the function is stopped");
-        self.settle().await?;
+        let last = failures.values().last().map(|f| self.shown(f)).unwrap_or_default();
+        error!(function = %self.note.function, reason, last, "the function is stopped");
         self.shared.pauses.pause(&self.note.function, reason).await?;
         Ok(false)
     }
 
-    fn dead_letters(&self, delivery: &Delivery, failures: &BTreeMap<usize, Failure>) -> Result<Frame, WriteError> {
+    /// Records of `batch`, which `commit` handles, as dead letters.
+    pub(super) fn dead_letters(
+        &self,
+        batch: &Records,
+        commit: &Commit,
+        failures: &BTreeMap<usize, Failure>,
+    ) -> Result<Frame, WriteError> {
         let story = Story {
             function: &self.note.function,
-            version: &delivery.version.digest,
+            version: &commit.version,
             topic: &self.note.source,
             partition: self.note.partition,
-            attempts: delivery.commit.attempt,
-            now_ms: delivery.commit.at_ms,
+            attempts: commit.attempt,
+            now_ms: commit.at_ms,
         };
-        let letters = letters(&delivery.batch, failures, &story);
+        let letters = letters(batch, failures, &story);
         Frame::encode(Arc::clone(&self.letters), 0, letters).map_err(held::unencodable)
     }
 
@@ -216,6 +228,7 @@ impl TopicSource {
         let Settled { through, failed } = self.commits.settle(left).await;
         for stand in through {
             self.shared.progress.committed();
+            self.shared.pauses.count(&self.note.function, stand.records as u64, stand.dead_letters as u64);
             let busy = *self.end.borrow() > stand.next;
             self.shared.progress.update(&self.note, |s| {
                 s.position = stand.next;
@@ -245,12 +258,15 @@ impl TopicSource {
 }
 
 /// Why each rejected record was rejected; an index beyond the batch is the function's mistake.
-fn failures(batch: &Records, rejected: Vec<Rejection>) -> Result<BTreeMap<usize, Failure>, Failure> {
+pub(super) fn failures(batch: &Records, rejected: Vec<Rejection>) -> Result<BTreeMap<usize, Failure>, Failure> {
     rejected
         .into_iter()
         .map(|r| match (r.at as usize) < batch.len() {
-            true => Ok((r.at as usize, r.reason.as_str().into())),
-            false => Err(format!("it rejects record {} of a batch of {}", r.at, batch.len()).as_str().into()),
+            true => Ok((r.at as usize, Failure::new(Cause::Reject, &r.reason))),
+            false => {
+                let told = format!("it rejects record {} of a batch of {}", r.at, batch.len());
+                Err(Failure::new(Cause::Answer, &told))
+            }
         })
         .collect()
 }

@@ -56,14 +56,13 @@ fn grants<'a>(
     }
     function.grants.state = fields.flag("state");
     for release in fields.strings("releases").unwrap_or_default() {
-        if !targets.iter().any(|t| t.text == release.text) {
+        let hosts = function.allowed_outbound_hosts.iter().map(String::as_str);
+        let mut known = targets.iter().map(|t| t.text).chain(hosts);
+        if !known.clone().any(|target| target == release.text) {
             let (name, target) = (&function.name, release.text);
-            let hint = instead_of(target, targets.iter().map(|t| t.text), "remove it");
-            report.add(
-                release.at,
-                format!("`{name}` releases `{target}`, which it neither writes nor publishes"),
-                hint,
-            );
+            let hint = instead_of(target, &mut known, "remove it");
+            let message = format!("`{name}` releases `{target}`, which it neither writes, publishes nor may ask");
+            report.add(release.at, message, hint);
         }
         function.grants.releases.insert(release.text.to_owned());
     }

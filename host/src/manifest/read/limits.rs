@@ -1,7 +1,7 @@
 //! `[application.trigger.isobar.limits.*]`.
 
 use super::super::document::{Fields, Report};
-use super::super::{Application, HttpLimits, Limits, bounds};
+use super::super::{Application, HttpLimits, Limits, Trigger, TriggerSource, bounds};
 
 /// Reads the limits of one function; what is not said has its default.
 pub(super) fn read(mut fields: Fields<'_>) -> Limits {
@@ -23,6 +23,7 @@ pub(super) fn read(mut fields: Fields<'_>) -> Limits {
         write_rows: fields.small("write_rows", bounds::HELD_ITEMS).unwrap_or(usual.write_rows),
         write_bytes: fields.small("write_bytes", bounds::HELD_BYTES).unwrap_or(usual.write_bytes),
         read_rows: fields.small("read_rows", bounds::HELD_ITEMS).unwrap_or(usual.read_rows),
+        read_bytes: fields.small("read_bytes", bounds::HELD_BYTES).unwrap_or(usual.read_bytes),
         held_bytes: fields.small("held_bytes", bounds::HELD_BYTES).unwrap_or(usual.held_bytes),
         stored_bytes: fields.number("stored_bytes", bounds::STORED_BYTES).unwrap_or(usual.stored_bytes),
         rounds: fields.small("rounds", bounds::ROUNDS).unwrap_or(usual.rounds),
@@ -44,8 +45,22 @@ fn http(fields: &mut Fields<'_>) -> HttpLimits {
     }
 }
 
-/// Reports functions whose records come back to them without an end.
+/// Reports functions whose records or dead letters come back to them without an end.
 pub(super) fn refuse_endless(report: &Report, application: &Application) {
+    for function in application.functions.values() {
+        // That a trigger names its own topic is reported with the trigger.
+        let others =
+            |t: &&Trigger| !matches!(&t.source, TriggerSource::Topic(own) if t.dead_letters.as_ref() == Some(own));
+        let letters = function.triggers.iter().filter(others).filter_map(|t| t.dead_letters.as_deref());
+        for topic in letters.filter(|t| application.comes_back(&function.name, t)) {
+            let message = format!("dead letters of `{}` go to `{topic}`, which comes back to it", function.name);
+            report.add_at_line(
+                function.line,
+                message,
+                "name a topic that it does not read, or leave `dead_letters` out",
+            );
+        }
+    }
     for function in application.functions.values().filter(|f| f.limits.rounds == 0) {
         let name = &function.name;
         for topic in function.grants.publish.iter().filter(|t| application.comes_back(name, t)) {

@@ -69,6 +69,7 @@ fn application(mut top: Fields<'_>) -> Application {
     if let Some(settings) = &mut settings {
         grants::read(settings, &mut functions, &Declared { topics: &topics, tables: &tables });
     }
+    release::refuse_sending(report, &functions, &Declared { topics: &topics, tables: &tables });
     let mut application = Application { name, functions, topics, tables, variables, demo: None };
     limits::refuse_endless(report, &application);
     if let Some(mut settings) = settings {

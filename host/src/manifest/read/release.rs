@@ -1,5 +1,7 @@
 //! Where sensitive data may go: a function that reads some may write only to what is sensitive too, or to what its
-//! grant releases.
+//! grant releases. A host that it may send requests to is such a target.
+
+use std::collections::BTreeMap;
 
 use super::super::document::{At, Located, Report};
 use super::super::problem::quoted;
@@ -45,6 +47,26 @@ pub(super) fn check(report: &Report, at: At, function: &Function, targets: &[Loc
             target.text, target.text
         );
         report.add(target.at, message, hint);
+    }
+}
+
+/// Reports the hosts to which functions that read sensitive data could send them. A request's path is enough for that.
+pub(super) fn refuse_sending(report: &Report, functions: &BTreeMap<String, Function>, declared: &Declared<'_>) {
+    for function in functions.values() {
+        let sources = sensitive_sources(function, declared);
+        let open = |host: &&String| !function.grants.releases.contains(*host);
+        if let Some(host) = function.allowed_outbound_hosts.iter().find(open).filter(|_| !sources.is_empty()) {
+            let name = &function.name;
+            let message = format!(
+                "`{name}` reads sensitive data ({}) and may send it to `{host}`",
+                quoted(sources.iter().copied())
+            );
+            let hint = format!(
+                "leave the requests to another function, or add `releases = [\"{host}\"]` to \
+                 [application.trigger.isobar.grants.{name}] if all that it sends there may be seen"
+            );
+            report.add_at_line(function.line, message, hint);
+        }
     }
 }
 

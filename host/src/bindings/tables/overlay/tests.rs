@@ -8,6 +8,7 @@ use sqlx::{Connection, SqliteConnection};
 use super::super::samples::{self, Model, Write, block_on};
 use super::super::{TableError, schema, sqlite};
 use super::*;
+use crate::delivery::Allowance;
 
 async fn store(table: &Table) -> SqliteConnection {
     let mut conn = SqliteConnection::connect("sqlite::memory:").await.unwrap();
@@ -32,7 +33,7 @@ async fn all(conn: &mut SqliteConnection, table: &Table) -> Vec<StoredRow> {
         .into_iter()
         .flat_map(|id| (0..6).map(move |day| vec![Value::Text(id.into()), Value::Int(day)]))
         .collect();
-    sorted(sqlite::get(conn, table, &samples::names(table), &keys).await.unwrap())
+    sorted(sqlite::get(conn, table, &samples::names(table), &keys, &mut Allowance::unlimited()).await.unwrap())
 }
 
 proptest! {
@@ -64,17 +65,17 @@ proptest! {
             let keys: Vec<Row> = own.iter().chain(&before).take(15).map(|w| match w {
                 Write::Upsert(key, _) | Write::Delete(key) => key.clone(),
             }).collect();
-            let stored = sqlite::get(&mut conn, &table, &columns, &keys).await.unwrap();
+            let stored = sqlite::get(&mut conn, &table, &columns, &keys, &mut Allowance::unlimited()).await.unwrap();
             let seen_by_key = sorted(get(&table, &columns, stored, &held, &keys));
             let mut seen_by_range = Vec::new();
             for range in ranges() {
-                let stored = sqlite::scan(&mut conn, &table, &columns, &range).await.unwrap();
+                let stored = sqlite::scan(&mut conn, &table, &columns, &range, &mut Allowance::unlimited()).await.unwrap();
                 seen_by_range.push(scan(&table, &columns, stored, &held, &range));
             }
             sqlite::apply(&mut conn, &table, &held).await.unwrap();
-            prop_assert_eq!(seen_by_key, sorted(sqlite::get(&mut conn, &table, &columns, &keys).await.unwrap()));
+            prop_assert_eq!(seen_by_key, sorted(sqlite::get(&mut conn, &table, &columns, &keys, &mut Allowance::unlimited()).await.unwrap()));
             for (range, seen) in ranges().iter().zip(seen_by_range) {
-                prop_assert_eq!(seen, sqlite::scan(&mut conn, &table, &columns, range).await.unwrap());
+                prop_assert_eq!(seen, sqlite::scan(&mut conn, &table, &columns, range, &mut Allowance::unlimited()).await.unwrap());
             }
             Ok(())
         })?;
@@ -98,14 +99,16 @@ async fn many_rows_cross_every_shape_of_statement() {
     }
     sqlite::apply(&mut conn, &table, &held).await.unwrap();
     let keys: Vec<Row> = held.rows.values().map(|r| r.key.clone()).collect();
-    let found = sqlite::get(&mut conn, &table, &samples::names(&table), &keys).await.unwrap();
+    let found =
+        sqlite::get(&mut conn, &table, &samples::names(&table), &keys, &mut Allowance::unlimited()).await.unwrap();
     assert_eq!(sorted(found), model.rows());
     let mut gone = HeldTable::default();
     // All but the first.
     keys.iter().skip(1).for_each(|k| gone.delete(k.clone()));
     sqlite::apply(&mut conn, &table, &gone).await.unwrap();
     let range = Range { partition: Value::Text("a".into()), first: Value::Int(-9), last: Value::Int(999) };
-    let left = sqlite::scan(&mut conn, &table, &["count".to_owned()], &range).await.unwrap();
+    let left =
+        sqlite::scan(&mut conn, &table, &["count".to_owned()], &range, &mut Allowance::unlimited()).await.unwrap();
     assert_eq!(left, vec![StoredRow { key: keys[0].clone(), cells: vec![Value::Int(0)] }]);
 }
 

@@ -1,0 +1,238 @@
+//! Backups: one moment of the data file as a file of its own, and how that becomes a data folder again.
+//!
+//! A backup is a SQLite file with a seal behind its last page, which SQLite passes over: `IBBK0001`, then the SHA-256
+//! of all that stands before. SQLite's own check of a file knows its structure, not what the cells hold.
+
+use std::fs::File;
+use std::io::{self, Read, Seek as _, SeekFrom, Write as _};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use anyhow::Context as _;
+use futures::stream::{self, BoxStream, StreamExt as _};
+use sha2::{Digest as _, Sha256};
+use sqlx::sqlite::SqliteConnectOptions;
+use sqlx::{ConnectOptions as _, Connection as _, Row as _};
+use tokio::io::AsyncReadExt as _;
+
+use super::folder::{self, Folder};
+use super::{FILE, Kind, Store, mark, options, schema};
+
+/// The copy, in the data folder, while it is made.
+const COPY: &str = "backup.unfinished";
+const SEAL: &[u8; 8] = b"IBBK0001";
+/// The seal's name and the digest.
+const SEAL_BYTES: usize = SEAL.len() + 32;
+/// Bytes that are read and written at one time.
+const PIECE: usize = 256 * 1024;
+/// How many steps SQLite goes before it looks whether the copy is still wanted: some milliseconds.
+const STEPS: i32 = 100_000;
+
+/// The header of a SQLite file: what it begins with, where its user version and its application id stand.
+const HEADER_BYTES: usize = 100;
+const MAGIC: &[u8] = b"SQLite format 3\0";
+const USER_VERSION: usize = 60;
+const APPLICATION_ID: usize = 68;
+
+/// Why no backup could be made.
+#[derive(Debug, thiserror::Error)]
+pub enum BackupError {
+    /// SQLite could not copy the data.
+    #[error("the data file cannot be copied: {0}")]
+    Copy(#[from] sqlx::Error),
+    /// The copy could not be written or read.
+    #[error("the copy of the data file cannot be used: {0}")]
+    File(#[from] io::Error),
+}
+
+/// A copy of the data, that vanishes with whoever holds it.
+#[derive(Debug)]
+pub struct Backup {
+    file: File,
+    bytes: u64,
+}
+
+/// What a backup is, by its own words.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Sealed {
+    /// Its size with the seal, in bytes.
+    pub bytes: u64,
+    /// What its data are.
+    pub kind: Kind,
+}
+
+impl Store {
+    /// Copies what is committed at this moment, while others go on to commit. The copy takes as much room again as the
+    /// data, in the data folder.
+    ///
+    /// # Errors
+    /// When the data file cannot be read or there is no room for the copy; nothing of it is left then.
+    pub async fn backup(&self) -> Result<Backup, BackupError> {
+        let path = self.folder.path().join(COPY);
+        folder::remove(&path)?;
+        folder::make_private(&path)?;
+        let unfinished = Unfinished(path);
+        let given_up = GivenUp::default();
+        let look = Arc::clone(&given_up.0);
+        // A connection of its own: functions need the pool's.
+        let mut connection = options(&self.folder.path().join(FILE)).read_only(true).connect().await?;
+        connection.lock_handle().await?.set_progress_handler(STEPS, move || !look.load(Ordering::Relaxed));
+        let into = std::path::absolute(&unfinished.0)?;
+        sqlx::query("VACUUM INTO ?").bind(into.to_string_lossy()).execute(&mut connection).await?;
+        connection.close().await?;
+        let file = File::open(&unfinished.0)?;
+        Ok(Backup { bytes: file.metadata()?.len(), file })
+    }
+}
+
+/// Removes what a host that was killed left of a copy.
+pub(super) fn sweep(folder: &Path) {
+    // What stays is removed by the next copy, or told by it.
+    let _ = folder::remove(&folder.join(COPY));
+}
+
+/// The name of a copy, which is taken away in any case: who holds the file open still has it.
+struct Unfinished(PathBuf);
+
+impl Drop for Unfinished {
+    fn drop(&mut self) {
+        // Where it cannot be removed, the next one says so.
+        let _ = folder::remove(&self.0);
+    }
+}
+
+/// Tells SQLite to stop copying when nobody waits for it any more.
+#[derive(Default)]
+struct GivenUp(Arc<AtomicBool>);
+
+impl Drop for GivenUp {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+impl Backup {
+    /// Its size with the seal, in bytes.
+    #[must_use]
+    pub fn bytes(&self) -> u64 {
+        self.bytes + SEAL_BYTES as u64
+    }
+
+    /// The backup, piece by piece, the seal last.
+    #[must_use]
+    pub fn pieces(self) -> BoxStream<'static, io::Result<Vec<u8>>> {
+        let state = (tokio::fs::File::from_std(self.file), Some(Sha256::new()));
+        stream::try_unfold(state, |(mut file, hash)| async move {
+            let Some(mut hash) = hash else { return Ok(None) };
+            let mut piece = Vec::with_capacity(PIECE);
+            file.read_buf(&mut piece).await?;
+            if piece.is_empty() {
+                return Ok(Some((seal(hash), (file, None))));
+            }
+            hash.update(&piece);
+            Ok(Some((piece, (file, Some(hash)))))
+        })
+        .boxed()
+    }
+}
+
+fn seal(hash: Sha256) -> Vec<u8> {
+    [SEAL.as_slice(), &hash.finalize()].concat()
+}
+
+/// Reads a backup to its end and holds it against its seal.
+///
+/// # Errors
+/// When it cannot be read, is not a backup, is not whole, or is of a newer isobar.
+pub fn check(path: &Path) -> anyhow::Result<Sealed> {
+    read(path, |_| Ok(()))
+}
+
+/// Writes the data of a backup into a folder that holds none and that nobody uses.
+///
+/// # Errors
+/// As [`check`], and when the folder holds data, is used, or cannot be written; no data are left in it then.
+pub async fn restore(path: &Path, folder: &Path) -> anyhow::Result<Sealed> {
+    // Before anything is made or copied: most of what can be wrong with the file shows here.
+    opened(path)?;
+    let vacant = Folder::take_empty(folder)?;
+    let cannot = || format!("cannot write into `{}`", folder.display());
+    let (coming, mut file) = vacant.coming().with_context(cannot)?;
+    let unfinished = Unfinished(coming);
+    let sealed = read(path, |piece| file.write_all(piece).with_context(cannot))?;
+    file.sync_all().with_context(cannot)?;
+    check_structure(&unfinished.0).await.with_context(|| damaged(path))?;
+    vacant.fill(sealed.kind)?;
+    Ok(sealed)
+}
+
+/// Reads the data of a backup, each piece once, and holds it against its seal.
+fn read(path: &Path, mut each: impl FnMut(&[u8]) -> anyhow::Result<()>) -> anyhow::Result<Sealed> {
+    let (mut file, sealed) = opened(path)?;
+    let mut left = sealed.bytes - SEAL_BYTES as u64;
+    let (mut hash, mut piece) = (Sha256::new(), Vec::with_capacity(PIECE));
+    while left > 0 {
+        piece.clear();
+        let read = Read::by_ref(&mut file).take(left.min(PIECE as u64)).read_to_end(&mut piece);
+        read.with_context(|| format!("cannot read `{}`", path.display()))?;
+        anyhow::ensure!(!piece.is_empty(), damaged(path));
+        left -= piece.len() as u64;
+        hash.update(&piece);
+        each(&piece)?;
+    }
+    let mut found = Vec::new();
+    file.read_to_end(&mut found).with_context(|| format!("cannot read `{}`", path.display()))?;
+    anyhow::ensure!(found == seal(hash), damaged(path));
+    Ok(sealed)
+}
+
+fn damaged(path: &Path) -> String {
+    format!("`{}` is damaged: it is not what was written as a backup; use another one", path.display())
+}
+
+/// The file at its beginning, and what its header says.
+fn opened(path: &Path) -> anyhow::Result<(File, Sealed)> {
+    let cannot = || format!("cannot read `{}`", path.display());
+    let mut file = File::open(path).with_context(cannot)?;
+    let mut header = [0; HEADER_BYTES];
+    let mut name = [0; SEAL.len()];
+    let bytes = file.metadata().with_context(cannot)?.len();
+    let is_long = bytes >= (HEADER_BYTES + SEAL_BYTES) as u64;
+    if is_long {
+        file.read_exact(&mut header).with_context(cannot)?;
+        file.seek(SeekFrom::End(-(SEAL_BYTES as i64))).with_context(cannot)?;
+        file.read_exact(&mut name).with_context(cannot)?;
+        file.rewind().with_context(cannot)?;
+    }
+    anyhow::ensure!(
+        is_long && header.starts_with(MAGIC) && name == *SEAL,
+        "`{}` is no backup of isobar, or was cut short; `isobar backup` writes one",
+        path.display()
+    );
+    let format = i64::from(number(&header, USER_VERSION));
+    anyhow::ensure!(
+        format <= schema::FORMAT,
+        "`{}` has format {format}, and this isobar knows formats up to {}; use the isobar that wrote it or a newer one",
+        path.display(),
+        schema::FORMAT
+    );
+    let kind = mark::kind_of(number(&header, APPLICATION_ID)).filter(|_| format > 0);
+    let kind = kind.with_context(|| format!("`{}` does not hold data of isobar", path.display()))?;
+    Ok((file, Sealed { bytes, kind }))
+}
+
+fn number(header: &[u8; HEADER_BYTES], at: usize) -> i32 {
+    header.get(at..).and_then(<[u8]>::first_chunk).map_or(0, |bytes| i32::from_be_bytes(*bytes))
+}
+
+/// Lets SQLite walk through all of a file that nobody writes.
+async fn check_structure(path: &Path) -> anyhow::Result<()> {
+    let options = SqliteConnectOptions::new().filename(path).read_only(true).immutable(true);
+    let mut connection = options.connect().await?;
+    let row = sqlx::query("PRAGMA integrity_check(1)").fetch_one(&mut connection).await?;
+    connection.close().await?;
+    let found: String = row.try_get(0)?;
+    anyhow::ensure!(found == "ok", found);
+    Ok(())
+}

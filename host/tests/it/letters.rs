@@ -1,0 +1,52 @@
+//! Dead letters after spin.toml was changed: of a function that is gone, or that reads something else.
+
+use std::sync::Arc;
+
+use isobar::console::answers::{Fault, LettersAsk, RecordsAsk, SettleAsk};
+use isobar::console::view::View;
+use isobar::embedded::{Fate, Folder, Store};
+use isobar::manifest;
+
+use crate::shop;
+
+/// The shop's data under another manifest.
+async fn reopened(data_dir: &std::path::Path, change: impl Fn(&str) -> String) -> View {
+    let store = shop::open(data_dir).await;
+    shop::fill(&store).await;
+    store.close().await;
+    drop(store);
+    let text = change(&std::fs::read_to_string(shop::manifest_path()).unwrap());
+    let application = manifest::parse(&text).unwrap_or_else(|problems| panic!("{problems:?}"));
+    let folder = Folder::take_existing(data_dir).unwrap();
+    View::new(Arc::new(Store::open(folder, Arc::new(application)).await.unwrap()), None)
+}
+
+#[tokio::test]
+async fn letters_of_a_function_that_is_gone_are_sensitive() {
+    let dir = tempfile::tempdir().unwrap();
+    let renamed = |text: &str| text.replace("component = \"total\"", "component = \"sum\"");
+    let renamed =
+        |text: &str| renamed(text).replace("grants.total]", "grants.sum]").replace("component.total", "component.sum");
+    let view = reopened(dir.path(), renamed).await;
+    let topic = "shop.total.dead-letters";
+    let ask = RecordsAsk::default();
+    assert_eq!(view.records(topic, &ask).await.unwrap_err().fault, Fault::Sensitive);
+    assert!(view.topics().await.unwrap().iter().any(|t| t.topic == topic && t.sensitive));
+    let ask = RecordsAsk { sensitive: true, ..ask };
+    assert_eq!(view.records(topic, &ask).await.unwrap().records.len(), 1, "who asks for it sees it");
+}
+
+#[tokio::test]
+async fn a_letter_goes_back_only_to_a_topic_that_its_function_reads() {
+    let dir = tempfile::tempdir().unwrap();
+    let moved = |text: &str| text.replace("topic = \"orders\"", "topic = \"complaints\"");
+    let moved = |text: &str| moved(text).replace("complaints]\nsensitive = true", "complaints]");
+    let view = reopened(dir.path(), moved).await;
+    let all = SettleAsk { offsets: Vec::new() };
+    let refused = view.settle("total", &all, Fate::Redriven).await.unwrap_err().to_string();
+    assert!(refused.contains("came from `orders`/0, which `total` does not read"), "{refused}");
+    let open = async || view.letters("total", &LettersAsk::default()).await.unwrap().open;
+    assert_eq!(open().await, 1, "nothing was changed");
+    assert_eq!(view.settle("total", &all, Fate::Dropped).await.unwrap().letters, 1);
+    assert_eq!(open().await, 0);
+}
