@@ -8,5 +8,8 @@ mod fold;
 #[cfg(target_arch = "wasm32")]
 mod component;
 
+#[cfg(test)]
+mod fuzz;
+
 pub use daily::DailyRow;
 pub use fold::{Outcome, fold};

@@ -10,6 +10,9 @@ mod yearly;
 #[cfg(target_arch = "wasm32")]
 mod component;
 
+#[cfg(test)]
+mod fuzz;
+
 pub use daily::{DailyRow, MeanMethod};
 pub use fold::{Outcome, OverallRow, fold};
 pub use yearly::YearlyRow;

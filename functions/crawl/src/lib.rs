@@ -20,5 +20,8 @@ pub mod rows;
 pub mod settings;
 mod trouble;
 
+#[cfg(test)]
+mod fuzz;
+
 #[cfg(target_arch = "wasm32")]
 mod component;

@@ -6,4 +6,7 @@ mod join;
 #[cfg(target_arch = "wasm32")]
 mod component;
 
+#[cfg(test)]
+mod fuzz;
+
 pub use join::{EnrichedRow, Metadata, join, latest};

@@ -17,6 +17,9 @@ mod template;
 mod tenths;
 mod writer;
 
+#[cfg(test)]
+mod fuzz;
+
 pub use column::{Column, Hours, Totals, rounded};
 pub use days::{Puts, Reading, TouchedDay, TouchedDays};
 pub use invalid::Invalid;

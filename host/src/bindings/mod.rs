@@ -6,6 +6,7 @@ mod budget;
 pub mod call;
 mod http;
 mod state;
+pub mod system;
 mod table_imports;
 pub mod tables;
 mod topics;
@@ -46,9 +47,7 @@ fn link(
     component: &Component,
 ) -> wasmtime::Result<()> {
     linker.allow_shadowing(true);
-    wasmtime_wasi::p2::add_to_linker_async(linker)?;
-    wasmtime_wasi::p3::add_to_linker(linker)?;
-    clock::link(linker)?;
+    link_system(linker)?;
     if !function.allowed_outbound_hosts.is_empty() {
         http::link(linker)?;
     }
@@ -62,4 +61,11 @@ fn link(
         topics::link(linker, &application.name, topic, application.comes_back(&function.name, topic))?;
     }
     table_imports::link(linker, application, function, component)
+}
+
+/// What every function is linked with; [`system`] has the names.
+fn link_system(linker: &mut Linker<CallState>) -> wasmtime::Result<()> {
+    wasmtime_wasi::p2::add_to_linker_async(linker)?;
+    wasmtime_wasi::p3::add_to_linker(linker)?;
+    clock::link(linker)
 }

@@ -62,14 +62,14 @@ fn problems(args: &CheckArgs) -> anyhow::Result<(Vec<Problem>, usize)> {
 
 /// What is wrong with a function's component.
 fn component(application: &Application, function: &Function, root: &Path) -> Vec<Problem> {
-    let Ok(bytes) = std::fs::read(root.join(&function.source)) else {
+    let Ok(bytes) = inspect::read(&root.join(&function.source)) else {
         return vec![function.missing_source()];
     };
     let problem = |message, hint| Problem { line: Some(function.line), message, hint };
     match inspect::inspect(&bytes) {
         Err(error) => {
             let message = format!("the component of `{}` cannot be read: {error:#}", function.name);
-            vec![problem(message, "build it anew, or correct `source`".to_owned())]
+            vec![problem(message, "if it is the wrong file, correct `source`".to_owned())]
         }
         Ok(found) => {
             let refusals = gate::refusals(application, function, &found);

@@ -6,8 +6,9 @@ use anyhow::Context as _;
 use serde::Serialize;
 
 use super::Outcome;
+use crate::bindings::system::{self, Need};
 use crate::cli::InspectArgs;
-use crate::engine::inspect::{self, Capabilities, Signature};
+use crate::engine::inspect::{self, Capabilities, Interface, Signature};
 use crate::registry::gate;
 use crate::ui;
 
@@ -40,7 +41,7 @@ pub struct Abilities {
 /// When the file is no component.
 pub fn run(args: &InspectArgs) -> anyhow::Result<Outcome> {
     let path = args.file.display();
-    let bytes = std::fs::read(&args.file).with_context(|| format!("cannot read `{path}`"))?;
+    let bytes = inspect::read(&args.file).with_context(|| format!("cannot read `{path}`"))?;
     let found = inspect::inspect(&bytes).with_context(|| format!("cannot inspect `{path}`"))?;
     let abilities = abilities(&found);
     if args.json {
@@ -58,25 +59,30 @@ pub fn abilities(found: &Capabilities) -> Abilities {
     let mut abilities = Abilities {
         handles_records: exports(gate::HANDLER) || exports(gate::HANDLER_SYNC),
         runs_on_schedule: exports(gate::SCHEDULED),
-        unknown: found.irregular.iter().cloned().collect(),
+        unknown: found.irregular_imports.iter().map(|what| what.replace('`', "")).collect(),
         ..Abilities::default()
     };
-    for (interface, functions) in &found.imports {
-        sort(&mut abilities, interface, functions);
+    // Types alone are no ability.
+    for (name, interface) in found.imports.iter().filter(|(_, interface)| **interface != Interface::default()) {
+        sort(&mut abilities, name, &interface.functions);
     }
     abilities
 }
 
 fn sort(abilities: &mut Abilities, interface: &str, functions: &BTreeMap<String, Signature>) {
-    let (package, name) = interface.split_once('/').unwrap_or((interface, ""));
-    let name = name.split('@').next().unwrap_or(name);
-    match (package, name) {
-        ("isobar:platform", "state") => abilities.keyed_state = true,
-        ("wasi:http", _) => abilities.http = true,
-        ("spin:variables", _) => abilities.variables = true,
-        ("wasi:clocks" | "wasi:random" | "wasi:cli" | "wasi:io" | "wasi:filesystem" | "wasi:sockets", _) => {
-            abilities.system.insert(package.to_owned());
+    match system::need(interface) {
+        Some(Need::Hosts) => return abilities.http = true,
+        Some(Need::Variables) => return abilities.variables = true,
+        Some(Need::Nothing) => {
+            abilities.system.extend(interface.split_once('/').map(|(package, _)| package.to_owned()));
+            return;
         }
+        None => {}
+    }
+    // Tables and topics have no version.
+    let (package, name) = interface.split_once('/').filter(|_| !interface.contains('@')).unwrap_or((interface, ""));
+    match (package, name) {
+        (gate::STATE, _) => abilities.keyed_state = true,
         (package, name) if package.ends_with(":topics") => {
             abilities.publishes.insert(name.to_owned());
         }

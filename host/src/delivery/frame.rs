@@ -21,7 +21,7 @@ thread_local! {
 }
 /// Larger than any frame that the host writes (published bytes of a call are bounded far below); a frame that says
 /// more is damaged.
-const MAX_DECODED_BYTES: usize = 256 * 1024 * 1024;
+pub const MAX_DECODED_BYTES: usize = 256 * 1024 * 1024;
 
 /// Why a frame cannot be trusted.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
@@ -112,6 +112,11 @@ fn read_records(reader: &mut Reader<'_>, base: i64) -> Option<Records> {
     let keys = reader.packed(count)?;
     let values = reader.packed(count)?;
     let offsets = reader.i64s(count)?.map(|o| base.checked_add(o)).collect::<Option<Vec<_>>>()?;
+    // Readers look for an offset by halves, and go on behind the last.
+    let ends = offsets.last() == Some(&i64::MAX);
+    if ends || offsets.first().is_some_and(|first| *first != base) || !offsets.is_sorted_by(|a, b| a < b) {
+        return None;
+    }
     let timestamps = reader.i64s(count)?.collect();
     let headers = (0..reader.u32()?).map(|_| reader.header(count)).collect::<Option<Vec<_>>>()?;
     if !headers.is_sorted_by_key(|h| h.at) {
@@ -216,6 +221,16 @@ mod tests {
             let decoded = decode(&frame, records.offsets[0]);
             // The decoded length stands outside of the checksum; a changed one is either an error or harmless.
             prop_assert!(decoded.is_err() || ((8..12).contains(&at) && decoded == Ok(records)));
+        }
+
+        #[test]
+        fn offsets_that_do_not_ascend_from_the_base_are_an_error(records in records(), at in any::<prop::sample::Index>()) {
+            let base = records.offsets[0];
+            let mut wrong = records.clone();
+            let at = at.index(records.len());
+            wrong.offsets[at] = if at == 0 { base + 1_000 } else { wrong.offsets[at - 1] };
+            let frame = encode(&wrong).unwrap();
+            prop_assert_eq!(decode(&frame, base), if records.len() == 1 { Ok(records) } else { Err(FrameError::Shape) });
         }
 
         #[test]

@@ -1,6 +1,6 @@
 //! Dead letters: the record as it was, its story in headers; and the way back, to the function that failed. Pure.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::rounds::ROUND;
 use super::{Failure, Header, Records};
@@ -117,7 +117,7 @@ pub fn is_for_another(header: &Header, function: &str) -> bool {
 #[must_use]
 pub fn meant_for(batch: &Records, function: &str) -> Option<Records> {
     let others = batch.headers.iter().filter(|h| is_for_another(h, function));
-    let others: Vec<usize> = others.map(|h| h.at as usize).collect();
+    let others: BTreeSet<usize> = others.map(|h| h.at as usize).collect();
     if others.is_empty() {
         return None;
     }
@@ -192,6 +192,13 @@ mod tests {
         let ours = meant_for(&records, "other").unwrap();
         assert_eq!(ours.offsets, [10, 13]);
         assert_eq!(ours.values.get(1), None);
+    }
+
+    #[test]
+    fn no_order_of_headers_delivers_a_record_twice() {
+        let mut records = batch();
+        records.headers = [2, 0, 0].map(|at| header(at, REDRIVE, "sum".to_owned())).into();
+        assert_eq!(meant_for(&records, "other").unwrap().offsets, [12]);
     }
 
     #[test]

@@ -1,222 +1,282 @@
 //! What a component can do, read from its type without compiling it: imports, exports and their shapes.
+//!
+//! It is read by the validator that wasmtime itself uses, name by name as the file has them. A decoder to WIT would be
+//! less work, but it leaves out what WIT cannot say (core modules, nested components) and takes one of two signatures
+//! where an interface is both imported and exported, so that what the gate sees is not what would be linked.
 
-use std::collections::BTreeMap;
-use std::fmt;
+mod shape;
+mod wit;
 
-use wit_component::DecodedWasm;
-use wit_parser::{Function, Handle, InterfaceId, Resolve, Type, TypeDefKind, TypeId, WorldId, WorldItem};
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::File;
+use std::io::Read as _;
+use std::path::Path;
 
-/// Components larger than this are refused before they are decoded.
-pub const MAX_COMPONENT_BYTES: usize = 128 * 1024 * 1024;
+use wasmparser::component_types::{
+    ComponentAnyTypeId, ComponentDefinedType, ComponentDefinedTypeId, ComponentEntityType, ComponentFuncTypeId,
+    ComponentInstanceTypeId, ComponentItem, ComponentValType,
+};
+use wasmparser::types::{Types, TypesRef};
+use wasmparser::{BinaryReaderError, Parser, Payload, ValidPayload, Validator, WasmFeatures};
+
+pub use shape::{Shape, Signature};
+pub use wit::capabilities;
+
+/// Components larger than this are refused before they are read: a function of Rust has some 300 KB, one that brings a
+/// Python along 40 MB, and compiling takes many times the size in memory.
+pub const MAX_COMPONENT_BYTES: usize = 64 * 1024 * 1024;
+/// Most imports of a component: WASI has about 40 interfaces, and each granted table or topic is one.
+pub const MAX_IMPORTS: usize = 256;
+/// Most parts of the types of a component's functions, counted where they are used: a type that is built of copies of
+/// itself has a million parts after twenty lines. All of WASI has some 3,000.
+const MAX_TYPE_PARTS: usize = 100_000;
+
+/// Deepest nesting of components: composed ones have two or three. Each level is some bytes in the file and a thousand
+/// times as many in memory.
+const MAX_NESTING: usize = 50;
+/// Characters that are told of what the validator says.
+const MOST_SAID: usize = 300;
 
 /// What a component imports and exports.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Capabilities {
-    /// Imported functions by interface (`namespace:package/name@version`). Interfaces with types only are left out.
-    pub imports: BTreeMap<String, BTreeMap<String, Signature>>,
-    /// Exported functions by interface.
-    pub exports: BTreeMap<String, BTreeMap<String, Signature>>,
-    /// Imports that belong to no interface, and resources of interfaces that are not WASI's.
-    pub irregular: Vec<String>,
+    /// Imported interfaces by name (`namespace:package/name@version`), those with types only too.
+    pub imports: BTreeMap<String, Interface>,
+    /// Exported interfaces by name.
+    pub exports: BTreeMap<String, Interface>,
+    /// Imports that are no plain interface, and what interfaces hold that is no function, type or resource: what it is
+    /// and its name, such as "function `run`".
+    pub irregular_imports: Vec<String>,
+    /// The same of exports.
+    pub irregular_exports: Vec<String>,
 }
 
-/// A function's type, structurally.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Signature {
-    /// Whether it is an `async func`.
-    pub is_async: bool,
-    /// Parameters in order.
-    pub params: Vec<Shape>,
-    /// The result, if there is one.
-    pub result: Option<Shape>,
+/// What an interface holds besides plain types.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Interface {
+    /// Its functions by name.
+    pub functions: BTreeMap<String, Signature>,
+    /// Its resources.
+    pub resources: BTreeSet<String>,
 }
 
-/// A type without its name.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Shape {
-    /// A scalar or string by its WIT name.
-    Scalar(String),
-    /// `list<…>`.
-    List(Box<Shape>),
-    /// `option<…>`.
-    Option(Box<Shape>),
-    /// `result<…, …>`.
-    Result(Option<Box<Shape>>, Option<Box<Shape>>),
-    /// Fields in order.
-    Record(Vec<(String, Shape)>),
-    /// Cases in order.
-    Variant(Vec<(String, Option<Shape>)>),
-    /// Anything else, by its kind.
-    Other(String),
+/// The bytes of the component at `path`, or of a file that is too large the first so many that [`inspect`] says so.
+///
+/// # Errors
+/// When the file cannot be read.
+pub fn read(path: &Path) -> std::io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    File::open(path)?.take(MAX_COMPONENT_BYTES as u64 + 1).read_to_end(&mut bytes)?;
+    Ok(bytes)
 }
 
 /// Reads a component's type.
 ///
 /// # Errors
-/// When `bytes` is not a component: too large, truncated, a core module, something else.
+/// When `bytes` is not a component that can be looked at: too large, truncated, a core module, something else.
 pub fn inspect(bytes: &[u8]) -> anyhow::Result<Capabilities> {
     anyhow::ensure!(
         bytes.len() <= MAX_COMPONENT_BYTES,
-        "it has {} bytes, more than the {MAX_COMPONENT_BYTES} that a component may have",
-        bytes.len()
+        "it is larger than the {} MiB that a component may have, which spin.toml cannot raise; build it for release and \
+         strip what is for debugging, or split it into several functions",
+        MAX_COMPONENT_BYTES >> 20
     );
     anyhow::ensure!(bytes.starts_with(b"\0asm"), "it is not a WebAssembly file");
     anyhow::ensure!(
         !bytes.starts_with(b"\0asm\x01\0\0\0"),
         "it is a core module, not a component; build it for the target `wasm32-wasip2`"
     );
-    match wit_component::decode(bytes)? {
-        DecodedWasm::Component(resolve, world) => Ok(capabilities(&resolve, world)),
-        DecodedWasm::WitPackage(..) => anyhow::bail!("it is a WIT package, not a component"),
+    let outline = outline(bytes)?;
+    let mut reading = Reading { types: outline.types.as_ref(), parts: 0 };
+    let mut found = Capabilities::default();
+    for name in outline.imports {
+        let item = reading.types.component_item_for_import(&name);
+        reading.item(&name, item, &mut found.imports, &mut found.irregular_imports)?;
     }
+    for name in outline.exports {
+        let item = reading.types.component_item_for_export(&name);
+        reading.item(&name, item, &mut found.exports, &mut found.irregular_exports)?;
+    }
+    Ok(found)
 }
 
-/// The imports and exports of a world.
-#[must_use]
-pub fn capabilities(resolve: &Resolve, world: WorldId) -> Capabilities {
-    let mut found = Capabilities::default();
-    let Some(world) = resolve.worlds.get(world) else { return found };
-    for (key, item) in &world.imports {
-        let name = resolve.name_world_key(key);
-        match item {
-            WorldItem::Interface { id, .. } => {
-                found.irregular.extend(resources(resolve, *id, &name));
-                let functions = signatures(resolve, *id);
-                if !functions.is_empty() {
-                    found.imports.insert(name, functions);
+/// The names of a component's own imports and exports, and the types that they have.
+struct Outline {
+    imports: Vec<String>,
+    exports: Vec<String>,
+    types: Types,
+}
+
+fn outline(bytes: &[u8]) -> anyhow::Result<Outline> {
+    // Which proposals may be used is the engine's to say, when it compiles.
+    let mut validator = Validator::new_with_features(WasmFeatures::all());
+    let (mut imports, mut exports) = (Vec::new(), Vec::new());
+    let mut nested = 0_usize;
+    for payload in Parser::new(0).parse_all(bytes) {
+        let payload = payload.map_err(damaged)?;
+        match &payload {
+            Payload::ComponentImportSection(section) if nested == 0 => {
+                anyhow::ensure!(
+                    imports.len() + section.count() as usize <= MAX_IMPORTS,
+                    "it has more than {MAX_IMPORTS} imports, which spin.toml cannot raise; leave out those that it does \
+                     not call, or split it into several functions"
+                );
+                for import in section.clone() {
+                    imports.push(import.map_err(damaged)?.name.name.to_owned());
                 }
             }
-            WorldItem::Function(_) => found.irregular.push(name),
-            WorldItem::Type { .. } => {}
-        }
-    }
-    for (key, item) in &world.exports {
-        let name = resolve.name_world_key(key);
-        let functions = match item {
-            WorldItem::Interface { id, .. } => signatures(resolve, *id),
-            WorldItem::Function(f) => BTreeMap::from([(f.name.clone(), signature(resolve, f))]),
-            WorldItem::Type { .. } => continue,
-        };
-        found.exports.insert(name, functions);
-    }
-    found
-}
-
-fn signatures(resolve: &Resolve, interface: InterfaceId) -> BTreeMap<String, Signature> {
-    let Some(interface) = resolve.interfaces.get(interface) else { return BTreeMap::new() };
-    interface.functions.iter().map(|(name, f)| (name.clone(), signature(resolve, f))).collect()
-}
-
-fn resources(resolve: &Resolve, interface: InterfaceId, name: &str) -> Vec<String> {
-    let Some(interface) = resolve.interfaces.get(interface).filter(|_| !name.starts_with("wasi:")) else {
-        return Vec::new();
-    };
-    let is_resource = |id: &&TypeId| resolve.types.get(**id).is_some_and(|t| t.kind == TypeDefKind::Resource);
-    interface
-        .types
-        .iter()
-        .filter(|(_, id)| is_resource(id))
-        .map(|(resource, _)| format!("resource {name}.{resource}"))
-        .collect()
-}
-
-fn signature(resolve: &Resolve, function: &Function) -> Signature {
-    Signature {
-        is_async: function.kind.is_async(),
-        params: function.params.iter().map(|p| shape(resolve, &p.ty)).collect(),
-        result: function.result.as_ref().map(|t| shape(resolve, t)),
-    }
-}
-
-fn shape(resolve: &Resolve, ty: &Type) -> Shape {
-    match ty {
-        Type::Id(id) => resolve.types.get(*id).map_or(Shape::Other("unknown".into()), |d| defined(resolve, &d.kind)),
-        scalar => Shape::Scalar(scalar_name(scalar).to_owned()),
-    }
-}
-
-fn defined(resolve: &Resolve, kind: &TypeDefKind) -> Shape {
-    let boxed = |ty: &Type| Box::new(shape(resolve, ty));
-    match kind {
-        TypeDefKind::Type(ty) => shape(resolve, ty),
-        TypeDefKind::List(ty) => Shape::List(boxed(ty)),
-        TypeDefKind::Option(ty) => Shape::Option(boxed(ty)),
-        TypeDefKind::Result(r) => Shape::Result(r.ok.as_ref().map(boxed), r.err.as_ref().map(boxed)),
-        TypeDefKind::Record(record) => {
-            Shape::Record(record.fields.iter().map(|f| (f.name.clone(), shape(resolve, &f.ty))).collect())
-        }
-        TypeDefKind::Variant(variant) => Shape::Variant(
-            variant.cases.iter().map(|c| (c.name.clone(), c.ty.as_ref().map(|t| shape(resolve, t)))).collect(),
-        ),
-        TypeDefKind::Handle(Handle::Own(_) | Handle::Borrow(_)) => Shape::Other("handle".into()),
-        other => Shape::Other(other.as_str().to_owned()),
-    }
-}
-
-fn scalar_name(ty: &Type) -> &'static str {
-    match ty {
-        Type::Bool => "bool",
-        Type::U8 => "u8",
-        Type::U16 => "u16",
-        Type::U32 => "u32",
-        Type::U64 => "u64",
-        Type::S8 => "s8",
-        Type::S16 => "s16",
-        Type::S32 => "s32",
-        Type::S64 => "s64",
-        Type::F32 => "f32",
-        Type::F64 => "f64",
-        Type::Char => "char",
-        Type::String => "string",
-        Type::ErrorContext => "error-context",
-        Type::Id(_) => "named",
-    }
-}
-
-impl Signature {
-    /// The fields of the record that a table function takes or gives: those of its parameter, else of its result.
-    #[must_use]
-    pub fn record_fields(&self, of_result: bool) -> Option<Vec<&str>> {
-        let list = match (of_result, &self.result) {
-            (true, Some(Shape::Result(Some(ok), _))) => ok.as_ref(),
-            (true, _) => return None,
-            (false, _) => self.params.first()?,
-        };
-        match list {
-            Shape::List(item) => match item.as_ref() {
-                Shape::Record(fields) => Some(fields.iter().map(|(name, _)| name.as_str()).collect()),
-                _ => None,
-            },
-            _ => None,
-        }
-    }
-}
-
-impl fmt::Display for Shape {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let part = |shape: &Option<Box<Shape>>| shape.as_ref().map_or("_".to_owned(), |s| s.to_string());
-        match self {
-            Shape::Scalar(name) | Shape::Other(name) => f.write_str(name),
-            Shape::List(item) => write!(f, "list<{item}>"),
-            Shape::Option(item) => write!(f, "option<{item}>"),
-            Shape::Result(ok, err) => write!(f, "result<{}, {}>", part(ok), part(err)),
-            Shape::Record(fields) => {
-                let fields: Vec<String> = fields.iter().map(|(name, shape)| format!("{name}: {shape}")).collect();
-                write!(f, "{{{}}}", fields.join(", "))
+            Payload::ComponentExportSection(section) if nested == 0 => {
+                for export in section.clone() {
+                    exports.push(export.map_err(damaged)?.name.name.to_owned());
+                }
             }
-            Shape::Variant(cases) => {
-                let names: Vec<&str> = cases.iter().map(|(name, _)| name.as_str()).collect();
-                write!(f, "variant {{{}}}", names.join(", "))
+            _ => {}
+        }
+        match validator.payload(&payload).map_err(damaged)? {
+            ValidPayload::Parser(_) => {
+                nested += 1;
+                anyhow::ensure!(
+                    nested <= MAX_NESTING,
+                    "components are nested in it more than {MAX_NESTING} deep, which spin.toml cannot raise; compose it of fewer"
+                );
+            }
+            ValidPayload::End(types) if nested == 0 => return Ok(Outline { imports, exports, types }),
+            ValidPayload::End(_) => nested -= 1,
+            // Bodies are validated when they are compiled.
+            ValidPayload::Ok | ValidPayload::Func(..) => {}
+        }
+    }
+    anyhow::bail!("it ends before the component does; build it anew")
+}
+
+/// What the validator says may hold names out of the file.
+fn damaged(error: BinaryReaderError) -> anyhow::Error {
+    let error: String = error.to_string().chars().filter(|c| !c.is_control()).take(MOST_SAID).collect();
+    anyhow::anyhow!("it is damaged, cut short, or of a format that isobar does not know: {error}; build it anew")
+}
+
+struct Reading<'t> {
+    types: TypesRef<'t>,
+    /// Parts of types so far.
+    parts: usize,
+}
+
+impl Reading<'_> {
+    fn item(
+        &mut self,
+        name: &str,
+        item: Option<&ComponentItem>,
+        interfaces: &mut BTreeMap<String, Interface>,
+        irregular: &mut Vec<String>,
+    ) -> anyhow::Result<()> {
+        let Some(item) = item else { anyhow::bail!("`{name}` has no type") };
+        match (&item.ty, &item.implements) {
+            (ComponentEntityType::Instance(id), None) if name.contains(':') => {
+                let interface = self.interface(name, *id, irregular)?;
+                interfaces.insert(name.to_owned(), interface);
+            }
+            (ComponentEntityType::Instance(_), Some(of)) => irregular.push(format!("`{name}` in place of `{of}`")),
+            (ty, _) => irregular.push(format!("{} `{name}`", kind(ty))),
+        }
+        Ok(())
+    }
+
+    fn interface(
+        &mut self,
+        of: &str,
+        id: ComponentInstanceTypeId,
+        irregular: &mut Vec<String>,
+    ) -> anyhow::Result<Interface> {
+        let mut interface = Interface::default();
+        let Some(instance) = self.types.get(id) else { anyhow::bail!("`{of}` has no type") };
+        for (name, item) in &instance.exports {
+            match item.ty {
+                ComponentEntityType::Func(id) => {
+                    interface.functions.insert(name.clone(), self.signature(id)?);
+                }
+                ComponentEntityType::Type { referenced: ComponentAnyTypeId::Resource(_), .. } => {
+                    interface.resources.insert(name.clone());
+                }
+                ComponentEntityType::Type { referenced: ComponentAnyTypeId::Defined(_), .. } => {}
+                ref other => irregular.push(format!("{} `{of}.{name}`", kind(other))),
             }
         }
+        Ok(interface)
+    }
+
+    fn signature(&mut self, id: ComponentFuncTypeId) -> anyhow::Result<Signature> {
+        self.spend()?;
+        let Some(function) = self.types.get(id) else { anyhow::bail!("a function has no type") };
+        Ok(Signature {
+            is_async: function.async_,
+            params: function.params.iter().map(|(_, ty)| self.shape(*ty)).collect::<anyhow::Result<_>>()?,
+            result: function.result.map(|ty| self.shape(ty)).transpose()?,
+        })
+    }
+
+    /// Recursion ends: the validator takes no type that is nested deeper than 100.
+    fn shape(&mut self, ty: ComponentValType) -> anyhow::Result<Shape> {
+        self.spend()?;
+        match ty {
+            ComponentValType::Primitive(scalar) => Ok(Shape::Scalar(scalar.to_string())),
+            ComponentValType::Type(id) => self.defined(id),
+        }
+    }
+
+    fn defined(&mut self, id: ComponentDefinedTypeId) -> anyhow::Result<Shape> {
+        let Some(ty) = self.types.get(id) else { anyhow::bail!("a type is missing") };
+        Ok(match ty {
+            ComponentDefinedType::Primitive(scalar) => Shape::Scalar(scalar.to_string()),
+            ComponentDefinedType::List { element, .. } => Shape::List(Box::new(self.shape(*element)?)),
+            ComponentDefinedType::Option { ty, .. } => Shape::Option(Box::new(self.shape(*ty)?)),
+            ComponentDefinedType::Result { ok, err, .. } => {
+                Shape::Result(self.part(*ok)?.map(Box::new), self.part(*err)?.map(Box::new))
+            }
+            ComponentDefinedType::Record(record) => {
+                let field = |(name, ty): (&_, &ComponentValType)| Ok((ToString::to_string(name), self.shape(*ty)?));
+                Shape::Record(record.fields.iter().map(field).collect::<anyhow::Result<_>>()?)
+            }
+            ComponentDefinedType::Variant(variant) => {
+                let case = |(name, case): (&_, &wasmparser::component_types::VariantCase)| {
+                    Ok((ToString::to_string(name), self.part(case.ty)?))
+                };
+                Shape::Variant(variant.cases.iter().map(case).collect::<anyhow::Result<_>>()?)
+            }
+            ComponentDefinedType::Map { .. } => Shape::Other("map"),
+            ComponentDefinedType::FixedLengthList { .. } => Shape::Other("list of fixed length"),
+            ComponentDefinedType::Tuple(_) => Shape::Other("tuple"),
+            ComponentDefinedType::Flags(_) => Shape::Other("flags"),
+            ComponentDefinedType::Enum(_) => Shape::Other("enum"),
+            ComponentDefinedType::Own(_) | ComponentDefinedType::Borrow(_) => Shape::Other("handle"),
+            ComponentDefinedType::Future { .. } => Shape::Other("future"),
+            ComponentDefinedType::Stream { .. } => Shape::Other("stream"),
+        })
+    }
+
+    fn part(&mut self, ty: Option<ComponentValType>) -> anyhow::Result<Option<Shape>> {
+        ty.map(|ty| self.shape(ty)).transpose()
+    }
+
+    fn spend(&mut self) -> anyhow::Result<()> {
+        self.parts += 1;
+        anyhow::ensure!(
+            self.parts <= MAX_TYPE_PARTS,
+            "the types of its functions have more than {MAX_TYPE_PARTS} parts, which spin.toml cannot raise; build it \
+             against the WIT that `isobar wit` writes"
+        );
+        Ok(())
     }
 }
 
-impl fmt::Display for Signature {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let params: Vec<String> = self.params.iter().map(Shape::to_string).collect();
-        write!(f, "{}func({})", if self.is_async { "async " } else { "" }, params.join(", "))?;
-        self.result.as_ref().map_or(Ok(()), |result| write!(f, " -> {result}"))
+fn kind(ty: &ComponentEntityType) -> &'static str {
+    match ty {
+        ComponentEntityType::Module(_) => "core module",
+        ComponentEntityType::Func(_) => "function",
+        ComponentEntityType::Value(_) => "value",
+        ComponentEntityType::Type { referenced: ComponentAnyTypeId::Resource(_), .. } => "resource",
+        ComponentEntityType::Type { .. } => "type",
+        ComponentEntityType::Instance(_) => "instance",
+        ComponentEntityType::Component(_) => "component",
     }
 }
 
@@ -230,5 +290,9 @@ mod tests {
         assert_eq!(text(b"hello"), "it is not a WebAssembly file");
         assert!(text(b"\0asm\x01\0\0\0").contains("core module"));
         assert!(inspect(b"\0asm\x0d\0\x01\0\xff").is_err());
+        let large = text(&vec![0; MAX_COMPONENT_BYTES + 1]);
+        assert!(large.starts_with(
+            "it is larger than the 64 MiB that a component may have, which spin.toml cannot raise; build"
+        ));
     }
 }

@@ -150,10 +150,11 @@ impl OutboundHost {
 /// `entry` for people to read: without what stands before an `@` in its address, which may be a password.
 #[must_use]
 pub fn without_userinfo(entry: &str) -> Cow<'_, str> {
-    match authority(entry).rsplit_once('@') {
-        Some((userinfo, _)) => Cow::Owned(entry.replacen(userinfo, "…", 1)),
-        None => Cow::Borrowed(entry),
-    }
+    let Some((userinfo, _)) = authority(entry).rsplit_once('@') else { return Cow::Borrowed(entry) };
+    // By its place: the same letters may stand in the scheme.
+    let start = entry.find("://").map_or(0, |at| at + "://".len());
+    let (before, after) = (entry.get(..start), entry.get(start + userinfo.len()..));
+    Cow::Owned(format!("{}…{}", before.unwrap_or_default(), after.unwrap_or_default()))
 }
 
 /// What stands where an address has its user, host and port.
@@ -275,6 +276,7 @@ mod tests {
     fn a_password_is_not_shown() {
         assert_eq!(without_userinfo("https://user:secret@example.org/a@b"), "https://…@example.org/a@b");
         assert_eq!(without_userinfo("https://a@b@example.org"), "https://…@example.org");
+        assert_eq!(without_userinfo("https://http@example.org"), "https://…@example.org");
         assert_eq!(without_userinfo("https://example.org/a@b"), "https://example.org/a@b");
     }
 }

@@ -148,7 +148,7 @@ impl Version {
 /// When the file is missing: the message says how to build it.
 pub fn read(function: &Function, root: &Path) -> anyhow::Result<Vec<u8>> {
     let path: PathBuf = root.join(&function.source);
-    std::fs::read(&path).with_context(|| {
+    inspect::read(&path).with_context(|| {
         let remedy = if function.build.is_some() { "run `isobar build`, or `isobar up --build`" } else { "build it" };
         format!(
             "spin.toml:{}: the component of `{}` is missing: `{}`\n  hint: {remedy}",

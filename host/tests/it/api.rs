@@ -18,7 +18,7 @@ use crate::shop;
 const LONG: Duration = Duration::from_secs(30);
 const SHORT: Duration = Duration::from_millis(300);
 
-struct Host {
+pub(crate) struct Host {
     dir: tempfile::TempDir,
     serving: Serving,
     access: Access,
@@ -28,7 +28,7 @@ struct Host {
 }
 
 impl Host {
-    async fn start() -> Self {
+    pub(crate) async fn start() -> Self {
         Self::with(Patience::default()).await
     }
 
@@ -72,8 +72,12 @@ impl Host {
         self.ask(request, &[("Host", &us), ("Authorization", &token)], "").await
     }
 
-    fn bearer(&self) -> String {
+    pub(crate) fn bearer(&self) -> String {
         format!("Bearer {}", self.access.token)
+    }
+
+    pub(crate) fn address(&self) -> String {
+        self.serving.address.to_string()
     }
 }
 

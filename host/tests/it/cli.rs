@@ -163,7 +163,13 @@ async fn dead_letters_are_sent_back_once_and_functions_stand_still() {
         "resume | total",
         "status",
     ];
-    compare("dead_letters", &all(dir.path(), &commands));
+    compare("dead_letters", &without_sizes(&all(dir.path(), &commands)));
+}
+
+/// What was written just now holds the time, and is compressed by it to some bytes more or less.
+fn without_sizes(text: &str) -> String {
+    let parts: Vec<&str> = text.split(" B").map(|part| part.trim_end_matches(|c: char| c.is_ascii_digit())).collect();
+    parts.join("some B")
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -107,7 +107,7 @@ impl Reader {
     /// A reader of the file of `station`; `last_day` as its name says it.
     #[must_use]
     pub fn new(station: StationId, last_day: Option<Day>) -> Self {
-        let begun = Vec::with_capacity(LONGEST_LINE);
+        let begun = Vec::with_capacity(LONGEST_LINE + 1);
         let padded = format!("{:>11}", station.number());
         Reader {
             station,
@@ -166,7 +166,8 @@ impl Reader {
     }
 
     fn keep(&mut self, part: &[u8]) {
-        if self.begun.len() + part.len() > LONGEST_LINE {
+        // The carriage return that may end it is not counted, here as where a line comes whole.
+        if self.begun.len() + part.len() > LONGEST_LINE + 1 {
             self.too_long = true;
         } else {
             self.begun.extend_from_slice(part);

@@ -122,6 +122,20 @@ fn bad_lines_are_named_with_their_number_and_the_others_stand() {
 }
 
 #[test]
+fn a_line_of_the_greatest_length_is_read_wherever_blocks_end() {
+    let line = |spaces: usize| format!("{}3;202401010000;3;1000.0;1.0;1.0;90.0;0.0;eor", " ".repeat(spaces));
+    let longest = LONGEST_LINE - line(0).len();
+    for (spaces, rows) in [(longest, 1), (longest + 1, 0)] {
+        for end in ["\n", "\r\n"] {
+            for block in [1, 64, 10_000] {
+                let (kept, _) = read_in_blocks(format!("{NEW}{}{end}", line(spaces)).as_bytes(), None, block);
+                assert_eq!((kept.rows.len(), kept.bad.len()), (rows, 1 - rows), "{spaces} spaces, blocks of {block}");
+            }
+        }
+    }
+}
+
+#[test]
 fn a_file_without_the_known_header_is_refused() {
     for text in ["", "\n", "<html>\n", "STATIONS_ID;MESS_DATUM;QN;FF_10;DD_10;eor\n", &"x".repeat(3000)] {
         let (kept, result) = read_in_blocks(text.as_bytes(), None, 64);

@@ -1,7 +1,7 @@
 //! A function that misbehaves in every way, beside the application's: it costs them time, its own share and no more, and
 //! changes nothing in their tables.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
 use std::path::Path;
 use std::process::Child;
@@ -18,6 +18,10 @@ const FUNCTIONS: [&str; 4] = ["crawl", "aggregate-temperature", "aggregate-other
 /// No run takes so long.
 const LONGEST: Duration = Duration::from_secs(300);
 const LOOK_EVERY: Duration = Duration::from_millis(100);
+/// Rounds where times are held against the bound.
+const ROUNDS: u32 = 4;
+/// Reasons for which it loses records: of the 24 tricks, some do no harm.
+const DIFFERENT: usize = 8;
 /// How much longer than by the share of the processors that the other takes a batch may be.
 const SLACK: f64 = 1.2;
 /// The clock ticks in which processes are charged, per second.
@@ -40,34 +44,59 @@ async fn a_function_that_misbehaves_costs_the_others_its_share_of_time_and_nothi
     let slow = Mirror::start(Options::made_up(1, 1.0)).await.unwrap();
     post(&format!("{}/_misbehave?kind=slow&count=1000000&ms=60000", slow.root())).await;
     let dir = tempfile::tempdir().unwrap();
+    let hold = std::env::var_os("ISOBAR_HOLD_TIMES").is_some();
     let manifest = written(dir.path(), &with_rowdy().replace("http://127.0.0.1:1", &slow.root()));
-    let (calm_dir, beside_dir) = (dir.path().join("calm"), dir.path().join("beside"));
-    let calm = Host { manifest: None, data_dir: &calm_dir, url: mirror.url(), station_ids: "all" };
-    let beside = Host { manifest: Some(&manifest), data_dir: &beside_dir, ..calm.clone() };
     tokio::task::block_in_place(|| {
-        let alone = run(&calm, 0, &dir.path().join("calm.log"));
-        let together = run(&beside, alone.records, &dir.path().join("beside.log"));
-        assert_eq!(together.records, alone.records);
-        for table in TABLES {
-            let expected = calm.export(table);
-            assert!(beside.export(table) == expected, "`{table}` differs from that of an undisturbed run");
-            assert!(expected.lines().count() > 1 || table == "station_metadata", "`{table}` is empty");
+        let mut runs = Vec::new();
+        for round in 0..if hold { ROUNDS } else { 1 } {
+            let folder = |name: &str| dir.path().join(format!("{name}-{round}"));
+            let (calm_dir, beside_dir) = (folder("calm"), folder("beside"));
+            let calm = Host { manifest: None, data_dir: &calm_dir, url: mirror.url(), station_ids: "all" };
+            let beside = Host { manifest: Some(&manifest), data_dir: &beside_dir, ..calm.clone() };
+            let alone = run(&calm, 0, &folder("calm.log"));
+            let together = run(&beside, alone.records, &folder("beside.log"));
+            assert_eq!(together.records, alone.records);
+            compare(&calm, &beside);
+            runs.push((alone, together));
         }
-        let verified = beside.command(&["verify"]);
-        assert!(verified.status.success(), "{}", String::from_utf8_lossy(&verified.stdout));
-        let letters = beside.command(&["dead-letters", "list", "rowdy", "--json"]);
-        let letters = String::from_utf8(letters.stdout).unwrap();
-        assert!(letters.contains("guest_rowdy") || letters.contains("rowdy"), "it did misbehave: {letters}");
-        tell(&alone, &together);
+        // Compiling its components slows the first round down.
+        let grown: Vec<f64> =
+            runs.iter().skip(usize::from(hold)).flat_map(|(alone, beside)| tell(alone, beside)).collect();
+        let mut sorted = grown.clone();
+        sorted.sort_by(f64::total_cmp);
+        // Figures of a machine that others use too are held against the bound only where somebody looks at them.
+        let middle = sorted.get(sorted.len() / 2).copied().unwrap_or_default();
+        say!("in the middle, a batch takes {middle:.2} of the time that the share of the processors allows");
+        assert!(
+            !hold || middle < SLACK,
+            "batches take {grown:.2?} of the time that the share of the processors allows"
+        );
     });
     mirror.stop().await.unwrap();
     slow.stop().await.unwrap();
 }
 
-fn tell(alone: &Run, together: &Run) {
+/// The tables of both are the same to the byte, the ledger of the second is clean, and something did misbehave.
+fn compare(calm: &Host<'_>, beside: &Host<'_>) {
+    for table in TABLES {
+        let expected = calm.export(table);
+        assert!(beside.export(table) == expected, "`{table}` differs from that of an undisturbed run");
+        assert!(expected.lines().count() > 1 || table == "station_metadata", "`{table}` is empty");
+    }
+    let verified = beside.command(&["verify"]);
+    assert!(verified.status.success(), "{}", String::from_utf8_lossy(&verified.stdout));
+    let letters = beside.command(&["dead-letters", "list", "rowdy", "--json", "--limit", "1000"]);
+    let letters: serde_json::Value = serde_json::from_slice(&letters.stdout).unwrap();
+    let reasons = letters["letters"].as_array().unwrap().iter().map(|letter| letter["reason"].to_string());
+    let reasons: BTreeSet<String> = reasons.collect();
+    say!("one that misbehaves lost records for {} reasons", reasons.len());
+    assert!(reasons.len() >= DIFFERENT, "it did not misbehave much: {reasons:#?}");
+}
+
+/// By how much more than its share of the processors explains batches took longer beside one that misbehaves, by function.
+fn tell(alone: &Run, together: &Run) -> Vec<f64> {
     let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get) as f64;
     let taken = (together.cpu - alone.cpu).max(0.0) / (together.wall * cores);
-    let allowed = SLACK / (1.0 - taken);
     say!(
         "alone {:.1} s, {:.1} s of CPU; beside one that misbehaves {:.1} s, {:.1} s of CPU: it took {:.0} % of {cores} cores",
         alone.wall,
@@ -76,14 +105,12 @@ fn tell(alone: &Run, together: &Run) {
         together.cpu,
         100.0 * taken
     );
-    for (function, micros) in &alone.micros {
-        let grown = together.micros[function] / micros;
-        say!("{function}: {micros:.2} µs a record alone, {:.2} beside: {grown:.2} times", together.micros[function]);
-        // Figures of a machine that others use too are held against the bound only where somebody looks at them.
-        if std::env::var_os("ISOBAR_HOLD_TIMES").is_some() {
-            assert!(grown < allowed, "{function} took {grown:.2} times as long; its share allows {allowed:.2}");
-        }
-    }
+    let grown = |(function, micros): (&&str, &f64)| {
+        let beside = together.micros[function];
+        say!("{function}: {micros:.2} µs a record alone, {beside:.2} beside: {:.2} times", beside / micros);
+        beside / micros * (1.0 - taken)
+    };
+    alone.micros.iter().map(grown).collect()
 }
 
 /// Runs until the aggregates have handled `records` (0: as many as there are) and everything but the guest has caught up.

@@ -8,7 +8,7 @@ use std::fmt::{Display, Formatter};
 
 use self::lexer::{Kind, Token};
 use super::schema::quoted;
-use super::text::{cell, form, parse_cell};
+use super::text::{cell, form, parse_cell, shortened};
 use crate::delivery::Value;
 use crate::manifest::{Column, ColumnKind, nearest};
 
@@ -215,7 +215,7 @@ impl<'c> Parser<'c> {
                 "<>" => "write `!=`",
                 _ => "the comparisons are `=` `!=` `<` `<=` `>` `>=`",
             };
-            return Err(FilterError::new(at, format!("`{sign}` is no comparison: {remedy}")));
+            return Err(FilterError::new(at, format!("`{}` is no comparison: {remedy}", shortened(sign))));
         };
         let ordered = !matches!(operator, Operator::Equal | Operator::Different);
         if ordered && column.kind == ColumnKind::Boolean {
@@ -268,6 +268,8 @@ impl<'c> Parser<'c> {
             Kind::Quoted(text) if is_quoted(column.kind) => text.clone(),
             Kind::Number(text) if !is_quoted(column.kind) => text.clone(),
             Kind::Word(word) if column.kind == ColumnKind::Boolean => word.to_ascii_lowercase(),
+            // As cells show it; `-Infinity` and what is too large are numbers that mean the same.
+            Kind::Word(word) if column.kind == ColumnKind::Double && word == "Infinity" => word.clone(),
             Kind::Word(word) if word.eq_ignore_ascii_case("null") => {
                 let message = format!("null is compared with nothing: write `{} is null`", column.name);
                 return Err(FilterError::new(token.at, message));
@@ -295,7 +297,7 @@ fn wanted(kind: ColumnKind) -> String {
 
 /// Says that there is no such column, and which there are: the nearest name, or all.
 pub(super) fn no_column(name: &str, columns: &[&Column]) -> String {
-    let name = super::text::shortened(name);
+    let name = shortened(name);
     let names = columns.iter().map(|c| c.name.as_str());
     match nearest(&name, names.clone()) {
         Some(near) => format!("there is no column `{name}`: did you mean `{near}`?"),

@@ -88,12 +88,18 @@ const MOST_SHOWN: usize = 40;
 /// `text` fit to stand in an error: short, and without control characters.
 #[must_use]
 pub fn shortened(text: &str) -> String {
+    cut(text, MOST_SHOWN)
+}
+
+/// The same with at most so many characters of `text`.
+#[must_use]
+pub fn cut(text: &str, most: usize) -> String {
     let mut shown: String = text
         .chars()
-        .take(MOST_SHOWN)
+        .take(most)
         .flat_map(|c| if c.is_control() { c.escape_default().collect() } else { vec![c] })
         .collect();
-    if text.chars().nth(MOST_SHOWN).is_some() {
+    if text.chars().nth(most).is_some() {
         shown.push('…');
     }
     shown

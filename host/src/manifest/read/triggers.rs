@@ -208,6 +208,10 @@ pub(super) fn check_cron(report: &Report, cron: Located<'_>) {
             _ => "write six fields: second minute hour day month weekday, in UTC, such as `0 */10 * * * *`".to_owned(),
         };
         report.add(cron.at, format!("cron expression `{}` cannot be read: {}", cron.text, reason(&error)), hint);
+    } else if cron.text.split_whitespace().any(|field| field.split(',').any(str::is_empty)) {
+        // The parser takes a list of nothing for never.
+        let message = format!("cron expression `{}` has a `,` with nothing before or after it", cron.text);
+        report.add(cron.at, message, "write a value there, or leave the `,` out");
     }
 }
 

@@ -1,6 +1,7 @@
 //! Whole rounds against a made-up server: what is published, what is fetched, and what comes of a server's faults.
 
 mod faults;
+mod fuzz;
 mod server;
 
 use super::Next;

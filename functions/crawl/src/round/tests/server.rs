@@ -37,6 +37,8 @@ pub(super) enum Fault {
     /// A shorter body under the same Content-Length.
     Cuts(usize),
     Page(&'static str),
+    /// Whatever it likes.
+    Answers(Response),
 }
 
 #[derive(Clone, Default)]
@@ -114,6 +116,7 @@ impl World {
             Some(Fault::Status(status)) => return Ok(Response { status: *status, ..Response::default() }),
             Some(Fault::Refuses(reason)) => return Err((*reason).to_owned()),
             Some(Fault::Page(text)) => return Ok(page(text.as_bytes().to_vec())),
+            Some(Fault::Answers(response)) => return Ok(response.clone()),
             Some(Fault::Cuts(_)) | None => {}
         }
         if path.is_empty() || path.ends_with('/') {

@@ -28,6 +28,15 @@ fn values_are_parameters_and_never_part_of_the_sql() {
 }
 
 #[test]
+fn the_infinite_is_written_as_cells_show_it() {
+    for (text, number) in [("Infinity", f64::INFINITY), ("-Infinity", f64::NEG_INFINITY), ("1e999", f64::INFINITY)] {
+        let filter = read(&format!("mean = {text}")).unwrap();
+        assert_eq!(filter.sql().1, vec![Value::Double(number)], "{text}");
+        assert_eq!(read(&filter.to_string()), Ok(filter), "{text}");
+    }
+}
+
+#[test]
 fn what_is_wrong_is_said_with_its_place_and_the_remedy() {
     let cases = [
         ("", "character 1 of the filter: it ends where a column is expected"),
