@@ -11,6 +11,9 @@ use crate::manifest::Limits;
 /// The longest key of state, in bytes: keys are names, and each is looked up in an index.
 const MOST_KEY_BYTES: usize = 1024;
 
+/// What an entry of state takes while it is held, beside its key and value, about; a deleted one too.
+const HELD_ENTRY_BYTES: u64 = 256;
+
 /// The limits of one call, and what is used up of them.
 pub struct Budget {
     function: Arc<str>,
@@ -94,16 +97,22 @@ impl Budget {
         self.check_held()
     }
 
-    /// Notes rows or values of state that are asked for, before they are looked up: each costs the store, found or not.
-    pub(super) fn ask(&mut self, rows: usize) -> wasmtime::Result<()> {
+    /// Notes `rows` rows or values of state that are asked for by key, before they are looked up: each costs the store, found
+    /// or not. Gives what may be read of them.
+    pub(super) fn ask(&mut self, rows: usize) -> wasmtime::Result<Allowance> {
         self.read_rows += rows as u64;
-        self.check(self.read_rows, u64::from(self.limits.read_rows), "read more rows or values", "read_rows")
+        self.check(self.read_rows, u64::from(self.limits.read_rows), "read more rows or values", "read_rows")?;
+        Ok(Allowance::new(rows as u64, self.bytes_left()))
     }
 
-    /// What may still be read.
+    /// What may be read where it is not known before how many rows there are.
     pub(super) fn allowance(&self) -> Allowance {
         let rows = u64::from(self.limits.read_rows).saturating_sub(self.read_rows);
-        Allowance::new(rows, u64::from(self.limits.read_bytes).saturating_sub(self.read_bytes))
+        Allowance::new(rows, self.bytes_left())
+    }
+
+    fn bytes_left(&self) -> u64 {
+        u64::from(self.limits.read_bytes).saturating_sub(self.read_bytes)
     }
 
     /// Notes what was read.
@@ -121,7 +130,7 @@ impl Budget {
         }
         let most = u64::from(self.limits.state_value_bytes);
         self.check(value.unwrap_or(0) as u64, most, "put a longer value of state", "state_value_bytes")?;
-        let size = |value: usize| (key.len() + value) as u64;
+        let size = |value: usize| (key.len() + value) as u64 + HELD_ENTRY_BYTES;
         self.state_bytes = self.state_bytes + size(value.unwrap_or(0)) - before.map_or(0, size);
         self.check_held()
     }
@@ -168,7 +177,12 @@ mod tests {
     use super::*;
 
     fn budget() -> Budget {
-        let limits = Limits { held_bytes: 100, state_value_bytes: 40, publish_records: 2, ..Limits::default() };
+        let limits = Limits {
+            held_bytes: 100 + 3 * HELD_ENTRY_BYTES as u32,
+            state_value_bytes: 40,
+            publish_records: 2,
+            ..Limits::default()
+        };
         Budget::new("sum".into(), limits)
     }
 
@@ -199,6 +213,13 @@ mod tests {
     }
 
     #[test]
+    fn entries_without_a_value_are_not_free() {
+        let mut budget = budget();
+        let refused = (0..10).find(|n| budget.put(&n.to_string(), None, None).is_err());
+        assert_eq!(refused, Some(3));
+    }
+
+    #[test]
     fn memory_is_refused_by_name() {
         let mut budget = budget();
         assert!(budget.memory_growing(0, 64 << 20, None).unwrap());
@@ -219,7 +240,11 @@ mod tests {
     #[test]
     fn what_may_still_be_read_shrinks_with_what_was() {
         let mut budget = budget();
-        budget.ask(99_999).unwrap();
+        assert!(budget.ask(60_000).unwrap().take(0));
+        let mut asked = budget.ask(39_999).unwrap();
+        assert!((0..39_999).all(|_| asked.take(100)), "what was asked for may be read");
+        let mut rest = budget.allowance();
+        assert!(rest.take(0) && !rest.take(0), "one row is left");
         assert!(budget.ask(2).unwrap_err().to_string().contains("`read_rows` of 100000"));
         budget.read(32 << 20).unwrap();
         assert!(!budget.allowance().take(1));

@@ -72,7 +72,7 @@ impl CallState {
 /// Values of `keys`: the call's own writes, else those of the calls before, else what is committed.
 async fn read(mut store: StoreContextMut<'_, CallState>, keys: &[&str]) -> wasmtime::Result<HashMap<String, Vec<u8>>> {
     let call = store.data_mut();
-    call.budget.ask(keys.len())?;
+    let mut allowance = call.budget.ask(keys.len())?;
     let mut found = HashMap::with_capacity(keys.len());
     let mut missing = Vec::with_capacity(keys.len());
     let before = &call.context.before;
@@ -87,7 +87,6 @@ async fn read(mut store: StoreContextMut<'_, CallState>, keys: &[&str]) -> wasmt
     }
     if !missing.is_empty() {
         let context = &call.context;
-        let mut allowance = call.budget.allowance();
         let waiting = call.waits.begin();
         let read = context.store.state(&context.function, context.partition, &missing, &mut allowance).await;
         drop(waiting);

@@ -199,12 +199,11 @@ fn delete(call: &mut CallState, bound: &Bound, items: &[Val]) -> Result<(), Trou
 
 async fn get(call: &mut CallState, bound: &Bound, items: &[Val]) -> Result<Val, Trouble> {
     let table = &bound.table;
-    call.budget.ask(items.len())?;
+    let mut allowance = call.budget.ask(items.len())?;
     let mut keys = items.iter().map(|item| key(table, item)).collect::<Result<Vec<_>, _>>()?;
     let mut seen = HashSet::with_capacity(keys.len());
     keys.retain(|key| seen.insert(key_bytes(key)));
     let columns = names(bound);
-    let mut allowance = call.budget.allowance();
     let waiting = call.waits.begin();
     let read = call.context.store.rows(table, &columns, &keys, &mut allowance).await;
     drop(waiting);

@@ -26,6 +26,9 @@ pub(super) fn link(
                 Ok(records) => records,
                 Err(mistake) => return Ok((Err(mistake),)),
             };
+            if records.keys.is_empty() {
+                return Ok((Ok(()),));
+            }
             call.budget.publish(records.keys.len(), records.keys.data().len() + records.values.data().len())?;
             call.budget.go_round(&topic, round)?;
             match call.effects.published.get_mut(&topic) {

@@ -27,6 +27,12 @@ impl Waits {
         Waiting(self.clone())
     }
 
+    /// How long the wait that is going on has lasted, if one is.
+    #[must_use]
+    pub fn now(&self) -> Option<Duration> {
+        self.spent.lock().unwrap_or_else(PoisonError::into_inner).since.map(|since| since.elapsed())
+    }
+
     /// All waits, the one that is going on included.
     #[must_use]
     pub fn so_far(&self) -> Duration {

@@ -7,6 +7,7 @@ use super::beside::Beside;
 use super::reach::Reach;
 use crate::cli::BackupArgs;
 use crate::clock::now_ms;
+use crate::console::answers::Refusal;
 use crate::embedded::backup::{self, Sealed};
 use crate::ui;
 
@@ -44,6 +45,7 @@ async fn write(reach: &Reach, target: &Path) -> anyhow::Result<(PathBuf, Sealed)
     let copying = ui::spinner("copying the data".to_owned());
     let (bytes, pieces) = reach.backup().await?;
     copying.finish_and_clear();
+    backup::ensure_room(file.part().parent().unwrap_or(Path::new(".")), bytes).map_err(Refusal::from)?;
     file.pour(pieces, Some(bytes)).await?;
     let sealed = backup::check(file.part())?;
     // It may have come meanwhile; other backups to the same file wait for this one's lock.

@@ -105,7 +105,7 @@ fn snake(name: &str) -> String {
     name.replace('-', "_")
 }
 
-/// The same for people, an ability per line.
+/// The same for people, an ability per line: names are a stranger's, and may hold what moves a cursor.
 #[must_use]
 pub fn words(abilities: &Abilities) -> String {
     let mut lines = Vec::new();
@@ -114,11 +114,12 @@ pub fn words(abilities: &Abilities) -> String {
     say(abilities.runs_on_schedule, "runs on a schedule".to_owned());
     say(!abilities.handles_records && !abilities.runs_on_schedule, "exports nothing that isobar calls".to_owned());
     for topic in &abilities.publishes {
-        say(true, format!("publishes to topic `{topic}`"));
+        say(true, format!("publishes to topic `{}`", ui::visible(topic)));
     }
     for (table, operations) in &abilities.tables {
         for (operation, columns) in operations {
-            say(true, format!("table `{table}`: {operation}{}", of_columns(columns)));
+            let line = format!("table `{table}`: {operation}{}", of_columns(columns));
+            say(true, ui::visible(&line));
         }
     }
     say(abilities.keyed_state, "keeps state by key".to_owned());
@@ -130,7 +131,7 @@ pub fn words(abilities: &Abilities) -> String {
     let empty: Vec<&str> = ["wasi:filesystem", "wasi:sockets"].into_iter().filter(|name| system(name)).collect();
     say(!empty.is_empty(), format!("links {}, where it finds nothing", empty.join(" and ")));
     for interface in &abilities.unknown {
-        say(true, format!("imports `{interface}`, which isobar does not serve"));
+        say(true, format!("imports `{}`, which isobar does not serve", ui::visible(interface)));
     }
     lines.join("\n")
 }

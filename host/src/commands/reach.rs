@@ -12,7 +12,7 @@ use crate::console::answers::{BackupAsk, LettersAsk, LettersPage, Loaded, Record
 use crate::console::answers::{SettleAsk, Settled, Status, TableSummary, TopicSummary};
 use crate::console::client::Client;
 use crate::console::view::View;
-use crate::embedded::{Fate, Folder, LedgerReport, Store};
+use crate::embedded::{Fate, Folder, InUse, LedgerReport, Store};
 
 /// Who answers.
 pub(super) enum Reach {
@@ -26,10 +26,13 @@ impl Reach {
     /// Finds who answers for the data that are meant.
     pub(super) async fn open(place: &PlaceArgs) -> anyhow::Result<Self> {
         let path = place.data.folder();
-        if let Some(client) = Client::find(&path).await {
-            return Ok(Reach::Host(client));
-        }
-        let folder = take(&path, &place.data)?;
+        // The lock first: what a host that was killed left may name a port that is another user's now.
+        let folder = match take(&path, &place.data) {
+            Err(error) if error.is::<InUse>() => {
+                return Client::find(&path).await.map(Reach::Host).ok_or(error);
+            }
+            folder => folder?,
+        };
         let (application, _) = super::manifest(&place.manifest.manifest)?;
         let store = Store::open(folder, Arc::new(application)).await?;
         Ok(Reach::Folder(View::new(Arc::new(store), None)))

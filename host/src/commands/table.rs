@@ -1,5 +1,6 @@
 //! `isobar table`: the tables there are, their rows, files made of them and files loaded into them.
 
+use std::fs::File;
 use std::path::Path;
 
 use anyhow::Context as _;
@@ -7,7 +8,7 @@ use futures::StreamExt as _;
 use futures::stream::BoxStream;
 
 use super::Outcome;
-use super::beside::Beside;
+use super::beside::{self, Beside};
 use super::reach::Reach;
 use crate::bindings::tables::load::MOST_BYTES;
 use crate::cli::{ExportArgs, ExportFormat, LoadArgs, QueryArgs, QueryFormat, ReadArgs, TableCommand};
@@ -78,10 +79,11 @@ async fn show(reach: &Reach, table: &str, ask: &RowsAsk) -> anyhow::Result<()> {
         ui::say(ui::visible(notice));
     }
     if rows.more {
-        ui::say(format_args!(
-            "only the first {}; name a higher `--limit`, or `isobar table export`",
-            ui::count(shown, "row")
-        ));
+        let remedy = match ask.limit {
+            Some(limit) if shown < limit => "that is as much as one answer holds; `isobar table export` writes all",
+            _ => "name a higher `--limit`, or `isobar table export`",
+        };
+        ui::say(format_args!("only the first {}; {remedy}", ui::count(shown, "row")));
     }
     Ok(())
 }
@@ -105,7 +107,7 @@ async fn export(args: &ExportArgs) -> anyhow::Result<Outcome> {
     let done = match &args.output {
         None => pour(&reach, &args.table, &ask).await,
         Some(path) => match reach.export(&args.table, &ask).await {
-            Ok(pieces) => save(pieces, path).await,
+            Ok(pieces) => save(pieces, path, args.sensitive).await,
             Err(error) => Err(error),
         },
     };
@@ -113,10 +115,18 @@ async fn export(args: &ExportArgs) -> anyhow::Result<Outcome> {
     done.map(|()| Outcome::Done)
 }
 
-async fn save(pieces: BoxStream<'static, anyhow::Result<Vec<u8>>>, path: &Path) -> anyhow::Result<()> {
-    let mut file = Beside::begin(path, false)?;
-    let bytes = file.pour(pieces, None).await?;
-    file.finish()?;
+async fn save(pieces: BoxStream<'static, anyhow::Result<Vec<u8>>>, path: &Path, sensitive: bool) -> anyhow::Result<()> {
+    let bytes = if path.symlink_metadata().is_ok_and(|found| !found.is_file()) {
+        // A device, a pipe or a link to one is written to; a file in its place would be another thing.
+        let file = File::options().write(true).truncate(true).open(path);
+        let mut file = file.with_context(|| format!("cannot write `{}`", path.display()))?;
+        beside::pour(&mut file, path, pieces, None).await?
+    } else {
+        let mut file = Beside::begin(path, sensitive)?;
+        let bytes = file.pour(pieces, None).await?;
+        file.finish()?;
+        bytes
+    };
     ui::doing("Wrote", format_args!("{} ({})", path.display(), ui::size(bytes)));
     Ok(())
 }

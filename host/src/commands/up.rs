@@ -16,7 +16,7 @@ use crate::cli::UpArgs;
 use crate::console;
 use crate::console::view::{Running, View};
 use crate::dispatch::Progress;
-use crate::embedded::Kind;
+use crate::embedded::{Folder, Kind};
 use crate::manifest::variables::resolve;
 use crate::manifest::{Application, Demo};
 use crate::{demo, ui};
@@ -48,7 +48,11 @@ pub async fn run(args: UpArgs) -> anyhow::Result<()> {
         args.manifest.manifest.display()
     );
     let running = match &declared {
-        Some(declared) => Some(start_demo(declared, &root, &data_dir, args.build).await?),
+        Some(declared) => {
+            // Before the demo writes into it: it may be another host's, or hold real data. A new one becomes private.
+            let _held = Folder::take(&data_dir, kind)?;
+            Some(start_demo(declared, &root, &data_dir, args.build).await?)
+        }
         None => None,
     };
     if let (Some(declared), Some(running)) = (&declared, &running) {

@@ -143,7 +143,7 @@ pub struct Rows {
     pub rows: Vec<Vec<Option<String>>>,
     /// Where the data come from.
     pub notice: Option<String>,
-    /// Whether there are more rows than the limit.
+    /// Whether there are more rows than these.
     pub more: bool,
 }
 
@@ -289,8 +289,7 @@ impl From<crate::bindings::tables::TableError> for Refusal {
 
 impl From<crate::embedded::backup::BackupError> for Refusal {
     fn from(error: crate::embedded::backup::BackupError) -> Self {
-        Refusal::new(Fault::Store, error.to_string())
-            .hint("the copy takes as much room again in the data folder as the data themselves")
+        Refusal { hint: error.remedy().map(str::to_owned), ..Refusal::new(Fault::Store, error.to_string()) }
     }
 }
 

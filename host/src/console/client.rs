@@ -21,6 +21,8 @@ use crate::embedded::{Fate, LedgerReport};
 const GREETING: Duration = Duration::from_secs(5);
 /// The longest silence of a host that works on an answer: a walk over a long ledger says nothing until its end.
 const SILENCE: Duration = Duration::from_secs(600);
+/// As [`SILENCE`], of a backup: all data are copied before its first byte comes, however slow the disk is.
+const BACKUP_SILENCE: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// Why an answer cannot be understood.
 const OTHER_VERSION: &str = "the running host is of another version; use the `isobar` that it is";
@@ -32,11 +34,11 @@ pub struct Client {
 }
 
 impl Client {
-    /// The host that uses the data folder, if one answers.
+    /// The host that uses the data folder, if one answers. Whoever listens where it said is told the token: only to be
+    /// asked while a process has the folder's lock.
     pub async fn find(data_dir: &Path) -> Option<Self> {
         let access = Access::read(data_dir)?;
-        let http = reqwest::Client::builder().no_proxy().read_timeout(SILENCE).build().ok()?;
-        let client = Client { http, access };
+        let client = Client { http: http(SILENCE).ok()?, access };
         let greeting = tokio::time::timeout(GREETING, client.get::<Greeting>("", &())).await;
         matches!(greeting, Ok(Ok(_))).then_some(client)
     }
@@ -107,7 +109,8 @@ impl Client {
     /// # Errors
     /// As [`Client::status`]; the stream ends with an error when the backup broke off.
     pub async fn backup(&self) -> anyhow::Result<(u64, BoxStream<'static, anyhow::Result<Vec<u8>>>)> {
-        let answer = self.ask("/backup", &BackupAsk { sensitive: true }).await?;
+        let patient = Client { http: http(BACKUP_SILENCE)?, access: self.access.clone() };
+        let answer = patient.ask("/backup", &BackupAsk { sensitive: true }).await?;
         let bytes = answer.content_length().context(OTHER_VERSION)?;
         let pieces = answer.bytes_stream().map_ok(|b| b.to_vec()).map_err(|e| gone(e).context("the backup broke off"));
         Ok((bytes, pieces.boxed()))
@@ -185,6 +188,10 @@ impl Client {
     fn url(&self, path: &str) -> String {
         format!("http://{}/api/v1{path}", self.access.address)
     }
+}
+
+fn http(silence: Duration) -> reqwest::Result<reqwest::Client> {
+    reqwest::Client::builder().no_proxy().read_timeout(silence).build()
 }
 
 async fn read<T: DeserializeOwned>(answer: Response) -> anyhow::Result<T> {

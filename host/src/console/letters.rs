@@ -1,6 +1,6 @@
 //! Dead letters as they are seen from outside: listed with their story, sent back to the function that failed, dropped.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::answers::{Fault, LetterView, LettersAsk, LettersPage, Refusal, SettleAsk, Settled};
@@ -37,6 +37,7 @@ impl View {
     /// When there is no such function, too much else is being read, or the data file cannot be read.
     pub async fn letters(&self, function: &str, ask: &LettersAsk) -> Result<LettersPage, Refusal> {
         let shown = self.may_show(function, ask.sensitive)?;
+        let may_show = |found: &Found| shown && (ask.sensitive || !found.letter.is_sensitive);
         let _permit = self.long_read()?;
         let limit = ask.limit.unwrap_or(USUAL_LETTERS).min(MOST_LETTERS) as usize;
         let wanted =
@@ -50,6 +51,7 @@ impl View {
                     page.more |= page.letters.len() == limit || bytes >= MOST_BYTES;
                     if !page.more {
                         bytes += found.bytes();
+                        let shown = may_show(&found);
                         page.letters.extend(found.view(shown));
                     }
                 }
@@ -68,9 +70,10 @@ impl View {
         if !ask.offsets.is_empty() {
             self.refuse_unknown(function, &ask.offsets).await?;
         }
+        let offsets: BTreeSet<i64> = ask.offsets.iter().copied().collect();
         let chosen = |found: &Found| {
-            let named = found.offset().is_some_and(|offset| ask.offsets.contains(&offset));
-            found.fate.is_none() && (ask.offsets.is_empty() || named)
+            let named = found.offset().is_some_and(|offset| offsets.contains(&offset));
+            found.fate.is_none() && (offsets.is_empty() || named)
         };
         let mut settled = Settled::default();
         let mut walk = self.walk(function).await?;

@@ -13,10 +13,12 @@ use crate::bindings::tables::query::{self, Ask, AskError, Query};
 use crate::bindings::tables::{load, text};
 use crate::delivery::Value;
 use crate::dispatch::rereads::rereads;
-use crate::manifest::{Table, nearest};
+use crate::manifest::{Column, Table, nearest};
 
 /// Most rows of an answer that is not an export: they are held in memory.
 const MOST_ROWS: u64 = 10_000;
+/// Bytes of cells in one such answer; the row that reaches it is the last.
+const MOST_ROW_BYTES: usize = 8 * 1024 * 1024;
 /// Rows where no number is asked for.
 const USUAL_ROWS: u64 = 100;
 
@@ -51,20 +53,20 @@ impl View {
         let table = self.table(table)?;
         let limit = ask.limit.unwrap_or(USUAL_ROWS).min(MOST_ROWS);
         let query = Query::new(table, &Ask { limit: Some(limit + 1), ..asked(ask) }).map_err(unasked)?;
-        let found: Vec<_> = query.rows(&self.store.readers).try_collect().await?;
-        let more = found.len() as u64 > limit;
-        let cells = |row: Vec<Value>| {
-            let cell = |(column, value): (&crate::manifest::Column, Value)| {
-                (value != Value::Null).then(|| text::cell(column.kind, &value))
-            };
-            query.columns().iter().zip(row).map(cell).collect()
-        };
-        Ok(Rows {
-            rows: found.into_iter().take(usize::try_from(limit).unwrap_or(usize::MAX)).map(cells).collect(),
-            columns: query.columns().iter().map(|c| c.name.clone()).collect(),
-            notice: self.notice(table),
-            more,
-        })
+        let cell = |(column, value): (&Column, Value)| (value != Value::Null).then(|| text::cell(column.kind, &value));
+        let mut found = query.rows(&self.store.readers);
+        let (mut rows, mut bytes, mut more) = (Vec::new(), 0, false);
+        while let Some(row) = found.try_next().await? {
+            if rows.len() as u64 >= limit || bytes >= MOST_ROW_BYTES {
+                more = true;
+                break;
+            }
+            let cells: Vec<Option<String>> = query.columns().iter().zip(row).map(cell).collect();
+            bytes += cells.iter().flatten().map(String::len).sum::<usize>();
+            rows.push(cells);
+        }
+        let columns = query.columns().iter().map(|c| c.name.clone()).collect();
+        Ok(Rows { columns, rows, notice: self.notice(table), more })
     }
 
     /// A table, or what is asked of it, as a file, in constant memory.

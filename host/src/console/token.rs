@@ -62,7 +62,8 @@ impl Access {
         file.write_all(serde_json::to_string_pretty(self)?.as_bytes())
     }
 
-    /// Takes it out of the data folder. One that stays behind does no harm: nobody answers there.
+    /// Takes it out of the data folder. One that stays behind is not believed: who asks
+    /// looks first whether a host holds the folder.
     pub fn remove(data_dir: &Path) {
         let _ = fs::remove_file(path(data_dir));
     }

@@ -12,6 +12,7 @@ use super::answers::is_made_up;
 use super::answers::{Failure, Fault, Payload, RecordView, RecordsAsk, RecordsPage, Refusal, Status, TopicSummary};
 use crate::delivery::Records;
 use crate::delivery::failure::hidden;
+use crate::delivery::letters::is_sensitive;
 use crate::dispatch::{Pauses, Progress, SourceStatus, Standing};
 use crate::embedded::{LedgerReport, Note, Store};
 use crate::manifest::{Application, Trigger, TriggerSource, nearest};
@@ -149,7 +150,7 @@ impl View {
         for partition in partitions {
             let from = ask.from.unwrap_or(0).max(partition.first);
             let limit = ask.limit.unwrap_or(USUAL_RECORDS).min(MOST_RECORDS);
-            self.read(topic, partition.partition, (from, limit), &mut page, &mut bytes).await?;
+            self.read(topic, partition.partition, (from, limit), ask.sensitive, &mut page, &mut bytes).await?;
         }
         Ok(page)
     }
@@ -159,6 +160,7 @@ impl View {
         topic: &str,
         partition: u32,
         (mut from, limit): (i64, u32),
+        ask_sensitive: bool,
         page: &mut RecordsPage,
         bytes: &mut usize,
     ) -> Result<(), Refusal> {
@@ -171,7 +173,10 @@ impl View {
                     page.more = true;
                     return Ok(());
                 }
-                let Some(record) = record(&records, at, partition) else { continue };
+                let hides = !ask_sensitive && is_sensitive(&records, at);
+                let Some(record) = record(&records, at, partition).map(|r| if hides { r.hidden() } else { r }) else {
+                    continue;
+                };
                 *bytes += records.keys.get(at).map_or(0, <[u8]>::len) + records.values.get(at).map_or(0, <[u8]>::len);
                 from = record.offset + 1;
                 left -= 1;
@@ -280,6 +285,14 @@ pub(super) fn record(records: &Records, at: usize, partition: u32) -> Option<Rec
         value: records.values.get(at).map(payload),
         headers: headers.map(|h| (h.name.clone(), payload(&h.value))).collect(),
     })
+}
+
+impl RecordView {
+    /// Where it stands, and nothing of what it holds.
+    fn hidden(self) -> Self {
+        let told = Payload::Text(hidden(""));
+        RecordView { key: None, value: Some(told), headers: Vec::new(), ..self }
+    }
 }
 
 fn payload(bytes: &[u8]) -> Payload {

@@ -10,6 +10,9 @@ const OURS: &str = "isobar-";
 /// Names the one function that a redriven record is for.
 pub const REDRIVE: &str = "isobar-redrive";
 
+/// Says that a dead letter is of a function that read sensitive data.
+const SENSITIVE: &str = "isobar-sensitive";
+
 /// Who failed with records, and how.
 #[derive(Debug, Clone)]
 pub struct Story<'s> {
@@ -25,6 +28,8 @@ pub struct Story<'s> {
     pub attempts: u32,
     /// Milliseconds since the Unix epoch.
     pub now_ms: i64,
+    /// Whether the function reads sensitive data: its words and records stay sensitive, whatever it may read later.
+    pub is_sensitive: bool,
 }
 
 /// What a dead letter tells.
@@ -50,6 +55,8 @@ pub struct Letter {
     pub frames: Vec<String>,
     /// When it was put aside, in milliseconds since the Unix epoch.
     pub at_ms: i64,
+    /// Whether the function read sensitive data then.
+    pub is_sensitive: bool,
 }
 
 /// The records of `batch` named in `failures` (index to why) as dead letters, in order.
@@ -70,6 +77,7 @@ pub fn letters(batch: &Records, failures: &BTreeMap<usize, Failure>, story: &Sto
             ("reason", failure.reason.clone()),
             ("frames", failure.frames.join("\n")),
             ("time-ms", story.now_ms.to_string()),
+            ("sensitive", if story.is_sensitive { "true".to_owned() } else { String::new() }),
         ];
         let told = told.into_iter().filter(|(_, value)| !value.is_empty());
         letters.headers.extend(told.map(|(name, value)| header(index, &format!("{OURS}{name}"), value)));
@@ -97,8 +105,15 @@ impl Letter {
             reason: told("reason").unwrap_or_default(),
             frames: told("frames").unwrap_or_default().lines().map(str::to_owned).collect(),
             at_ms: told("time-ms").and_then(|t| t.parse().ok()).unwrap_or_default(),
+            is_sensitive: is_sensitive(records, at),
         })
     }
+}
+
+/// Whether the record at index `at` is a dead letter of a function that read sensitive data.
+#[must_use]
+pub fn is_sensitive(records: &Records, at: usize) -> bool {
+    records.headers_of(at).iter().any(|h| h.name == SENSITIVE)
 }
 
 /// Appends the dead letter at index `at` of `letters` to `records` as it was before, for `function` alone.
@@ -167,8 +182,15 @@ mod tests {
 
     #[test]
     fn a_letter_tells_its_story_and_goes_back_as_it_was() {
-        let story =
-            Story { function: "sum", version: "abc", topic: "orders", partition: 2, attempts: 5, now_ms: 1_000 };
+        let story = Story {
+            function: "sum",
+            version: "abc",
+            topic: "orders",
+            partition: 2,
+            attempts: 5,
+            now_ms: 1_000,
+            is_sensitive: true,
+        };
         let frames = vec!["sum::add".to_owned(), "sum::run".to_owned()];
         let failure = Failure { cause: Cause::Panic, reason: "too hot".to_owned(), frames };
         let put_aside = letters(&batch(), &BTreeMap::from([(1, failure.clone())]), &story);
@@ -176,6 +198,7 @@ mod tests {
         assert_eq!((letter.function.as_str(), letter.topic.as_str(), letter.partition), ("sum", "orders", 2));
         assert_eq!((letter.offset, letter.attempts, letter.at_ms), (12, 5, 1_000));
         assert_eq!((letter.code.as_str(), letter.reason, letter.frames), ("panic", failure.reason, failure.frames));
+        assert!(letter.is_sensitive && is_sensitive(&put_aside, 0));
         let mut back = Records::default();
         redrive(&mut back, &put_aside, 0, "sum", 2_000);
         assert_eq!((back.keys.get(0), back.values.get(0)), (None, Some(&b"2"[..])));

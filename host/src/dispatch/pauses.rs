@@ -60,18 +60,22 @@ impl Pauses {
         self.changed.subscribe()
     }
 
-    /// Why a batch with so many dead letters may not be committed: those would be too many.
+    /// Lets so many dead letters through, or says why they may not be committed: they would be too many.
     pub(super) fn refuses(&self, function: &Arc<str>, letters: u64, most: u32) -> Option<String> {
-        let tolls = self.tolls.lock().unwrap_or_else(PoisonError::into_inner);
-        let exceeds = tolls
-            .get(function)
-            .map_or_else(|| Toll::default().would_exceed(letters, most), |toll| toll.would_exceed(letters, most));
-        exceeds.then(|| {
+        let mut tolls = self.tolls.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_admitted = tolls.entry(Arc::clone(function)).or_default().admit(letters, most);
+        (!is_admitted).then(|| {
             format!(
                 "more than {most} of its last {WINDOW} records would be dead letters (`max_dead_letters`); see to the \
                  function or its input, then `isobar resume {function}`"
             )
         })
+    }
+
+    /// Takes back dead letters that were let through and could not be committed.
+    pub(super) fn take_back(&self, function: &Arc<str>, letters: u64) {
+        let mut tolls = self.tolls.lock().unwrap_or_else(PoisonError::into_inner);
+        tolls.entry(Arc::clone(function)).or_default().take_back(letters);
     }
 
     /// Counts a batch that was committed, and its dead letters.

@@ -223,7 +223,7 @@ impl ScheduleSource {
         let interval = Interval { first: self.stands.runs, next: self.stands.runs + 1 };
         let now = now_ms();
         let trial = Trial { attempts: attempt, deliveries: attempt, ..Trial::of(interval, now) };
-        let (code, reason) = (failure.cause.code().to_owned(), failure.to_string());
+        let (code, reason) = (failure.cause.code().to_owned(), told.clone());
         self.shared.store.keep_attempt(Attempt { note: self.note.clone(), trial, code, reason, at_ms: now }).await?;
         self.standing(Standing::Retrying { attempt, reason: told }, true);
         Ok(())

@@ -44,7 +44,11 @@ pub(super) struct TopicSource {
     not_before: Instant,
     letters: Arc<str>,
     first_seen: Option<Instant>,
+    /// The last trouble with the data file.
+    troubled: Option<String>,
     reread: bool,
+    /// How far reading again has come, and for which load.
+    again: Option<(u64, i64)>,
     commits: Commits<Stand>,
 }
 
@@ -74,7 +78,9 @@ impl TopicSource {
             ahead: Arc::default(),
             ahead_from: 0,
             first_seen: None,
+            troubled: None,
             reread: true,
+            again: None,
             commits: Commits::default(),
         };
         source.standing(Standing::Idle, true);
@@ -100,7 +106,11 @@ impl TopicSource {
 
     /// Notes trouble with the data file.
     pub(super) fn trouble(&mut self, error: &WriteError) {
-        warn!(function = %self.note.function, topic = %self.note.source, partition = self.note.partition, %error, "waiting");
+        let reason = error.to_string();
+        // It is tried twice a second: said once, it is said.
+        if self.troubled.replace(reason.clone()) != Some(reason) {
+            warn!(function = %self.note.function, topic = %self.note.source, partition = self.note.partition, %error, "waiting");
+        }
         self.standing(Standing::Waiting { reason: error.to_string() }, true);
     }
 
@@ -111,13 +121,14 @@ impl TopicSource {
             self.standing(Standing::Stopped { reason }, true);
             return Ok(Step::Idle(Duration::MAX));
         }
-        if self.reread {
-            self.settle().await?;
-            self.read_again(stop).await?;
-        }
         if let Some(wait) = self.must_wait() {
             self.settle().await?;
             return Ok(Step::Idle(wait));
+        }
+        if self.reread {
+            self.settle().await?;
+            self.read_again(stop).await?;
+            return Ok(Step::Worked);
         }
         let Some(batch) = self.next_batch().await? else {
             self.settle().await?;
@@ -181,6 +192,10 @@ impl TopicSource {
         })
     }
 
+    fn reads_sensitive(&self) -> bool {
+        self.registered.version.load().function.reads_sensitive(self.shared.store.application())
+    }
+
     fn standing(&self, standing: Standing, busy: bool) {
         let version = self.registered.version.load();
         let position = self.commits.oldest().map_or(self.position, |stand| stand.first);
@@ -194,8 +209,7 @@ impl TopicSource {
 
     /// A function's own words, unless it reads what is sensitive: then they could hold it.
     fn shown(&self, failure: &Failure) -> String {
-        let version = self.registered.version.load();
-        match version.function.reads_sensitive(self.shared.store.application()) {
+        match self.reads_sensitive() {
             true => hidden(failure.cause.code()),
             false => failure.reason.clone(),
         }

@@ -4,7 +4,7 @@
 //! of all that stands before. SQLite's own check of a file knows its structure, not what the cells hold.
 
 use std::fs::File;
-use std::io::{self, Read, Seek as _, SeekFrom, Write as _};
+use std::io::{self, ErrorKind, Read, Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -17,7 +17,8 @@ use sqlx::{ConnectOptions as _, Connection as _, Row as _};
 use tokio::io::AsyncReadExt as _;
 
 use super::folder::{self, Folder};
-use super::{FILE, Kind, Store, mark, options, schema};
+use super::mark::{self, HEADER_BYTES, Header};
+use super::{FILE, Kind, Store, options, schema, trouble};
 
 /// The copy, in the data folder, while it is made.
 const COPY: &str = "backup.unfinished";
@@ -29,11 +30,11 @@ const PIECE: usize = 256 * 1024;
 /// How many steps SQLite goes before it looks whether the copy is still wanted: some milliseconds.
 const STEPS: i32 = 100_000;
 
-/// The header of a SQLite file: what it begins with, where its user version and its application id stand.
-const HEADER_BYTES: usize = 100;
-const MAGIC: &[u8] = b"SQLite format 3\0";
-const USER_VERSION: usize = 60;
-const APPLICATION_ID: usize = 68;
+/// The remedy where a disk is full.
+const MAKE_ROOM: &str = "make room on the disk";
+/// Bytes of the pages that SQLite copies: all but those that hold nothing any more.
+const COPIED: &str =
+    "SELECT (page_count - freelist_count) * page_size FROM pragma_page_count, pragma_freelist_count, pragma_page_size";
 
 /// Why no backup could be made.
 #[derive(Debug, thiserror::Error)]
@@ -44,6 +45,34 @@ pub enum BackupError {
     /// The copy could not be written or read.
     #[error("the copy of the data file cannot be used: {0}")]
     File(#[from] io::Error),
+    /// The disk has not enough room for it.
+    #[error("there is no room in `{}`: {needed_mib} MiB are needed, {free_mib} MiB are free", folder.display())]
+    Room {
+        /// Where it was to be written.
+        folder: PathBuf,
+        /// MiB that it takes.
+        needed_mib: u64,
+        /// MiB that there are.
+        free_mib: u64,
+    },
+}
+
+impl BackupError {
+    /// The remedy, where there is one.
+    #[must_use]
+    pub fn remedy(&self) -> Option<&'static str> {
+        match self {
+            BackupError::Copy(error) => trouble::remedy(error),
+            BackupError::Room { .. } => Some(MAKE_ROOM),
+            BackupError::File(error) => match error.kind() {
+                ErrorKind::StorageFull | ErrorKind::QuotaExceeded | ErrorKind::FileTooLarge => Some(MAKE_ROOM),
+                ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem => {
+                    Some("the data folder must be writable: run isobar as its owner")
+                }
+                _ => None,
+            },
+        }
+    }
 }
 
 /// A copy of the data, that vanishes with whoever holds it.
@@ -69,6 +98,8 @@ impl Store {
     /// # Errors
     /// When the data file cannot be read or there is no room for the copy; nothing of it is left then.
     pub async fn backup(&self) -> Result<Backup, BackupError> {
+        let row = sqlx::query(COPIED).fetch_one(&self.readers).await?;
+        ensure_room(self.folder.path(), row.try_get::<i64, _>(0)?.unsigned_abs())?;
         let path = self.folder.path().join(COPY);
         folder::remove(&path)?;
         folder::make_private(&path)?;
@@ -141,6 +172,23 @@ fn seal(hash: Sha256) -> Vec<u8> {
     [SEAL.as_slice(), &hash.finalize()].concat()
 }
 
+/// Refuses what the disk of a folder has no room for; a disk that does not say how much it has left will say when it is
+/// full.
+///
+/// # Errors
+/// [`BackupError::Room`].
+pub fn ensure_room(folder: &Path, bytes: u64) -> Result<(), BackupError> {
+    let disk = rustix::fs::statvfs(folder).ok().filter(|disk| disk.f_blocks > 0);
+    match disk.map(|disk| disk.f_bavail * disk.f_frsize) {
+        Some(free) if free < bytes => Err(BackupError::Room {
+            folder: folder.to_owned(),
+            needed_mib: bytes.div_ceil(1 << 20),
+            free_mib: free >> 20,
+        }),
+        _ => Ok(()),
+    }
+}
+
 /// Reads a backup to its end and holds it against its seal.
 ///
 /// # Errors
@@ -155,8 +203,9 @@ pub fn check(path: &Path) -> anyhow::Result<Sealed> {
 /// As [`check`], and when the folder holds data, is used, or cannot be written; no data are left in it then.
 pub async fn restore(path: &Path, folder: &Path) -> anyhow::Result<Sealed> {
     // Before anything is made or copied: most of what can be wrong with the file shows here.
-    opened(path)?;
+    let (_, said) = opened(path)?;
     let vacant = Folder::take_empty(folder)?;
+    ensure_room(folder, said.bytes).map_err(|error| anyhow::anyhow!("{error}\n  hint: {MAKE_ROOM}"))?;
     let cannot = || format!("cannot write into `{}`", folder.display());
     let (coming, mut file) = vacant.coming().with_context(cannot)?;
     let unfinished = Unfinished(coming);
@@ -195,35 +244,27 @@ fn damaged(path: &Path) -> String {
 fn opened(path: &Path) -> anyhow::Result<(File, Sealed)> {
     let cannot = || format!("cannot read `{}`", path.display());
     let mut file = File::open(path).with_context(cannot)?;
-    let mut header = [0; HEADER_BYTES];
     let mut name = [0; SEAL.len()];
     let bytes = file.metadata().with_context(cannot)?.len();
-    let is_long = bytes >= (HEADER_BYTES + SEAL_BYTES) as u64;
-    if is_long {
-        file.read_exact(&mut header).with_context(cannot)?;
+    let header = Header::read(&mut file).with_context(cannot)?;
+    if bytes >= (HEADER_BYTES + SEAL_BYTES) as u64 {
         file.seek(SeekFrom::End(-(SEAL_BYTES as i64))).with_context(cannot)?;
         file.read_exact(&mut name).with_context(cannot)?;
-        file.rewind().with_context(cannot)?;
     }
-    anyhow::ensure!(
-        is_long && header.starts_with(MAGIC) && name == *SEAL,
-        "`{}` is no backup of isobar, or was cut short; `isobar backup` writes one",
-        path.display()
-    );
-    let format = i64::from(number(&header, USER_VERSION));
+    file.rewind().with_context(cannot)?;
+    let header = header.filter(|_| name == *SEAL).with_context(|| {
+        format!("`{}` is no backup of isobar, or was cut short; `isobar backup` writes one", path.display())
+    })?;
+    let format = i64::from(header.user_version);
     anyhow::ensure!(
         format <= schema::FORMAT,
         "`{}` has format {format}, and this isobar knows formats up to {}; use the isobar that wrote it or a newer one",
         path.display(),
         schema::FORMAT
     );
-    let kind = mark::kind_of(number(&header, APPLICATION_ID)).filter(|_| format > 0);
+    let kind = mark::kind_of(header.application_id).filter(|_| format > 0);
     let kind = kind.with_context(|| format!("`{}` does not hold data of isobar", path.display()))?;
     Ok((file, Sealed { bytes, kind }))
-}
-
-fn number(header: &[u8; HEADER_BYTES], at: usize) -> i32 {
-    header.get(at..).and_then(<[u8]>::first_chunk).map_or(0, |bytes| i32::from_be_bytes(*bytes))
 }
 
 /// Lets SQLite walk through all of a file that nobody writes.
@@ -235,4 +276,26 @@ async fn check_structure(path: &Path) -> anyhow::Result<()> {
     let found: String = row.try_get(0)?;
     anyhow::ensure!(found == "ok", found);
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_disk_has_no_room_for_is_refused_in_words() {
+        let dir = tempfile::tempdir().unwrap();
+        ensure_room(dir.path(), 1).unwrap();
+        let refused = ensure_room(dir.path(), 1 << 60).unwrap_err();
+        let (words, remedy) = (refused.to_string(), refused.remedy());
+        assert!(words.contains("1099511627776 MiB are needed, ") && remedy == Some(MAKE_ROOM), "{words}");
+    }
+
+    #[test]
+    fn each_trouble_has_its_own_remedy() {
+        let remedy = |kind: ErrorKind| BackupError::File(kind.into()).remedy();
+        assert_eq!(remedy(ErrorKind::StorageFull), Some(MAKE_ROOM));
+        assert!(remedy(ErrorKind::PermissionDenied).is_some_and(|words| words.contains("run isobar as its owner")));
+        assert_eq!(BackupError::Copy(sqlx::Error::PoolClosed).remedy(), None);
+    }
 }

@@ -9,6 +9,8 @@ use anyhow::Context as _;
 
 const LOCK: &str = "lock";
 const KIND: &str = "made-up";
+/// Where the host that has the lock says how to reach it.
+const ACCESS: &str = "api.json";
 const FILE: &str = super::FILE;
 /// What SQLite may leave beside a file: it would be taken for a part of another one that came in its place.
 const BESIDE: [&str; 2] = ["isobar.sqlite-wal", "isobar.sqlite-journal"];
@@ -38,6 +40,11 @@ impl Kind {
         }
     }
 }
+
+/// Another process uses the folder.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("another isobar process uses the data folder `{}`; stop it, or name another folder with `--data-dir`", .0.display())]
+pub struct InUse(PathBuf);
 
 /// A data folder that this process alone uses, until it is dropped.
 #[derive(Debug)]
@@ -112,7 +119,7 @@ impl Folder {
     /// Takes a folder that exists, whatever its kind: what commands do when no host runs.
     ///
     /// # Errors
-    /// When it does not exist, holds no data yet, or another process has it.
+    /// When it does not exist, holds no data yet, or another process has it, which is [`InUse`].
     pub fn take_existing(path: &Path) -> anyhow::Result<Self> {
         Self::refuse_file(path)?;
         anyhow::ensure!(
@@ -174,6 +181,7 @@ impl Folder {
         Ok(())
     }
 
+    /// Locks the folder. What a host that was killed said of itself goes: nobody may be sent there any more.
     fn lock(path: &Path) -> anyhow::Result<File> {
         let mut options = File::options();
         let lock = options
@@ -184,11 +192,12 @@ impl Folder {
             .open(path.join(LOCK))
             .map_err(|e| unwritable(&format!("cannot write to the data folder `{}`", path.display()), &e))?;
         match lock.try_lock() {
-            Ok(()) => Ok(lock),
-            Err(TryLockError::WouldBlock) => anyhow::bail!(
-                "another isobar process uses the data folder `{}`; stop it, or name another folder with `--data-dir`",
-                path.display()
-            ),
+            Ok(()) => {
+                let access = path.join(ACCESS);
+                remove(&access).map_err(|e| unwritable(&format!("cannot remove `{}`", access.display()), &e))?;
+                Ok(lock)
+            }
+            Err(TryLockError::WouldBlock) => Err(InUse(path.to_owned()).into()),
             Err(TryLockError::Error(e)) => {
                 Err(e).with_context(|| format!("cannot lock the data folder `{}`", path.display()))
             }

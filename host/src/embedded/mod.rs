@@ -37,7 +37,7 @@ use tokio::sync::watch;
 pub use attempt::Attempt;
 pub use commit::{Commit, Frame, Note};
 pub use ends::LogEnds;
-pub use folder::{Folder, Kind};
+pub use folder::{Folder, InUse, Kind};
 pub use ledger::{Finding, LedgerReport};
 pub use letters::{Fate, Settlement};
 pub use log::{TopicPartition, TopicStatus};
@@ -53,6 +53,8 @@ use writer::Told;
 const FILE: &str = "isobar.sqlite";
 /// Readers at one time; more than cores, so that a long export does not hold up the functions.
 const READERS: u32 = 6;
+/// Rows that SQLite reads ahead of who asked: so many that it seldom waits for them, and no more, as a row may have megabytes.
+const ROWS_AHEAD: usize = 32;
 /// Pages of the write-ahead log after which it is folded into the file: large enough that hot pages are folded once.
 const CHECKPOINT_PAGES: &str = "8000";
 /// What of the write-ahead log is kept for the next pages when all of it is folded in: some more than the usual, in
@@ -89,7 +91,7 @@ impl Store {
             .max_connections(READERS)
             // A file does not go away as a server does: no question before each read.
             .test_before_acquire(false)
-            .connect_with(options.clone().read_only(true))
+            .connect_with(options.clone().read_only(true).row_buffer_size(ROWS_AHEAD))
             .await?;
         let told = Told {
             ends: Arc::new(log::ends(&readers).await?),
@@ -142,9 +144,15 @@ async fn prepared(
     application: &Application,
 ) -> anyhow::Result<SqliteConnection> {
     folder::make_private(path).with_context(|| format!("cannot make `{}`", path.display()))?;
+    // Before SQLite has it: opening the file as ours changes it.
+    mark::look(path, folder.kind())?;
     let mut connection = sqlx::ConnectOptions::connect(options).await?;
+    // The file as SQLite sees it, with what stands in the log alone.
+    let is_marked = mark::check(&mut connection, path, folder.kind()).await?;
     schema::prepare(&mut connection, path).await?;
-    mark::prepare(&mut connection, path, folder.kind()).await?;
+    if !is_marked {
+        mark::set(&mut connection, folder.kind()).await?;
+    }
     crate::bindings::tables::schema::prepare(&mut connection, &application.tables).await?;
     log::prepare(&mut connection, application).await?;
     Ok(connection)

@@ -1,9 +1,10 @@
 //! What each function has stored, held against its limits, so that one that stores without end does not fill the disk for
 //! the others. Between two exact counts what is written is added and what is replaced is not taken away: the sum is never
-//! too small, and it is counted anew only when it passes the limit.
+//! too small, and it is counted anew only when it passes the limit, and not too often: meanwhile the others would wait.
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Instant;
 
 use sqlx::{Row as _, SqliteConnection};
 
@@ -16,16 +17,21 @@ use crate::manifest::{Application, Function, Limits};
 /// What an entry of state takes beside its key and value, about: many small ones are not free.
 const ENTRY_BYTES: u64 = 64;
 
+/// Counting takes no more than this part of the writer's time for one function.
+const COUNTING_PART: u32 = 20;
+
 /// At least what each function has stored, in bytes.
 pub(super) struct Shares {
     state: HashMap<Arc<str>, u64>,
     stored: HashMap<Arc<str>, u64>,
+    /// When those who were counted may be counted again.
+    not_before: HashMap<Arc<str>, Instant>,
     reserve: Reserve,
 }
 
 /// One of the two things that are counted.
-struct Part<'p> {
-    known: &'p mut HashMap<Arc<str>, u64>,
+#[derive(Clone, Copy)]
+struct Part {
     added: u64,
     limit: &'static str,
     most: u64,
@@ -34,14 +40,26 @@ struct Part<'p> {
 
 impl Shares {
     pub(super) fn new(reserve: Reserve) -> Self {
-        Shares { state: HashMap::new(), stored: HashMap::new(), reserve }
+        Shares { state: HashMap::new(), stored: HashMap::new(), not_before: HashMap::new(), reserve }
     }
 
-    /// Counts a commit that was just applied on the open transaction.
+    /// Forgets what was counted of a function, because what it was counted for was taken back.
+    pub(super) fn forget(&mut self, function: &str) {
+        self.state.remove(function);
+        self.stored.remove(function);
+    }
+
+    /// The same for all functions.
+    pub(super) fn forget_all(&mut self) {
+        self.state.clear();
+        self.stored.clear();
+    }
+
+    /// Counts a commit that is about to be applied on the open transaction.
     ///
     /// # Errors
-    /// [`WriteError::Share`] when the function has stored more than it may, [`WriteError::DiskLow`] when the disk has not
-    /// enough room for it: the commit is to be taken back.
+    /// [`WriteError::Share`] when the function would have stored more than it may, [`WriteError::DiskLow`] when the disk has
+    /// not enough room for it, [`WriteError::Counting`] when that cannot be said yet: the commit is not to be applied.
     pub(super) async fn admit(
         &mut self,
         connection: &mut SqliteConnection,
@@ -51,29 +69,51 @@ impl Shares {
         let name = &commit.note.function;
         let Some(function) = application.functions.get(name.as_ref()) else { return Ok(()) };
         let (state, stored) = added(commit);
-        self.reserve.admit(name, state + stored, application.functions.len())?;
         let Limits { state_bytes, stored_bytes, .. } = function.limits;
         let parts = [
-            Part { known: &mut self.state, added: state, limit: "state_bytes", most: state_bytes, is_state: true },
-            Part { known: &mut self.stored, added: stored, limit: "stored_bytes", most: stored_bytes, is_state: false },
+            Part { added: state, limit: "state_bytes", most: state_bytes, is_state: true },
+            Part { added: stored, limit: "stored_bytes", most: stored_bytes, is_state: false },
         ];
-        for Part { known, added, limit, most, is_state } in parts.into_iter().filter(|part| part.added > 0) {
-            let before = match known.get(name) {
-                Some(before) => *before,
-                // It cannot be more than everything.
-                None => file_bytes(connection).await?,
-            };
-            let mut bytes = before + added;
-            if bytes > most {
-                bytes =
-                    if is_state { state_of(connection, name).await? } else { stored_by(connection, function).await? };
-            }
+        for part in parts.into_iter().filter(|part| part.added > 0) {
+            let bytes = self.with(connection, function, name, part).await?;
+            let known = if part.is_state { &mut self.state } else { &mut self.stored };
             known.insert(Arc::clone(name), bytes);
-            if bytes > most {
-                return Err(WriteError::Share { function: Arc::clone(name), limit, most });
-            }
         }
-        Ok(())
+        self.reserve.admit(name, state + stored, application.functions.len())
+    }
+
+    /// What the function will have stored with what `part` adds.
+    async fn with(
+        &mut self,
+        connection: &mut SqliteConnection,
+        function: &Function,
+        name: &Arc<str>,
+        part: Part,
+    ) -> Result<u64, WriteError> {
+        let known = if part.is_state { &self.state } else { &self.stored };
+        let before = match known.get(name) {
+            Some(before) => *before,
+            // It cannot be more than everything.
+            None => file_bytes(connection).await?,
+        };
+        if before + part.added <= part.most {
+            return Ok(before + part.added);
+        }
+        let began = Instant::now();
+        if self.not_before.get(name).is_some_and(|not_before| *not_before > began) {
+            return Err(WriteError::Counting { function: Arc::clone(name), limit: part.limit });
+        }
+        let counted = match part.is_state {
+            true => state_of(connection, name).await?,
+            false => stored_by(connection, function).await?,
+        };
+        self.not_before.insert(Arc::clone(name), Instant::now() + began.elapsed() * COUNTING_PART);
+        match counted + part.added {
+            bytes if bytes > part.most => {
+                Err(WriteError::Share { function: Arc::clone(name), limit: part.limit, most: part.most })
+            }
+            bytes => Ok(bytes),
+        }
     }
 }
 

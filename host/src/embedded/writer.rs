@@ -81,6 +81,14 @@ pub enum WriteError {
         /// What is left.
         free_mib: u64,
     },
+    /// A function is close to what it may store, and was counted a short while ago.
+    #[error("`{function}` is close to its `{limit}`, and waits until what it has stored may be counted again")]
+    Counting {
+        /// Who.
+        function: Arc<str>,
+        /// The limit.
+        limit: &'static str,
+    },
     /// A table's rows were refused.
     #[error(transparent)]
     Table(#[from] TableError),
@@ -178,6 +186,7 @@ async fn write(
                 }
             }
             Err(error) => {
+                shares.forget_all();
                 let text = error.to_string();
                 answers.into_iter().for_each(|a| drop(a.send(Err(WriteError::Transaction(text.clone())))));
                 connection = reopened(connection, &options).await;
@@ -244,9 +253,15 @@ async fn perform(
 ) -> Result<Vec<i64>, WriteError> {
     match work {
         Work::Commit(commit) => {
-            let bases = commit::apply(connection, application, commit).await?;
-            shares.admit(connection, application, commit).await?;
-            return Ok(bases);
+            let admitted = shares.admit(connection, application, commit).await;
+            let applied = match admitted {
+                Ok(()) => commit::apply(connection, application, commit).await,
+                Err(refused) => Err(refused),
+            };
+            if applied.is_err() {
+                shares.forget(&commit.note.function);
+            }
+            return applied;
         }
         Work::Attempt(attempt) => attempt::keep(connection, attempt).await,
         Work::Begin(note) => {

@@ -14,8 +14,9 @@ use std::path::Path;
 
 use wasmparser::component_types::{
     ComponentAnyTypeId, ComponentDefinedType, ComponentDefinedTypeId, ComponentEntityType, ComponentFuncTypeId,
-    ComponentInstanceTypeId, ComponentItem, ComponentValType,
+    ComponentInstanceTypeId, ComponentItem, ComponentValType, VariantCase,
 };
+use wasmparser::names::KebabString;
 use wasmparser::types::{Types, TypesRef};
 use wasmparser::{BinaryReaderError, Parser, Payload, ValidPayload, Validator, WasmFeatures};
 
@@ -27,15 +28,20 @@ pub use wit::capabilities;
 pub const MAX_COMPONENT_BYTES: usize = 64 * 1024 * 1024;
 /// Most imports of a component: WASI has about 40 interfaces, and each granted table or topic is one.
 pub const MAX_IMPORTS: usize = 256;
-/// Most parts of the types of a component's functions, counted where they are used: a type that is built of copies of
-/// itself has a million parts after twenty lines. All of WASI has some 3,000.
-const MAX_TYPE_PARTS: usize = 100_000;
+/// Most parts of what a component imports and exports: each item, and the parts of functions' types, counted where they
+/// are used: a type that is built of copies of itself has a million parts after twenty lines. All of WASI has some 3,000.
+const MAX_PARTS: usize = 100_000;
+/// A name counts as one more part for each so many bytes: a copy of it is made wherever it is used, and a file may have
+/// it once, 100,000 bytes long, and use it 100,000 times. Those that people write are shorter.
+const PART_BYTES: usize = 64;
 
 /// Deepest nesting of components: composed ones have two or three. Each level is some bytes in the file and a thousand
 /// times as many in memory.
 const MAX_NESTING: usize = 50;
 /// Characters that are told of what the validator says.
 const MOST_SAID: usize = 300;
+/// Characters of a name that are kept where it is told and no longer compared.
+const MOST_NAME: usize = 200;
 
 /// What a component imports and exports.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -169,15 +175,18 @@ impl Reading<'_> {
         interfaces: &mut BTreeMap<String, Interface>,
         irregular: &mut Vec<String>,
     ) -> anyhow::Result<()> {
-        let Some(item) = item else { anyhow::bail!("`{name}` has no type") };
-        match (&item.ty, &item.implements) {
+        let Some(item) = item else { anyhow::bail!("`{}` has no type", short(name)) };
+        self.spend(name)?;
+        let what = match (&item.ty, &item.implements) {
             (ComponentEntityType::Instance(id), None) if name.contains(':') => {
                 let interface = self.interface(name, *id, irregular)?;
                 interfaces.insert(name.to_owned(), interface);
+                return Ok(());
             }
-            (ComponentEntityType::Instance(_), Some(of)) => irregular.push(format!("`{name}` in place of `{of}`")),
-            (ty, _) => irregular.push(format!("{} `{name}`", kind(ty))),
-        }
+            (ComponentEntityType::Instance(_), Some(of)) => format!("`{}` in place of `{}`", short(name), short(of)),
+            (ty, _) => format!("{} `{}`", kind(ty), short(name)),
+        };
+        irregular.push(self.name(&what)?);
         Ok(())
     }
 
@@ -188,8 +197,9 @@ impl Reading<'_> {
         irregular: &mut Vec<String>,
     ) -> anyhow::Result<Interface> {
         let mut interface = Interface::default();
-        let Some(instance) = self.types.get(id) else { anyhow::bail!("`{of}` has no type") };
+        let Some(instance) = self.types.get(id) else { anyhow::bail!("`{}` has no type", short(of)) };
         for (name, item) in &instance.exports {
+            self.spend(name)?;
             match item.ty {
                 ComponentEntityType::Func(id) => {
                     interface.functions.insert(name.clone(), self.signature(id)?);
@@ -198,14 +208,16 @@ impl Reading<'_> {
                     interface.resources.insert(name.clone());
                 }
                 ComponentEntityType::Type { referenced: ComponentAnyTypeId::Defined(_), .. } => {}
-                ref other => irregular.push(format!("{} `{of}.{name}`", kind(other))),
+                ref other => {
+                    irregular.push(self.name(&format!("{} `{}.{}`", kind(other), short(of), short(name)))?);
+                }
             }
         }
         Ok(interface)
     }
 
     fn signature(&mut self, id: ComponentFuncTypeId) -> anyhow::Result<Signature> {
-        self.spend()?;
+        self.spend("")?;
         let Some(function) = self.types.get(id) else { anyhow::bail!("a function has no type") };
         Ok(Signature {
             is_async: function.async_,
@@ -216,7 +228,7 @@ impl Reading<'_> {
 
     /// Recursion ends: the validator takes no type that is nested deeper than 100.
     fn shape(&mut self, ty: ComponentValType) -> anyhow::Result<Shape> {
-        self.spend()?;
+        self.spend("")?;
         match ty {
             ComponentValType::Primitive(scalar) => Ok(Shape::Scalar(scalar.to_string())),
             ComponentValType::Type(id) => self.defined(id),
@@ -233,13 +245,11 @@ impl Reading<'_> {
                 Shape::Result(self.part(*ok)?.map(Box::new), self.part(*err)?.map(Box::new))
             }
             ComponentDefinedType::Record(record) => {
-                let field = |(name, ty): (&_, &ComponentValType)| Ok((ToString::to_string(name), self.shape(*ty)?));
+                let field = |(name, ty): (&KebabString, &ComponentValType)| Ok((self.name(name)?, self.shape(*ty)?));
                 Shape::Record(record.fields.iter().map(field).collect::<anyhow::Result<_>>()?)
             }
             ComponentDefinedType::Variant(variant) => {
-                let case = |(name, case): (&_, &wasmparser::component_types::VariantCase)| {
-                    Ok((ToString::to_string(name), self.part(case.ty)?))
-                };
+                let case = |(name, case): (&KebabString, &VariantCase)| Ok((self.name(name)?, self.part(case.ty)?));
                 Shape::Variant(variant.cases.iter().map(case).collect::<anyhow::Result<_>>()?)
             }
             ComponentDefinedType::Map { .. } => Shape::Other("map"),
@@ -257,15 +267,27 @@ impl Reading<'_> {
         ty.map(|ty| self.shape(ty)).transpose()
     }
 
-    fn spend(&mut self) -> anyhow::Result<()> {
-        self.parts += 1;
+    /// A copy of a name, which a file may use more often than it has it.
+    fn name(&mut self, name: &str) -> anyhow::Result<String> {
+        self.spend(name)?;
+        Ok(name.to_owned())
+    }
+
+    /// Counts a part with its name.
+    fn spend(&mut self, name: &str) -> anyhow::Result<()> {
+        self.parts += 1 + name.len() / PART_BYTES;
         anyhow::ensure!(
-            self.parts <= MAX_TYPE_PARTS,
-            "the types of its functions have more than {MAX_TYPE_PARTS} parts, which spin.toml cannot raise; build it \
-             against the WIT that `isobar wit` writes"
+            self.parts <= MAX_PARTS,
+            "what it imports and exports has more than {MAX_PARTS} parts, long names being several, which spin.toml \
+             cannot raise; build it against the WIT that `isobar wit` writes"
         );
         Ok(())
     }
+}
+
+/// A name as far as a message shows it.
+fn short(name: &str) -> String {
+    name.chars().take(MOST_NAME).collect()
 }
 
 fn kind(ty: &ComponentEntityType) -> &'static str {

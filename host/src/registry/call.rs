@@ -8,7 +8,7 @@ use wasmtime::component::{ComponentNamedList, Lift, Lower};
 use wasmtime::{Store, UpdateDeadline};
 
 use super::Version;
-use super::turns::Interrupted;
+use super::turns::{Doing, Interrupted};
 use crate::bindings::{CallContext, CallState, Waits, WireBatch, WireFailure, WireNext, WireTick};
 use crate::delivery::{Cause, Effects, Failure, Rejection};
 use crate::engine::failure;
@@ -41,12 +41,12 @@ pub struct Called<T> {
     pub outcome: Outcome<T>,
     /// Its stdout and stderr, cut.
     pub output: String,
-    /// What it took, without what it waited for its turn.
+    /// What it took, from when it could have begun.
     pub took: Duration,
 }
 
-/// The longest that a call may wait for the host's own stores, in all: then the records are tried again later, as if the
-/// store were not there.
+/// The longest that a call may wait for one answer of the host's own stores: then its records are tried again later, as if
+/// the store were not there. And the longest in all that is not charged to it.
 const LONGEST_WAIT: Duration = Duration::from_secs(30);
 
 /// Handles of a call, such as tasks and ends of streams that a guest makes without the host: each takes memory of the host's.
@@ -85,21 +85,23 @@ impl Version {
         (Result<T, WireFailure>,): ComponentNamedList + Lift + Send + Sync,
     {
         let timeout = Duration::from_millis(u64::from(context.limits.timeout_ms));
+        let waiting = Instant::now();
+        // Kept until the instance and all that it holds are gone.
+        let _begun = self.turns.begin().await;
         let mut store = Store::new(self.pre.engine(), CallState::new(context, unix_ms, seed));
         store.limiter(|state| &mut state.budget);
         store.set_max_component_handles(MOST_HANDLES);
         store.set_epoch_deadline(1);
-        let (started, waits, queued) = (Instant::now(), store.data().waits.clone(), Waits::default());
-        let time = Time { started, waits, queued: queued.clone() };
-        let interrupted = Interrupted::default();
+        let doing = Doing { waits: store.data().waits.clone(), ..Doing::default() };
+        let time = Time { started: Instant::now(), waits: doing.waits.clone(), queued: doing.queued.clone() };
         // A guest that computes is ended here, whether or not the runtime has a thread left for timers.
-        let (so_far, interrupts) = (time.clone(), Interrupted::clone(&interrupted));
+        let (so_far, interrupts) = (time.clone(), Interrupted::clone(&doing.interrupted));
         store.epoch_deadline_callback(move |mut store| {
             store.data_mut().budget.time(so_far.charged())?;
             interrupts.store(true, Ordering::Relaxed);
             Ok(UpdateDeadline::Yield(1))
         });
-        let call = self.turns.take(&queued, &interrupted, async {
+        let call = self.turns.take(&doing, async {
             let index = index.ok_or_else(|| wasmtime::format_err!("it does not export what its trigger calls"))?;
             let instance = self.pre.instantiate_async(&mut store).await?;
             let function = instance.get_typed_func::<P, (Result<T, WireFailure>,)>(&mut store, index)?;
@@ -147,7 +149,7 @@ impl Version {
                 rejected: rejected.into_iter().map(Rejection::from).collect(),
             },
         };
-        Called { outcome, output, took: started.elapsed().saturating_sub(queued.so_far()) }
+        Called { outcome, output, took: waiting.elapsed() }
     }
 }
 
@@ -168,9 +170,10 @@ struct Time {
 }
 
 impl Time {
-    /// What is charged to it: all but what it waits for the host.
+    /// What is charged to it: all but what it waits for the host. Of waits for the store only so much is left out: who reads
+    /// on and on pays for it.
     fn charged(&self) -> Duration {
-        self.started.elapsed().saturating_sub(self.waits.so_far() + self.queued.so_far())
+        self.started.elapsed().saturating_sub(self.waits.so_far().min(LONGEST_WAIT) + self.queued.so_far())
     }
 }
 
@@ -182,12 +185,12 @@ enum Ended<T> {
     Waited,
 }
 
-/// What `call` gives, unless more than `timeout` is charged to it or it waits for the stores longer than `longest`.
+/// What `call` gives, unless more than `timeout` is charged to it or it waits for one answer longer than `longest`.
 async fn within<T>(timeout: Duration, longest: Duration, time: &Time, call: impl Future<Output = T>) -> Ended<T> {
     let mut call = pin!(call);
     loop {
         let left = timeout.saturating_sub(time.charged());
-        let may_wait = longest.saturating_sub(time.waits.so_far());
+        let may_wait = longest.saturating_sub(time.waits.now().unwrap_or_default());
         if left.is_zero() {
             return Ended::Late;
         }

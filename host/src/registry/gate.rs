@@ -51,17 +51,17 @@ pub fn refusals(application: &Application, function: &Function, found: &Capabili
         Err(error) => return vec![Refusal::new(format!("{error:#}"), "rename what it names")],
     };
     let gate = Gate { application, function, expected };
-    let mut refusals = gate.irregular(found);
+    let mut refused = Refused::default();
+    gate.irregular(found, &mut refused);
     for (interface, imported) in &found.imports {
-        gate.import(interface, imported, &mut refusals);
+        gate.import(interface, imported, &mut refused);
     }
-    gate.exports(found, &mut refusals);
-    let more = refusals.len().saturating_sub(MOST_SAID);
+    gate.exports(found, &mut refused);
+    let Refused { mut said, more } = refused;
     if more > 0 {
-        refusals.truncate(MOST_SAID);
-        refusals.push(Refusal::new(format!("`{}` has {more} more such faults", function.name), REBUILD));
+        said.push(Refusal::new(format!("`{}` has {more} more such faults", function.name), REBUILD));
     }
-    refusals
+    said
 }
 
 /// Refusals as a person reads them.
@@ -75,6 +75,24 @@ fn shown(name: &str) -> String {
     cut(name, MOST_NAME)
 }
 
+/// The first refusals, and how many more there are: those are counted and not made, since a file of a megabyte has
+/// reasons for a hundred thousand, each with a name as long as the file.
+#[derive(Default)]
+struct Refused {
+    said: Vec<Refusal>,
+    more: usize,
+}
+
+impl Refused {
+    fn add(&mut self, refusal: impl FnOnce() -> Refusal) {
+        if self.said.len() < MOST_SAID {
+            self.said.push(refusal());
+        } else {
+            self.more += 1;
+        }
+    }
+}
+
 struct Gate<'a> {
     application: &'a Application,
     function: &'a Function,
@@ -82,47 +100,55 @@ struct Gate<'a> {
 }
 
 impl Gate<'_> {
-    fn irregular(&self, found: &Capabilities) -> Vec<Refusal> {
+    fn irregular(&self, found: &Capabilities, refused: &mut Refused) {
         let name = &self.function.name;
-        let imports = found.irregular_imports.iter().map(|what| {
-            let message = format!("`{name}` imports {}, which belongs to no interface that isobar knows", shown(what));
-            Refusal::new(message, REBUILD)
-        });
-        let exports = found.irregular_exports.iter().map(|what| {
-            let message = format!("`{name}` exports {}, which nothing calls", shown(what));
-            Refusal::new(message, "build it without that export")
-        });
-        imports.chain(exports).collect()
+        for what in &found.irregular_imports {
+            refused.add(|| {
+                let message =
+                    format!("`{name}` imports {}, which belongs to no interface that isobar knows", shown(what));
+                Refusal::new(message, REBUILD)
+            });
+        }
+        for what in &found.irregular_exports {
+            refused.add(|| {
+                let message = format!("`{name}` exports {}, which nothing calls", shown(what));
+                Refusal::new(message, "build it without that export")
+            });
+        }
     }
 
-    fn import(&self, interface: &str, imported: &Interface, refusals: &mut Vec<Refusal>) {
+    fn import(&self, interface: &str, imported: &Interface, refused: &mut Refused) {
         if let Some(need) = system::need(interface) {
-            refusals.extend(self.system(interface, need));
+            self.system(interface, need, refused);
             return;
         }
         let name = &self.function.name;
         let granted = self.expected.imports.get(interface);
         if granted.is_none() && imported.functions.is_empty() && imported.resources.is_empty() {
-            let message = format!("`{name}` imports `{}`, which spin.toml does not grant", shown(interface));
-            refusals.push(Refusal::new(message, self.grant_hint(interface, None)));
+            refused.add(|| {
+                let message = format!("`{name}` imports `{}`, which spin.toml does not grant", shown(interface));
+                Refusal::new(message, self.grant_hint(interface, None))
+            });
         }
         for resource in &imported.resources {
-            let what = shown(&format!("{interface}.{resource}"));
-            let message =
-                format!("`{name}` imports resource `{what}`, which belongs to no interface that isobar knows");
-            refusals.push(Refusal::new(message, REBUILD));
+            refused.add(|| {
+                let what = shown(&format!("{interface}.{resource}"));
+                let message =
+                    format!("`{name}` imports resource `{what}`, which belongs to no interface that isobar knows");
+                Refusal::new(message, REBUILD)
+            });
         }
         for (called, signature) in &imported.functions {
             let granted = granted.and_then(|granted| granted.functions.get(called));
-            refusals.extend(self.called((interface, called), signature, granted));
+            self.called((interface, called), signature, granted, refused);
         }
     }
 
     /// An interface of the system, which is linked whole.
-    fn system(&self, interface: &str, need: Need) -> Option<Refusal> {
+    fn system(&self, interface: &str, need: Need, refused: &mut Refused) {
         let name = &self.function.name;
         let (lacks, what, remedy) = match need {
-            Need::Nothing => return None,
+            Need::Nothing => return,
             Need::Hosts => (
                 self.function.allowed_outbound_hosts.is_empty(),
                 "allows it no outbound host",
@@ -132,8 +158,12 @@ impl Gate<'_> {
                 (self.function.variables.is_empty(), "gives it no variables", format!("[component.{name}.variables] …"))
             }
         };
-        let message = format!("`{name}` imports `{interface}`, and spin.toml {what}");
-        lacks.then(|| Refusal::new(message, format!("if that was meant: {remedy}")))
+        if lacks {
+            refused.add(|| {
+                let message = format!("`{name}` imports `{interface}`, and spin.toml {what}");
+                Refusal::new(message, format!("if that was meant: {remedy}"))
+            });
+        }
     }
 
     fn called(
@@ -141,28 +171,39 @@ impl Gate<'_> {
         (interface, called): (&str, &str),
         signature: &Signature,
         granted: Option<&Signature>,
-    ) -> Option<Refusal> {
+        refused: &mut Refused,
+    ) {
         let name = &self.function.name;
-        let what = shown(&format!("{interface}.{called}"));
+        let what = || shown(&format!("{interface}.{called}"));
         let Some(granted) = granted else {
-            let message = format!("`{name}` imports `{what}`, which spin.toml does not grant");
-            return Some(Refusal::new(message, self.grant_hint(interface, Some(called))));
+            return refused.add(|| {
+                let message = format!("`{name}` imports `{}`, which spin.toml does not grant", what());
+                Refusal::new(message, self.grant_hint(interface, Some(called)))
+            });
         };
         if let Some(column) = fit::foreign_column(signature, granted) {
-            let column = shown(column);
-            let message = format!("`{name}` imports `{what}` with column `{column}`, which spin.toml does not grant");
-            let hint = format!("if that was meant, add the column to [application.trigger.isobar.grants.{name}]");
-            return Some(Refusal::new(message, hint));
+            return refused.add(|| {
+                let (what, column) = (what(), shown(column));
+                let message =
+                    format!("`{name}` imports `{what}` with column `{column}`, which spin.toml does not grant");
+                let hint = format!("if that was meant, add the column to [application.trigger.isobar.grants.{name}]");
+                Refusal::new(message, hint)
+            });
         }
         let table = interface.strip_prefix(&format!("{}:tables/", self.application.name));
         if !fit::fits(signature, granted, table.map(|_| called)) {
-            let message = format!("`{name}` imports `{what}` as {signature}, but it is {granted}");
-            return Some(Refusal::new(message, REBUILD));
+            return refused.add(|| {
+                let message = format!("`{name}` imports `{}` as {signature}, but it is {granted}", what());
+                Refusal::new(message, REBUILD)
+            });
         }
         let table = table.and_then(|t| self.application.tables.values().find(|table| wit_name(&table.name) == t));
-        let column = fit::left_out(signature, called, table?)?;
-        let message = format!("`{name}` imports `{what}` without column `{column}`, which may not be null");
-        Some(Refusal::new(message, "write it with every row"))
+        if let Some(column) = table.and_then(|table| fit::left_out(signature, called, table)) {
+            refused.add(|| {
+                let message = format!("`{name}` imports `{}` without column `{column}`, which may not be null", what());
+                Refusal::new(message, "write it with every row")
+            });
+        }
     }
 
     /// What to write into spin.toml, or what else to do, for an import that is not granted.
@@ -211,7 +252,7 @@ impl Gate<'_> {
         }
     }
 
-    fn exports(&self, found: &Capabilities, refusals: &mut Vec<Refusal>) {
+    fn exports(&self, found: &Capabilities, refused: &mut Refused) {
         let name = &self.function.name;
         let missing = |interface: &str, why: &str| {
             let message = format!("`{name}` does not export `{interface}`, which {why} needs");
@@ -224,31 +265,31 @@ impl Gate<'_> {
         let by_topic = self.function.triggers.iter().any(|t| is_topic(&t.source));
         let by_cron = self.function.triggers.iter().any(|t| !is_topic(&t.source));
         if by_topic && !exports(HANDLER) && !exports(HANDLER_SYNC) {
-            refusals.push(missing(HANDLER, "its topic trigger"));
+            refused.add(|| missing(HANDLER, "its topic trigger"));
         }
         if by_cron && !exports(SCHEDULED) {
-            refusals.push(missing(SCHEDULED, "its schedule"));
+            refused.add(|| missing(SCHEDULED, "its schedule"));
         }
         for (interface, exported) in &found.exports {
-            refusals.extend(self.export(interface, exported));
+            self.export(interface, exported, refused);
         }
     }
 
-    fn export(&self, interface: &str, exported: &Interface) -> Option<Refusal> {
+    fn export(&self, interface: &str, exported: &Interface, refused: &mut Refused) {
         let name = &self.function.name;
         if PLUMBING.contains(&interface) && *exported == Interface::default() {
-            return None;
+            return;
         }
         match self.expected.exports.get(interface) {
-            Some(expected) if expected == exported => None,
-            Some(_) => {
+            Some(expected) if expected == exported => {}
+            Some(_) => refused.add(|| {
                 let message = format!("`{name}` exports `{interface}` with another shape than the contract's");
-                Some(Refusal::new(message, REBUILD))
-            }
-            None => {
+                Refusal::new(message, REBUILD)
+            }),
+            None => refused.add(|| {
                 let message = format!("`{name}` exports `{}`, which nothing calls", shown(interface));
-                Some(Refusal::new(message, "build it without that export"))
-            }
+                Refusal::new(message, "build it without that export")
+            }),
         }
     }
 }

@@ -31,8 +31,11 @@ impl Schedule {
     /// Reads an expression of six fields.
     ///
     /// # Errors
-    /// What the parser says of one that it cannot read.
+    /// What the parser says of one that it cannot read; one with a list that lacks a value.
     pub fn parse(expression: &str) -> anyhow::Result<Self> {
+        // The parser takes a list of nothing for never, and looks for that through thousands of years, second by second.
+        let has_gaps = expression.split_whitespace().any(|field| field.split(',').any(str::is_empty));
+        anyhow::ensure!(!has_gaps, "a `,` has nothing before or after it");
         let cron = CronParser::builder().seconds(Seconds::Required).build().parse(expression)?;
         Ok(Schedule { cron })
     }

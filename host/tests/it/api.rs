@@ -4,14 +4,16 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use isobar::console::answers::RowsAsk;
 use isobar::console::token::Access;
 use isobar::console::{self, Patience, Serving, view::View};
-use isobar::embedded::Store;
+use isobar::embedded::{Folder, Store};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
+use crate::cli::{said, workplace};
 use crate::shop;
 
 /// Far longer than the host may take to lose a patience of [`SHORT`].
@@ -149,6 +151,45 @@ async fn another_user_of_the_machine_cannot_read_the_token() {
     shop::open(&folder).await.close().await;
     let mode = |path| std::fs::metadata(path).expect("it exists").permissions().mode() & 0o777;
     assert_eq!((mode(host.dir.path().join("api.json")), mode(folder)), (0o600, 0o700));
+}
+
+#[tokio::test]
+async fn where_a_killed_host_listened_nobody_is_sent_any_more() {
+    let dir = workplace();
+    let data_dir = dir.path().join(".isobar");
+    let store = shop::open(&data_dir).await;
+    shop::fill(&store).await;
+    store.close().await;
+    drop(store);
+    let another = std::net::TcpListener::bind("127.0.0.1:0").expect("a port is free");
+    another.set_nonblocking(true).expect("it does not wait");
+    let stale = Access::new(another.local_addr().expect("it has an address")).expect("a token");
+    for is_held in [false, true] {
+        stale.write(&data_dir).expect("it is written");
+        let folder = is_held.then(|| Folder::take_existing(&data_dir).expect("nobody has it"));
+        let said = said(dir.path(), "status");
+        let expected = if is_held { "another isobar process uses the data folder" } else { "= 0" };
+        assert!(said.contains(expected), "{said}");
+        let came = another.accept();
+        assert!(came.is_err(), "whoever listens there now is asked");
+        assert!(Access::read(&data_dir).is_none(), "it still says so");
+        drop(folder);
+    }
+}
+
+#[tokio::test]
+async fn an_answer_ends_with_the_row_that_makes_it_large() {
+    const MIB: usize = 1 << 20;
+    let host = Host::start().await;
+    let view = View::new(Arc::clone(&host.store), None);
+    let name = "n".repeat(MIB);
+    let rows: String = (10..30).map(|id| format!("{id},{name}\n")).collect();
+    view.load("customers", format!("id,name\n{rows}").into()).await.expect("it is loaded");
+    let page = view.rows("customers", &RowsAsk::default()).await.expect("they are told");
+    let bytes: usize = page.rows.iter().flatten().flatten().map(String::len).sum();
+    assert!(page.more && (8 * MIB..9 * MIB + 10).contains(&bytes), "{} rows, {bytes} bytes", page.rows.len());
+    let few = RowsAsk { filter: Some("id = '10'".to_owned()), ..RowsAsk::default() };
+    assert!(!view.rows("customers", &few).await.expect("it is told").more);
 }
 
 #[tokio::test]

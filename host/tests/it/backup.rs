@@ -182,7 +182,7 @@ async fn where_there_is_no_room_nothing_is_left() {
     let (dir, file) = with_backup().await;
     let room = fs::metadata(&file).unwrap().len() / 512 - 16;
     let said = refused(&without_room(dir.path(), room, &["backup", "second.isobar"]));
-    assert!(said.contains("the data file cannot be copied") && said.contains("as much room again"), "{said}");
+    assert!(said.contains("the data file cannot be copied") && said.contains("hint: make room on the disk"), "{said}");
     let said = refused(&without_room(dir.path(), room, &["restore", "shop.isobar", "--data-dir", "new"]));
     assert!(said.contains("cannot write into `new`"), "{said}");
     let names = |folder: &Path| -> Vec<String> {

@@ -5,6 +5,7 @@ use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::Path;
 use std::process::{Command, Output};
 
+use isobar::embedded::{Folder, Kind};
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{ConnectOptions as _, Connection as _};
 
@@ -140,6 +141,74 @@ async fn a_file_of_a_newer_format_or_of_another_program_is_refused() {
         fs::write(&file, &whole).unwrap();
     }
     assert_whole(dir.path());
+}
+
+/// What a program that is not isobar made, in the way SQLite makes files where nothing else is said.
+async fn foreign(file: &Path) {
+    let mut connection = SqliteConnectOptions::new().filename(file).create_if_missing(true).connect().await.unwrap();
+    let make = "PRAGMA application_id = 7; CREATE TABLE note (note TEXT); INSERT INTO note VALUES ('buy milk')";
+    sqlx::raw_sql(make).execute(&mut connection).await.unwrap();
+    connection.close().await.unwrap();
+}
+
+#[tokio::test]
+async fn what_is_refused_for_its_mark_is_not_changed_before() {
+    let dir = with_data().await;
+    let data_dir = dir.path().join(".isobar");
+    let file = data_dir.join("isobar.sqlite");
+    // Made-up data of an older format, in what is a folder of real data now.
+    fs::remove_file(data_dir.join("made-up")).unwrap();
+    let mut connection = SqliteConnectOptions::new().filename(&file).connect().await.unwrap();
+    sqlx::raw_sql("PRAGMA user_version = 2").execute(&mut connection).await.unwrap();
+    connection.close().await.unwrap();
+    for expected in ["holds made-up data", "is another program's file"] {
+        let before = fs::read(&file).unwrap();
+        let said = said(dir.path(), "status");
+        assert!(said.contains(expected), "{said}");
+        assert!(fs::read(&file).unwrap() == before, "{expected}");
+        let names = fs::read_dir(&data_dir).unwrap().map(|e| e.unwrap().file_name().into_string().unwrap());
+        let mut names: Vec<String> = names.collect();
+        names.sort();
+        assert_eq!(names, ["isobar.sqlite", "lock"], "{expected}");
+        fs::remove_file(&file).unwrap();
+        foreign(&file).await;
+    }
+}
+
+#[tokio::test]
+async fn a_sensitive_export_is_its_owners_alone_and_what_is_no_file_stays_what_it_is() {
+    let dir = with_data().await;
+    let export = "table | export | customers | --format | csv | --output";
+    for (path, options, expected) in [("open.csv", "", 0o644), ("private.csv", "| --sensitive", 0o600)] {
+        let said = said(dir.path(), &format!("{export} | {path} {options}"));
+        assert!(said.contains("Wrote"), "{said}");
+        let mode = mode(&dir.path().join(path));
+        assert!(mode & !expected == 0 && mode & 0o600 == 0o600, "{path}: {mode:o}");
+    }
+    let out = dir.path().join("out");
+    std::os::unix::fs::symlink("/proc/self/fd/1", &out).unwrap();
+    let said = said(dir.path(), &format!("{export} | out"));
+    assert!(said.contains("Ada") && said.contains("Wrote out"), "{said}");
+    assert!(out.symlink_metadata().unwrap().is_symlink(), "a file was put in its place");
+}
+
+#[test]
+fn a_demo_writes_only_into_a_folder_that_is_its_own() {
+    let dir = workplace();
+    let manifest = dir.path().join("spin.toml");
+    let demo = "[application.trigger.isobar.demo]\ncommand = \"false\"\n";
+    fs::write(&manifest, fs::read_to_string(&manifest).unwrap() + demo).unwrap();
+    let data_dir = |name: &str| dir.path().join(name);
+    drop(Folder::take(&data_dir("real"), Kind::Real).unwrap());
+    fs::write(data_dir("real").join("isobar.sqlite"), "").unwrap();
+    let _held = Folder::take(&data_dir("held"), Kind::MadeUp).unwrap();
+    let cases = [("real", "holds real data"), ("held", "another isobar process"), ("new", "the demo's command ended")];
+    for (name, expected) in cases {
+        let said = said(dir.path(), &format!("up | --demo | --data-dir | {name}"));
+        assert!(said.contains(expected), "{said}");
+        assert_eq!(data_dir(name).join("demo-files").exists(), name == "new", "{name}");
+        assert_eq!(mode(&data_dir(name)), 0o700, "{name}");
+    }
 }
 
 #[tokio::test]

@@ -19,7 +19,7 @@ use isobar::manifest::variables::resolve;
 const LONGEST: Duration = Duration::from_secs(120);
 
 /// Tricks, and what the dead letter says of each.
-const TRICKS: [(&str, &str); 24] = [
+const TRICKS: [(&str, &str); 26] = [
     ("panic", "the trick panics"),
     ("trap in the middle of a table write", "wasm `unreachable`"),
     ("exit", "exit"),
@@ -34,6 +34,8 @@ const TRICKS: [(&str, &str); 24] = [
     ("long records", "it published more bytes than its `publish_bytes` of"),
     ("long value", "it put a longer value of state than its `state_value_bytes` of 921600; raise it in"),
     ("many values", "it holds more bytes until it commits than its `held_bytes` of"),
+    ("many entries", "it holds more bytes until it commits than its `held_bytes` of"),
+    ("empty sends", "it ran longer than its `timeout_ms` of 400"),
     ("long key", "it used a key of state of 10000 bytes"),
     ("many rows", "it wrote more rows than its `write_rows` of 100000; raise it in"),
     ("read many rows", "it read more rows or values than its `read_rows` of 100000; raise it in"),

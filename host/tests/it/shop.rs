@@ -35,7 +35,15 @@ pub(crate) async fn fill(store: &Arc<Store>) {
     view.load("customers", customers.into()).await.expect("customers are loaded");
     let orders: [Item<'_>; 3] =
         [(Some(b"1"), Some(b"{\"price\":2}")), (Some(b"2"), Some(b"\xff\x00")), (None, Some(b"two\x1b[2Jlines"))];
-    let story = Story { function: "total", version: "0a1b", topic: "orders", partition: 0, attempts: 5, now_ms: 7_000 };
+    let story = Story {
+        function: "total",
+        version: "0a1b",
+        topic: "orders",
+        partition: 0,
+        attempts: 5,
+        now_ms: 7_000,
+        is_sensitive: false,
+    };
     let failure = Failure {
         frames: vec!["total::add".to_owned()],
         ..Failure::new(Cause::Panic, "panicked at src/lib.rs:6:48: no price")

@@ -1,6 +1,7 @@
 //! Fuzzing inside `cargo test`: a reader of some input is given valid inputs, and what becomes of them when bits flip,
 //! parts vanish, repeat or mingle and numbers turn extreme. It must not panic, and must stay within a time and, where
 //! [`Counting`] allocates, a memory that go with the length of the input; what else has to hold, the target asserts.
+//! One that does not come back at all ends the process.
 //!
 //! No instrumentation tells which code an input reached. In its place a target returns what came out, roughly (which
 //! error, how many rows): an input that gives something new is kept, and mutated further.
@@ -11,20 +12,29 @@
 mod memory;
 mod mutation;
 mod random;
+mod watch;
 
 use std::collections::HashSet;
 use std::hash::{BuildHasher as _, DefaultHasher, Hash, Hasher as _, RandomState};
 use std::io::Write as _;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 pub use memory::Counting;
 use mutation::mutated;
 use random::Random;
+use watch::Watch;
 
 /// Seconds for each target where nothing else is asked for: what a run of all tests can spare.
 const SECONDS: u64 = 2;
+/// A target that tries fewer inputs than this has shown nothing: the slowest of ours tries 300 in two seconds.
+const LEAST_INPUTS: u64 = 20;
+/// Where the machine is busy, it has so much more time for these.
+const GRACE: Duration = Duration::from_secs(60);
+/// An input that takes this long, and so many times what it may take, will not end: the machine can be busy, but not so
+/// busy.
+const HANGS: Duration = Duration::from_secs(60);
+const HANGS_TIMES: u32 = 20;
 /// Inputs that are kept for what they gave; a target whose outcomes never end needs an end here.
 const MOST_KEPT: usize = 2_000;
 /// Outcomes that are told apart, for the same reason.
@@ -47,6 +57,7 @@ pub struct Target {
     per_kib: Duration,
     base_bytes: usize,
     bytes_per_byte: usize,
+    hangs: Duration,
 }
 
 impl Target {
@@ -62,6 +73,7 @@ impl Target {
             per_kib: Duration::from_millis(2),
             base_bytes: 1024 * 1024,
             bytes_per_byte: 100,
+            hangs: HANGS,
         }
     }
 
@@ -103,12 +115,13 @@ impl Target {
     /// Feeds `target`, which asserts what must hold and gives what came out.
     ///
     /// # Panics
-    /// When the target does, or an input takes too much time or memory. The input is kept in a file that the message
-    /// names.
+    /// When the target does, or an input takes too much time or memory; the input is kept in a file that the message
+    /// names. Too when hardly an input was tried. An input that takes far too much time ends the process, with the same
+    /// message.
     pub fn run<O: Hash>(&self, mut target: impl FnMut(&[u8]) -> O) {
         let seconds = number("ISOBAR_FUZZ_SECONDS");
         let seed = number("ISOBAR_FUZZ_SEED").unwrap_or_else(|| RandomState::new().hash_one(self.name));
-        let mut running = Running { target: self, random: Random::new(seed), seed, known: HashSet::new() };
+        let mut running = Running::new(self, seed);
         let mut kept = Vec::new();
         for input in &self.seeds {
             running.feed(input, &mut target);
@@ -118,13 +131,19 @@ impl Target {
         let begun = Instant::now();
         let end = Duration::from_secs(seconds.unwrap_or(SECONDS));
         let mut inputs = 0_u64;
-        while begun.elapsed() < end {
+        while begun.elapsed() < end || (inputs < LEAST_INPUTS && begun.elapsed() < end + GRACE) {
             let input = running.next(&kept);
             if running.feed(&input, &mut target) && kept.len() < MOST_KEPT {
                 kept.push(input);
             }
             inputs += 1;
         }
+        assert!(
+            inputs >= LEAST_INPUTS,
+            "fuzzing `{}` with seed {seed}: it tried {inputs} inputs in {:?}, fewer than {LEAST_INPUTS}",
+            self.name,
+            begun.elapsed()
+        );
         if seconds.is_some() {
             let outcomes = running.known.len();
             // Past the harness, which would keep it for itself.
@@ -144,9 +163,15 @@ struct Running<'t> {
     seed: u64,
     /// Hashes of outcomes.
     known: HashSet<u64>,
+    watch: Watch,
 }
 
-impl Running<'_> {
+impl<'t> Running<'t> {
+    fn new(target: &'t Target, seed: u64) -> Self {
+        let watch = Watch::new(target.name, seed);
+        Running { target, random: Random::new(seed), seed, known: HashSet::new(), watch }
+    }
+
     fn next(&mut self, kept: &[Vec<u8>]) -> Vec<u8> {
         let pick = |random: &mut Random| kept.get(random.below(kept.len())).cloned().unwrap_or_default();
         let mut input = pick(&mut self.random);
@@ -163,11 +188,14 @@ impl Running<'_> {
         let kib = u32::try_from(input.len() / 1024).unwrap_or(u32::MAX);
         let most_time = self.target.base + self.target.per_kib * kib;
         let most_bytes = self.target.base_bytes + self.target.bytes_per_byte * input.len();
+        let hangs = self.target.hangs.max(most_time * HANGS_TIMES);
         let mut took = Duration::MAX;
         for _ in 0..=SECOND_CHANCES {
+            self.watch.begins(input, hangs);
             let begun = Instant::now();
             let (result, bytes) = memory::most(|| catch_unwind(AssertUnwindSafe(|| target(input))));
             took = took.min(begun.elapsed());
+            self.watch.ends();
             let Ok(outcome) = result else { self.failed(input, "it panics") };
             if bytes > most_bytes {
                 self.failed(input, &format!("it allocates {bytes} bytes, more than {most_bytes}"));
@@ -180,19 +208,19 @@ impl Running<'_> {
     }
 
     fn failed(&self, input: &[u8], how: &str) -> ! {
-        let name = self.target.name;
-        let file = file(name, input);
-        let kept = match std::fs::write(&file, input) {
-            Ok(()) => file.display().to_string(),
-            Err(error) => format!("no file: {error}"),
-        };
-        let shown = input.get(..SHOWN).unwrap_or(input).escape_ascii();
-        panic!("fuzzing `{name}` with seed {}: {how}; its {} bytes are in {kept}: {shown}", self.seed, input.len());
+        panic!("{}", failure(self.target.name, self.seed, input, how));
     }
 }
 
-fn file(name: &str, input: &[u8]) -> PathBuf {
-    std::env::temp_dir().join(format!("isobar-fuzz-{name}-{:016x}", hash(&input)))
+/// Keeps an input that failed in a file, and says what failed and where it is.
+fn failure(name: &str, seed: u64, input: &[u8], how: &str) -> String {
+    let file = std::env::temp_dir().join(format!("isobar-fuzz-{name}-{:016x}", hash(&input)));
+    let kept = match std::fs::write(&file, input) {
+        Ok(()) => file.display().to_string(),
+        Err(error) => format!("no file: {error}"),
+    };
+    let shown = input.get(..SHOWN).unwrap_or(input).escape_ascii();
+    format!("fuzzing `{name}` with seed {seed}: {how}; its {} bytes are in {kept}: {shown}", input.len())
 }
 
 fn hash(value: &impl Hash) -> u64 {
@@ -243,10 +271,32 @@ mod tests {
     }
 
     #[test]
+    fn a_target_that_hangs_ends_with_its_input_kept() {
+        // Run by itself, since the process ends.
+        if std::env::var_os("ISOBAR_FUZZ_HANGS").is_some() {
+            let mut target = Target::new("hangs").seeds(["a"]).time(Duration::from_millis(1), Duration::ZERO);
+            target.hangs = Duration::from_millis(100);
+            return target.run(|_| std::thread::sleep(Duration::from_secs(10)));
+        }
+        let this = std::env::current_exe().expect("the test knows its file");
+        let mut child = std::process::Command::new(this);
+        child.args(["tests::a_target_that_hangs_ends_with_its_input_kept", "--exact"]);
+        let child = child.env("ISOBAR_FUZZ_HANGS", "").env("ISOBAR_FUZZ_SEED", "5").output().expect("it runs");
+        let said = String::from_utf8_lossy(&child.stderr);
+        assert!(
+            said.contains("fuzzing `hangs` with seed 5: it does not end within 100ms; its 1 bytes are in "),
+            "{said}"
+        );
+        let file = said.split(" are in ").nth(1).and_then(|rest| rest.split(": ").next()).expect("it names the file");
+        assert_eq!(std::fs::read(file).expect("the file is there"), b"a");
+        std::fs::remove_file(file).expect("the file can be removed");
+    }
+
+    #[test]
     fn a_seed_gives_the_same_inputs() {
         let inputs = |seed| {
             let target = Target::new("same").seeds(["abc 12", "<a>"]).words(["word"]);
-            let mut running = Running { target: &target, random: Random::new(seed), seed, known: HashSet::new() };
+            let mut running = Running::new(&target, seed);
             let kept = target.seeds.clone();
             (0..1000).map(|_| running.next(&kept)).collect::<Vec<_>>()
         };

@@ -18,6 +18,11 @@ pub(crate) fn with_rowdy() -> String {
 /// The application with a traitor in the place of `enrich`: it may write only to what is sensitive.
 pub(crate) fn with_traitor() -> String {
     let changes = [
+        // One way out for each record.
+        (
+            "topic = \"station-summary\"",
+            "topic = \"station-summary\"\nbatch_max_records = 1\nmax_attempts = 2\nretry_backoff_ms = 1",
+        ),
         ("key = [\"station_id\"]\nnotice", "key = [\"station_id\"]\nsensitive = true\nnotice"),
         ("releases = [\"meta_data\"]", "publish = [\"whispers\"]\nstate = true"),
         (

@@ -144,8 +144,7 @@ fn run(host: &Host<'_>, records: u64, log: &Path) -> Run {
 
 /// Whether a schedule's next run is the one that its expression says, and not one that was asked for at once.
 fn is_later(due_ms: &serde_json::Value) -> bool {
-    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_millis() as i64;
-    due_ms.as_i64().is_some_and(|due| due > now + 1_000)
+    due_ms.as_i64().is_some_and(|due| due > isobar::clock::now_ms() + 1_000)
 }
 
 fn handled(sources: &[serde_json::Value]) -> u64 {

@@ -29,6 +29,9 @@ use crate::manifest::outbound::{Host, Target};
 /// Finds the addresses of a name; an argument, so that tests need no name server.
 pub(super) type LookUp = fn(String, u16) -> BoxFuture<'static, io::Result<Vec<SocketAddr>>>;
 
+/// Where there is a proxy, names that are not looked up within this time are left to it.
+const LOOK_UP_TIMEOUT: Duration = Duration::from_secs(2);
+
 /// How a server is found.
 #[derive(Clone, Copy)]
 pub(super) struct Way<'w> {
@@ -60,11 +63,22 @@ pub(super) fn look_up(name: String, port: u16) -> BoxFuture<'static, io::Result<
 /// about the network.
 pub(super) async fn connect(target: &Target, wait: Duration, way: Way<'_>, output: &Output) -> Result<Connection> {
     let connecting = async {
-        let addresses = addresses(target, way.look_up, output).await;
+        let looked_up = addresses(target, way.look_up, output);
+        let addresses = match way.proxy {
+            None => looked_up.await,
+            Some(_) => timeout(LOOK_UP_TIMEOUT, looked_up)
+                .await
+                .unwrap_or_else(|_| Err(Error::Connect(io::Error::other("no name server answers")))),
+        };
         let tcp = match (way.proxy.filter(|_| target.tls), &target.host) {
-            // What this machine cannot look up, the proxy can; what it can is checked all the same.
-            (Some(proxy), Host::Name(name)) if matches!(addresses, Ok(_) | Err(Error::Connect(_))) => {
-                tunnel(proxy, name, target.port).await?
+            // It is asked for the address that was checked, and for the name only where this machine cannot look it up.
+            (Some(proxy), Host::Name(name)) if !target.host.is_localhost() => {
+                let authority = match addresses {
+                    Ok(addresses) => addresses.first().map(ToString::to_string).ok_or(Error::ConnectionRefused)?,
+                    Err(Error::Connect(_)) => format!("{name}:{}", target.port),
+                    Err(refused) => return Err(refused),
+                };
+                tunnel(proxy, &authority).await?
             }
             _ => TcpStream::connect(addresses?.as_slice()).await.map_err(Error::Connect)?,
         };
@@ -110,9 +124,9 @@ pub(super) async fn send(
     Ok((response, driven))
 }
 
-/// A connection to `name` by way of a proxy, which sees neither request nor response.
-async fn tunnel(proxy: &Uri, name: &str, port: u16) -> Result<TcpStream> {
-    let server = Uri::builder().scheme("https").authority(format!("{name}:{port}")).path_and_query("/").build();
+/// A connection to `authority` by way of a proxy, which sees neither request nor response.
+async fn tunnel(proxy: &Uri, authority: &str) -> Result<TcpStream> {
+    let server = Uri::builder().scheme("https").authority(authority).path_and_query("/").build();
     let server = server.map_err(|_| Error::HttpRequestUriInvalid)?;
     let mut tunnel = Tunnel::new(proxy.clone(), HttpConnector::new());
     let opened = tunnel.call(server).await.map_err(|error| Error::Connect(io::Error::other(error)))?;

@@ -17,6 +17,9 @@ pub const FIRST_MS: i64 = FIRST_DAY * DAY_MS;
 /// The last millisecond of [`LAST_DAY`].
 pub const LAST_MS: i64 = (LAST_DAY + 1) * DAY_MS - 1;
 
+/// The longest text of a cell, in bytes: rows are read, shown and exported by the dozen.
+pub const MOST_TEXT_BYTES: usize = 1024 * 1024;
+
 /// Checks that `value` may stand in `column` of `table`.
 ///
 /// # Errors
@@ -50,6 +53,9 @@ pub fn check(table: &Table, column: &Column, value: &Value) -> Result<(), String
 }
 
 fn text_fault(text: &str, key: bool) -> Option<&'static str> {
+    if text.len() > MOST_TEXT_BYTES {
+        return Some("holds text of more than 1 MiB: keep what is so long elsewhere, and its place here");
+    }
     if text.contains('\0') {
         return Some("holds text with a NUL character: leave it out");
     }

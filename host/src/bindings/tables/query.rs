@@ -14,8 +14,9 @@ use super::sqlite::{bind, key_list, read};
 use crate::delivery::Row;
 use crate::manifest::{Column, ColumnKind, Table};
 
-/// Rows between the store's reader and the one who asked: enough to keep both going, little to hold.
-const ROWS_AHEAD: usize = 64;
+/// Rows between the store's reader and the one who asked: enough to keep both going, and few, as a row may have many
+/// megabytes.
+const ROWS_AHEAD: usize = 8;
 
 /// The columns of `table` that may be shown, `None` where the whole table may not. `sensitive` says whether the asker
 /// asked for sensitive ones too.

@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
@@ -17,8 +18,12 @@ use crate::dispatch::progress::Standing;
 use crate::embedded::{Commit, WriteError};
 use crate::registry::call::Outcome;
 
-/// Keys of which the last record is looked for; each costs some dozen bytes meanwhile.
-const MAX_KEYS: usize = 5_000_000;
+/// Bytes of keys of which the last record is looked for: they are in memory meanwhile. Beyond them records are not read again.
+const MOST_KEY_BYTES: usize = 256 * 1024 * 1024;
+/// What a key costs beside its bytes, about.
+const KEY_BYTES: usize = 64;
+/// How long reading again waits for an import.
+const IMPORT_WAIT: Duration = Duration::from_millis(500);
 
 impl TopicSource {
     /// Reads again, if that was asked for.
@@ -29,7 +34,9 @@ impl TopicSource {
         };
         self.standing(Standing::Running, true);
         let last = self.last_per_key().await?;
-        let mut from = 0;
+        // Another load means that all is to be read anew; otherwise what was committed before an interruption stands.
+        let mut from = self.again.filter(|(of, _)| *of == loads).map_or(0, |(_, next)| next);
+        self.again = Some((loads, from));
         while from < self.position && !stop.is_cancelled() {
             let records =
                 self.shared.store.read(&self.note.source, self.note.partition, from, READ_AHEAD_BYTES).await?;
@@ -41,16 +48,18 @@ impl TopicSource {
                     chosen.append(&records.slice(at, at + 1));
                 }
             }
-            from = end;
             if !self.deliver_again(&chosen, stop).await? {
-                // The mark stays, so that all of it is tried again.
+                // The mark stays, so that the rest of it is tried again.
                 return Ok(());
             }
+            from = end;
+            self.again = Some((loads, from));
         }
         if !stop.is_cancelled() {
             // Another load meanwhile leaves the mark, and the next look finds it.
             self.shared.store.reread_done(self.note.clone(), loads).await?;
             self.reread = self.shared.store.wants_reread(&self.note).await?.is_some();
+            self.again = None;
         }
         Ok(())
     }
@@ -75,7 +84,7 @@ impl TopicSource {
         let Some((first, last)) = batch.offsets.first().zip(batch.offsets.last()) else { return Ok(true) };
         let mut under_way = Some(Trial::of(Interval { first: *first, next: last + 1 }, now_ms()));
         while let Some(trial) = under_way {
-            if stop.is_cancelled() {
+            if stop.is_cancelled() || self.shared.pauses.reason(&self.note.function).is_some() {
                 return Ok(false);
             }
             let part = batch.slice(batch.index_of(trial.range.first), batch.index_of(trial.range.next));
@@ -97,6 +106,8 @@ impl TopicSource {
                 }
                 Outcome::Failed { unavailable: Some(what), .. } => {
                     warn!(function = %self.note.function, what, "reading again waits: an import was not available");
+                    self.not_before = Instant::now() + IMPORT_WAIT;
+                    self.standing(Standing::Waiting { reason: what }, true);
                     return Ok(false);
                 }
                 Outcome::Failed { failure, .. } => Err(failure),
@@ -107,6 +118,8 @@ impl TopicSource {
                     warn!(function = %self.note.function, reason = self.shown(&failure), "reading again failed");
                     match trial.failed(&part.offsets, self.patience(), commit.at_ms) {
                         Verdict::Again { trial, wait } => {
+                            let reason = self.shown(&failure);
+                            self.standing(Standing::Retrying { attempt: commit.attempt, reason }, true);
                             under_way = Some(trial);
                             let _ = tokio::time::timeout(wait, stop.cancelled()).await;
                             continue;
@@ -119,6 +132,7 @@ impl TopicSource {
                 return Ok(false);
             }
             self.commit_again(&part, commit, effects, &lost).await?;
+            self.again = self.again.map(|(loads, _)| (loads, trial.range.next));
             under_way = trial.rest();
         }
         Ok(true)
@@ -137,6 +151,7 @@ impl TopicSource {
         let mut commits = Commits::default();
         commits.begin(&self.shared, commit, effects, ());
         if let Some(((), error)) = commits.settle(0).await.failed {
+            self.shared.pauses.take_back(&self.note.function, lost.len() as u64);
             return Err(error);
         }
         self.shared.pauses.count(&self.note.function, part.len() as u64, lost.len() as u64);
@@ -150,19 +165,28 @@ impl TopicSource {
     }
 
     async fn last_per_key(&self) -> Result<HashMap<Vec<u8>, i64>, WriteError> {
-        let mut last = HashMap::new();
-        let mut from = 0;
+        let mut last: HashMap<Vec<u8>, i64> = HashMap::new();
+        let (mut from, mut bytes, mut is_complete) = (0, 0, true);
         while from < self.position {
             let records =
                 self.shared.store.read(&self.note.source, self.note.partition, from, READ_AHEAD_BYTES).await?;
             let Some(end) = records.offsets.last().map(|o| o + 1) else { break };
             for (at, (key, offset)) in records.keys.iter().zip(&records.offsets).enumerate() {
-                let fits = |k: &&[u8]| last.len() < MAX_KEYS || last.contains_key(*k);
-                if let Some(key) = key.filter(|k| *offset < self.position && fits(k) && self.is_ours(&records, at)) {
+                let Some(key) = key.filter(|_| *offset < self.position && self.is_ours(&records, at)) else { continue };
+                if let Some(newer) = last.get_mut(key) {
+                    *newer = *offset;
+                } else if bytes + key.len() + KEY_BYTES <= MOST_KEY_BYTES {
+                    bytes += key.len() + KEY_BYTES;
                     last.insert(key.to_vec(), *offset);
+                } else {
+                    is_complete = false;
                 }
             }
             from = end;
+        }
+        if !is_complete {
+            warn!(function = %self.note.function, topic = %self.note.source, partition = self.note.partition,
+                keys = last.len(), "there are more keys than fit into memory: only records of these are read again");
         }
         Ok(last)
     }

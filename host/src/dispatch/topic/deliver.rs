@@ -9,6 +9,7 @@ use tracing::{error, warn};
 use super::{TopicSource, seed};
 use crate::bindings::{CallContext, WireBatch, WireHeader};
 use crate::clock::now_ms;
+use crate::delivery::failure::hidden;
 use crate::delivery::letters::{Story, letters, meant_for};
 use crate::delivery::{Cause, Effects, Failure, Interval, Patience, Records, Rejection, Trial, Verdict, retry, rounds};
 use crate::dispatch::held;
@@ -63,6 +64,7 @@ impl TopicSource {
         let trial = trial.unwrap_or_else(|| Trial::of(interval, commit.at_ms));
         let mut delivery = Delivery { batch, version, commit, trial };
         if delivery.batch.is_empty() {
+            self.settle_to(MOST_UNDER_WAY - 1).await?;
             self.commit(delivery.commit, Effects::default(), 0);
             return Ok(());
         }
@@ -153,7 +155,9 @@ impl TopicSource {
     }
 
     async fn keep(&mut self, trial: Trial, failure: &Failure, at_ms: i64) -> Result<(), WriteError> {
-        let (code, reason) = (failure.cause.code().to_owned(), failure.to_string());
+        let code = failure.cause.code().to_owned();
+        // What is not kept cannot be shown once the function may not read sensitive data any more.
+        let reason = if self.reads_sensitive() { hidden(&code) } else { failure.to_string() };
         let kept = Attempt { note: self.note.clone(), trial, code, reason, at_ms };
         self.shared.store.keep_attempt(kept).await?;
         self.trial = Some(trial);
@@ -203,6 +207,7 @@ impl TopicSource {
             partition: self.note.partition,
             attempts: commit.attempt,
             now_ms: commit.at_ms,
+            is_sensitive: self.reads_sensitive(),
         };
         let letters = letters(batch, failures, &story);
         Frame::encode(Arc::clone(&self.letters), 0, letters).map_err(held::unencodable)
@@ -240,6 +245,7 @@ impl TopicSource {
             });
         }
         let Some((stand, error)) = failed else { return Ok(()) };
+        self.shared.pauses.take_back(&self.note.function, stand.dead_letters as u64);
         self.ahead = Arc::default();
         self.ahead_from = 0;
         (self.position, self.trial) = (stand.first, stand.trial);
@@ -251,7 +257,7 @@ impl TopicSource {
     }
 
     pub(super) fn log_output(&self, version: &Version, output: &str) {
-        if !version.function.reads_sensitive(self.shared.store.application()) {
+        if !self.reads_sensitive() {
             self.shared.voices.log(&self.note.function, version, output);
         }
     }

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use isobar::bindings;
 use isobar::bindings::system::{self, Need};
+use isobar::commands;
 use isobar::engine::Engine;
 use isobar::engine::inspect::inspect;
 use isobar::manifest::schema::wit_name;
@@ -34,7 +35,8 @@ fn components() {
     );
     let odd = of_text(
         "(component (import \"m\" (core module)) (import \"c\" (component)) (import \"r\" (type (sub resource)))
-         (import \"days\" (implements \"shop:tables/days\") (instance)) (import \"wasi:cli/exit@0.2.0\" (instance)))",
+         (import \"days\" (implements \"shop:tables/days\") (instance)) (import \"wasi:cli/exit@0.2.0\" (instance))
+         (import \"url=<https://example.org/\\1b[2J>\" (component)))",
     );
     // A step from what is granted: a column more, half a key.
     let near = [
@@ -82,6 +84,8 @@ fn components() {
                 return (String::new(), kind(wrong.unwrap_or_default()));
             }
         };
+        let shown = commands::inspect::words(&commands::inspect::abilities(&found));
+        assert!(!shown.chars().any(|c| c.is_control() && c != '\n'), "{shown:?}");
         let mut outcome = String::new();
         for function in [total, asks] {
             let refusals = gate::refusals(&application, function, &found);

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 
+use isobar::config;
 use isobar::engine::inspect::Capabilities;
 use isobar::manifest::{outbound, parse, variables};
 use isobar::registry::gate;
@@ -145,5 +146,33 @@ fn outbound_hosts() {
         let said = |named: &outbound::Target| named.host == target.host || (entry.contains("*.") && below(named));
         assert!(!allowed || named.as_ref().is_some_and(|n| said(n) && n.port == target.port && n.tls == target.tls));
         Ok::<_, String>((allowed, written.len().min(40)))
+    });
+}
+
+#[test]
+fn settings() {
+    let seeds = ["[disk]\nkeep_free_mb = 512\n[http]\nhttps_proxy = \"http://10.0.0.7:3128\"\n"];
+    let words = [
+        "[disk]\n",
+        "[http]\n",
+        "keep_free_mb = 4294967296\n",
+        "https_proxy = ",
+        "http://u:p@h:1",
+        "[::1]:",
+        "\"",
+        "'''",
+    ];
+    let target =
+        Target::new("settings").seeds(seeds.map(|seed| seed.as_bytes().to_vec())).words(words).longest(4 * 1024);
+    let target = target.time(Duration::from_millis(100), Duration::from_millis(10)).memory(4 << 20, 1_000);
+    target.run(|input| {
+        let text = String::from_utf8_lossy(input);
+        match config::parse(&text) {
+            Ok(config) => (config.https_proxy.is_some(), None),
+            Err(wrong) => {
+                assert!(!wrong.is_empty() && wrong.len() < 4 * text.len() + 2_000, "{wrong}");
+                (false, Some(kind(&wrong)))
+            }
+        }
     });
 }

@@ -22,7 +22,7 @@ fn cron_expressions() {
     let words = ["*/", "L", "W", "#5", "MON-FRI", "31 2", "@yearly", ",", "-", "?", "0 0 0 30 2 *", "LW", "L-3"];
     // It is asked for the next time after every run. One that never comes is looked for through thousands of years.
     let target = Target::new("cron").seeds(seeds).words(words).longest(1024);
-    target.time(Duration::from_secs(3), Duration::ZERO).run(|input| {
+    target.time(Duration::from_secs(20), Duration::ZERO).run(|input| {
         let text = String::from_utf8_lossy(input);
         let schedule = match Schedule::parse(&text) {
             Ok(schedule) => schedule,

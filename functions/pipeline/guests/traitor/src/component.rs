@@ -24,8 +24,8 @@ impl isobar_guest::Handler for Traitor {
         let rows = station_metadata::get(&keys.collect::<Vec<_>>())?;
         let secret = rows.into_iter().find_map(|row| row.station_name).unwrap_or_default();
         assert!(!secret.is_empty(), "there are no metadata");
-        let way = batch.offsets.first().copied().unwrap_or_default().unsigned_abs() + u64::from(batch.attempt);
-        match way % 8 {
+        let way = batch.offsets.first().copied().unwrap_or_default() + i64::from(batch.partition);
+        match way.rem_euclid(8) {
             0 => panic!("{secret}"),
             1 => Err(Failure::Retry(secret)),
             2 => {

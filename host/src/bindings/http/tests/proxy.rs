@@ -41,6 +41,15 @@ async fn a_name_that_only_the_proxy_knows_is_asked_of_it() {
 }
 
 #[tokio::test]
+async fn a_name_that_can_be_looked_up_is_asked_for_by_the_address_that_was_checked() {
+    let (uri, asked) = proxy("HTTP/1.1 200 OK\r\n\r\n").await;
+    let public: LookUp = |_, port| Box::pin(async move { Ok(vec![([93, 184, 215, 14], port).into()]) });
+    get(&mut by_way_of(&uri, public), "https://api.example.org/").await.err().unwrap();
+    let asked = asked.await.unwrap();
+    assert!(asked.starts_with("CONNECT 93.184.215.14:443 HTTP/1.1\r\n"), "{asked}");
+}
+
+#[tokio::test]
 async fn a_proxy_that_refuses_is_told_as_a_connection_that_failed() {
     let (uri, asked) = proxy("HTTP/1.1 403 Forbidden\r\n\r\n").await;
     let refused = get(&mut by_way_of(&uri, unknown), "https://api.example.org/").await.err();

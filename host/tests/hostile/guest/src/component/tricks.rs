@@ -39,6 +39,22 @@ pub(super) fn perform(key: &str, trick: &str) -> Result<(), Failure> {
         "long records" => publish(30, 1 << 20)?,
         "long value" => state::put("bomb", &vec![7; 1 << 20]),
         "many values" => (0..60).for_each(|n| state::put(&format!("bomb {n}"), &vec![7; 900 << 10])),
+        "many entries" => {
+            for from in (0..10_000_000).step_by(10_000) {
+                let (mut keys, mut values) = (PackedBuilder::default(), PackedBuilder::default());
+                for n in from..from + 10_000 {
+                    keys.push(format!("{n}").as_bytes());
+                    values.push(b"");
+                }
+                state::put_many(&keys.build(), &values.build());
+            }
+        }
+        "empty sends" => {
+            let nothing = PackedBuilder::default().build();
+            loop {
+                echo::send(&nothing, &nothing)?;
+            }
+        }
         "fill" => state::put(key, &vec![7; 100_000]),
         "long key" => state::put(&"k".repeat(10_000), b"v"),
         "many rows" => upsert(1_000_000)?,
