@@ -20,8 +20,8 @@ const LONGEST: Duration = Duration::from_secs(300);
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 /// Rounds where times are held against the bound.
 const ROUNDS: u32 = 4;
-/// Reasons for which it loses records: of the 24 tricks, some do no harm.
-const DIFFERENT: usize = 8;
+/// Reasons for which it loses records at the least: how many it comes to depends on how long the application takes.
+const DIFFERENT: usize = 3;
 /// How much longer than by the share of the processors that the other takes a batch may be.
 const SLACK: f64 = 1.2;
 /// The clock ticks in which processes are charged, per second.
