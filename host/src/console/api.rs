@@ -226,13 +226,14 @@ async fn settle(api: &Api, function: &str, request: Request, fate: Fate) -> Resu
 }
 
 async fn nothing() -> Response {
-    failure(StatusCode::NOT_FOUND, "there is nothing here".to_owned(), None)
+    let hint = "`isobar --help` lists what can be asked".to_owned();
+    failure(StatusCode::NOT_FOUND, "there is nothing here".to_owned(), Some(hint))
 }
 
 /// The refusal of a body that does not come.
 fn late(what: &str, within: Duration) -> Response {
     let error = format!("the {what} did not come within {} s", within.as_secs_f32());
-    failure(StatusCode::REQUEST_TIMEOUT, error, None)
+    failure(StatusCode::REQUEST_TIMEOUT, error, Some("send it again, without pauses".to_owned()))
 }
 
 fn failure(status: StatusCode, error: String, hint: Option<String>) -> Response {

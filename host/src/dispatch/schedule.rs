@@ -14,7 +14,7 @@ use super::worker::Step;
 use crate::bindings::{CallContext, WireNext, WireTick};
 use crate::clock::now_ms;
 use crate::delivery::failure::hidden;
-use crate::delivery::{Effects, Failure, Interval, Trial, retry};
+use crate::delivery::{Cause, Effects, Interval, Trial, retry};
 use crate::embedded::{Attempt, Commit, Note, WriteError};
 use crate::manifest::{Delivery, Trigger};
 use crate::registry::call::Outcome;
@@ -146,7 +146,7 @@ impl ScheduleSource {
             }
             Outcome::Failed { failure, unavailable } => {
                 let told = if sensitive { hidden(failure.cause.code()) } else { failure.to_string() };
-                self.failed(attempt, failure, told, unavailable).await
+                self.failed(attempt, failure.cause, told, unavailable).await
             }
         }
     }
@@ -209,11 +209,11 @@ impl ScheduleSource {
     async fn failed(
         &mut self,
         attempt: u32,
-        failure: Failure,
-        told: String,
+        cause: Cause,
+        reason: String,
         unavailable: Option<String>,
     ) -> Result<(), WriteError> {
-        warn!(function = %self.note.function, schedule = %self.note.source, attempt, reason = told, "the run failed");
+        warn!(function = %self.note.function, schedule = %self.note.source, attempt, reason, "the run failed");
         self.not_before = Instant::now() + retry::backoff(self.delivery.retry_backoff_ms.max(100), attempt + 1);
         if let Some(what) = unavailable {
             self.standing(Standing::Waiting { reason: what }, true);
@@ -223,9 +223,15 @@ impl ScheduleSource {
         let interval = Interval { first: self.stands.runs, next: self.stands.runs + 1 };
         let now = now_ms();
         let trial = Trial { attempts: attempt, deliveries: attempt, ..Trial::of(interval, now) };
-        let (code, reason) = (failure.cause.code().to_owned(), told.clone());
-        self.shared.store.keep_attempt(Attempt { note: self.note.clone(), trial, code, reason, at_ms: now }).await?;
-        self.standing(Standing::Retrying { attempt, reason: told }, true);
+        let kept = Attempt {
+            note: self.note.clone(),
+            trial,
+            code: cause.code().to_owned(),
+            reason: reason.clone(),
+            at_ms: now,
+        };
+        self.shared.store.keep_attempt(kept).await?;
+        self.standing(Standing::Retrying { attempt, reason }, true);
         Ok(())
     }
 

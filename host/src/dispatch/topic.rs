@@ -23,6 +23,7 @@ use crate::delivery::{Failure, Records, Trial};
 use crate::embedded::{Note, WriteError};
 use crate::manifest::{Delivery, Trigger};
 use crate::registry::Registered;
+use again::Again;
 use deliver::Stand;
 
 /// Bytes of records that are read ahead of the function.
@@ -47,8 +48,8 @@ pub(super) struct TopicSource {
     /// The last trouble with the data file.
     troubled: Option<String>,
     reread: bool,
-    /// How far reading again has come, and for which load.
-    again: Option<(u64, i64)>,
+    /// Where reading again was interrupted.
+    again: Option<Again>,
     commits: Commits<Stand>,
 }
 

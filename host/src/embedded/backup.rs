@@ -110,7 +110,8 @@ impl Store {
         let mut connection = options(&self.folder.path().join(FILE)).read_only(true).connect().await?;
         connection.lock_handle().await?.set_progress_handler(STEPS, move || !look.load(Ordering::Relaxed));
         let into = std::path::absolute(&unfinished.0)?;
-        sqlx::query("VACUUM INTO ?").bind(into.to_string_lossy()).execute(&mut connection).await?;
+        let into = into.to_str().ok_or_else(folder::no_text)?;
+        sqlx::query("VACUUM INTO ?").bind(into).execute(&mut connection).await?;
         connection.close().await?;
         let file = File::open(&unfinished.0)?;
         Ok(Backup { bytes: file.metadata()?.len(), file })

@@ -205,6 +205,11 @@ impl Folder {
     }
 }
 
+/// SQLite takes the name of a copy as text; another file would come of one that is none.
+pub(super) fn no_text() -> io::Error {
+    io::Error::new(ErrorKind::InvalidInput, "the data folder's name is not UTF-8; move it to one that is")
+}
+
 /// A folder without data that this process alone uses.
 pub(super) struct Vacant {
     path: PathBuf,

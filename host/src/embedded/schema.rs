@@ -95,9 +95,10 @@ async fn migrate(
         let unfinished = path.with_extension("sqlite.unfinished");
         folder::remove(&unfinished).with_context(|| format!("cannot remove `{}`", unfinished.display()))?;
         folder::make_private(&unfinished).with_context(|| format!("cannot write `{}`", unfinished.display()))?;
-        sqlx::query("VACUUM INTO ?").bind(unfinished.to_string_lossy()).execute(&mut *connection).await.with_context(
-            || format!("cannot copy `{}` before changing its format; is there room for it twice?", path.display()),
-        )?;
+        let into = unfinished.to_str().ok_or_else(folder::no_text)?;
+        sqlx::query("VACUUM INTO ?").bind(into).execute(&mut *connection).await.with_context(|| {
+            format!("cannot copy `{}` before changing its format; is there room for it twice?", path.display())
+        })?;
         std::fs::rename(&unfinished, &copy).with_context(|| format!("cannot write `{}`", copy.display()))?;
     }
     write(connection, steps).await.with_context(|| format!("cannot change the format of `{}`", path.display()))?;

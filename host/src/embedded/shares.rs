@@ -49,10 +49,19 @@ impl Shares {
         self.stored.remove(function);
     }
 
-    /// The same for all functions.
-    pub(super) fn forget_all(&mut self) {
-        self.state.clear();
-        self.stored.clear();
+    /// Counts a commit that was applied into what the function has grown by.
+    pub(super) fn applied(&mut self, commit: &Commit) {
+        let (state, stored) = added(commit);
+        self.reserve.count(&commit.note.function, state + stored);
+    }
+
+    /// Says whether what was applied since the last time is committed. If not, everything that was counted is forgotten.
+    pub(super) fn settle(&mut self, is_committed: bool) {
+        self.reserve.settle(is_committed);
+        if !is_committed {
+            self.state.clear();
+            self.stored.clear();
+        }
     }
 
     /// Counts a commit that is about to be applied on the open transaction.

@@ -82,7 +82,10 @@ pub enum WriteError {
         free_mib: u64,
     },
     /// A function is close to what it may store, and was counted a short while ago.
-    #[error("`{function}` is close to its `{limit}`, and waits until what it has stored may be counted again")]
+    #[error(
+        "`{function}` is close to its `{limit}`, and waits until what it has stored may be counted again; raise it in \
+         [application.trigger.isobar.limits.{function}]"
+    )]
     Counting {
         /// Who.
         function: Arc<str>,
@@ -179,6 +182,7 @@ async fn write(
         let (works, answers): (Vec<_>, Vec<_>) = jobs.drain(..).unzip();
         match transaction(&mut connection, &application, &works, &mut shares, &told).await {
             Ok(results) => {
+                shares.settle(true);
                 for ((work, answer), result) in works.into_iter().zip(answers).zip(results) {
                     let result = result.map(|bases| announce(work, &bases, &told));
                     // A caller that went away no longer waits for its answer.
@@ -186,7 +190,7 @@ async fn write(
                 }
             }
             Err(error) => {
-                shares.forget_all();
+                shares.settle(false);
                 let text = error.to_string();
                 answers.into_iter().for_each(|a| drop(a.send(Err(WriteError::Transaction(text.clone())))));
                 connection = reopened(connection, &options).await;
@@ -258,8 +262,9 @@ async fn perform(
                 Ok(()) => commit::apply(connection, application, commit).await,
                 Err(refused) => Err(refused),
             };
-            if applied.is_err() {
-                shares.forget(&commit.note.function);
+            match applied {
+                Ok(_) => shares.applied(commit),
+                Err(_) => shares.forget(&commit.note.function),
             }
             return applied;
         }

@@ -37,6 +37,15 @@ pub(crate) fn wait_for_work(data_dir: &Path) {
     }
 }
 
+/// Data of a host that was killed at work.
+pub(crate) fn killed_at_work(data_dir: &Path) {
+    build();
+    let mut host = up(data_dir, &[]);
+    wait_for_work(data_dir);
+    host.kill().unwrap();
+    host.wait().unwrap();
+}
+
 #[test]
 fn a_backup_of_a_running_host_goes_on_elsewhere() {
     build();

@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{ConnectOptions as _, Connection as _};
 
-use crate::backup::wait_for_work;
-use crate::crash::{build, check, sources, up, with_store};
+use crate::backup::killed_at_work;
+use crate::crash::{check, sources, up, with_store};
 
 /// Some centuries ahead, in milliseconds since the Unix epoch.
 const AHEAD_MS: i64 = 32_503_680_000_000;
@@ -34,13 +34,9 @@ fn due_ms(data_dir: &Path) -> Option<i64> {
 
 #[test]
 fn a_clock_that_was_ahead_stops_no_schedule() {
-    build();
     let dir = tempfile::tempdir().unwrap();
     let data_dir = dir.path().join("data");
-    let mut host = up(&data_dir, &[]);
-    wait_for_work(&data_dir);
-    host.kill().unwrap();
-    host.wait().unwrap();
+    killed_at_work(&data_dir);
     store_ahead(&data_dir, true);
     let mut host = up(&data_dir, &["--until-idle"]);
     let started = Instant::now();

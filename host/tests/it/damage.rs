@@ -16,8 +16,8 @@ use rand::{Rng as _, RngExt as _, SeedableRng as _};
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _, Row as _};
 
-use crate::backup::wait_for_work;
-use crate::crash::{build, sources, up, with_store};
+use crate::backup::killed_at_work;
+use crate::crash::{sources, up, with_store};
 use crate::shop;
 
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -265,13 +265,9 @@ async fn damage(data_dir: &Path, position: i64) -> i64 {
 
 #[test]
 fn a_damaged_frame_is_named_and_holds_up_its_own_partition_alone() {
-    build();
     let dir = tempfile::tempdir().unwrap();
     let data_dir = dir.path().join("data");
-    let mut host = up(&data_dir, &[]);
-    wait_for_work(&data_dir);
-    host.kill().unwrap();
-    host.wait().unwrap();
+    killed_at_work(&data_dir);
     let note = Note { function: "counting".into(), source: "input".into(), partition: 0 };
     let counted = {
         let note = note.clone();

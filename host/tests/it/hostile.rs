@@ -7,6 +7,7 @@ use std::sync::{Arc, Once};
 use std::time::{Duration, Instant};
 
 use isobar::app::{self, App, Plan};
+use isobar::bindings::tables::load;
 use isobar::config::Config;
 use isobar::delivery::letters::Letter;
 use isobar::delivery::{Allowance, Interval, Records, Value};
@@ -241,23 +242,25 @@ async fn a_batch_that_loses_too_many_records_at_once_passes_when_it_is_told_to()
     app.stop().await;
 }
 
+/// Puts a secret in the place of the one before, and asks the spy to read its input again.
+async fn load_secret(store: &Store, secret: &str, reader: &Note) {
+    let csv = format!("name,secret\ncanary,{secret}\n");
+    let rows = load::read(&store.application().tables["secrets"], csv.as_bytes()).unwrap();
+    store.load("secrets", rows, vec![reader.clone()]).await.unwrap();
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_record_that_fails_when_it_is_read_again_dies_alone() {
     let dir = tempfile::tempdir().unwrap();
     let app = start(&dir.path().join("data"), str::to_owned).await;
     let progress = Arc::clone(app.dispatcher.progress());
     let note = Note { function: "spy".into(), source: "ways".into(), partition: 0 };
-    let load = async |secret: &str| {
-        let table = &app.store.application().tables["secrets"];
-        let rows = isobar::bindings::tables::load::read(table, format!("name,secret\ncanary,{secret}\n").as_bytes());
-        app.store.load("secrets", rows.unwrap(), vec![note.clone()]).await.unwrap();
-    };
-    load("first").await;
+    load_secret(&app.store, "first", &note).await;
     let ways = [("a", "table"), ("b", "panic"), ("c", "topic"), ("d", "panic"), ("e", "table")];
     write(&app.store, "ways", &ways).await;
     until("an end", || progress.idle()).await;
     assert_eq!(letters(&app.store, "spy").await.len(), 2);
-    load("second").await;
+    load_secret(&app.store, "second", &note).await;
     let started = Instant::now();
     while app.store.wants_reread(&note).await.unwrap().is_some() {
         assert!(started.elapsed() < LONGEST, "it is not read again");
@@ -270,6 +273,43 @@ async fn a_record_that_fails_when_it_is_read_again_dies_alone() {
     let key = vec![vec![Value::Text("second".to_owned())]];
     let found = app.store.rows(table, &["name".to_owned()], &key, &mut Allowance::unlimited()).await.unwrap();
     assert_eq!(found.len(), 1, "the others were done again");
+    app.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn reading_again_goes_on_where_it_was_stopped() {
+    let dir = tempfile::tempdir().unwrap();
+    let few = |text: &str| {
+        text.replace(
+            "[component.spy]",
+            "[application.trigger.isobar.limits.spy]\nmax_dead_letters = 2\n\n[component.spy]",
+        )
+    };
+    let app = start(&dir.path().join("data"), few).await;
+    let progress = Arc::clone(app.dispatcher.progress());
+    let note = Note { function: "spy".into(), source: "ways".into(), partition: 0 };
+    // Resumes whenever it is stopped, until there is nothing left to do or to read again; gives how often.
+    let through = async || {
+        let (started, mut resumed) = (Instant::now(), 0);
+        while !progress.idle() || app.store.wants_reread(&note).await.unwrap().is_some() {
+            assert!(started.elapsed() < LONGEST, "{:?}", progress.sources());
+            if progress.stuck().is_some() {
+                app.dispatcher.pauses().resume("spy").await.unwrap();
+                resumed += 1;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        resumed
+    };
+    load_secret(&app.store, "first", &note).await;
+    write(&app.store, "ways", &["a", "b", "c", "d", "e", "f"].map(|key| (key, "panic"))).await;
+    assert!(through().await >= 2);
+    let dead =
+        async || letters(&app.store, "spy").await.into_iter().map(|(_, letter)| letter.offset).collect::<Vec<_>>();
+    assert_eq!(dead().await, [0, 1, 2, 3, 4, 5]);
+    load_secret(&app.store, "second", &note).await;
+    assert!(through().await >= 2, "it was stopped in the middle");
+    assert_eq!(dead().await, [0, 1, 2, 3, 4, 5, 0, 1, 2, 3, 4, 5], "each died once more, and not twice");
     app.stop().await;
 }
 

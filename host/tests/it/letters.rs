@@ -1,10 +1,13 @@
 //! Dead letters after spin.toml was changed: of a function that is gone, or that reads something else.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use isobar::console::answers::{Fault, LettersAsk, RecordsAsk, SettleAsk};
 use isobar::console::view::View;
-use isobar::embedded::{Fate, Folder, Store};
+use isobar::delivery::letters::{Story, letters};
+use isobar::delivery::{Cause, Failure, Records};
+use isobar::embedded::{Commit, Fate, Folder, Frame, Note, Store};
 use isobar::manifest;
 
 use crate::shop;
@@ -34,6 +37,49 @@ async fn letters_of_a_function_that_is_gone_are_sensitive() {
     assert!(view.topics().await.unwrap().iter().any(|t| t.topic == topic && t.sensitive));
     let ask = RecordsAsk { sensitive: true, ..ask };
     assert_eq!(view.records(topic, &ask).await.unwrap().records.len(), 1, "who asks for it sees it");
+}
+
+#[tokio::test]
+async fn what_was_sensitive_when_it_was_put_aside_stays_so() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = shop::open(dir.path()).await;
+    let record = Records {
+        keys: [Some(&b"key"[..])].into_iter().collect(),
+        values: [Some(&b"canary"[..])].into_iter().collect(),
+        offsets: vec![0],
+        timestamps: vec![0],
+        headers: Vec::new(),
+    };
+    let story = Story {
+        function: "total",
+        version: "0a1b",
+        topic: "orders",
+        partition: 0,
+        attempts: 1,
+        now_ms: 7_000,
+        is_sensitive: true,
+    };
+    let failure = Failure::new(Cause::Panic, "canary");
+    let frame =
+        Frame::encode("shop.total.dead-letters".into(), 0, letters(&record, &BTreeMap::from([(0, failure)]), &story));
+    let note = Note { function: "total".into(), source: "orders".into(), partition: 0 };
+    store.commit(Commit { note, frames: vec![frame.unwrap()], ..Commit::default() }).await.unwrap();
+
+    // By this manifest the function reads nothing sensitive.
+    let view = View::new(store, None);
+    let asked = async |sensitive: bool| {
+        let listed = view.letters("total", &LettersAsk { sensitive, ..LettersAsk::default() }).await.unwrap();
+        let ask = RecordsAsk { sensitive, ..RecordsAsk::default() };
+        let read = view.records("shop.total.dead-letters", &ask).await.unwrap();
+        assert_eq!((listed.letters.len(), read.records.len()), (1, 1));
+        serde_json::to_string(&(listed, read)).unwrap()
+    };
+    let open = asked(false).await;
+    assert!(
+        !open.contains("canary") && !open.contains("\"key\":{") && open.contains("panic; its words are hidden"),
+        "{open}"
+    );
+    assert!(asked(true).await.contains("canary"));
 }
 
 #[tokio::test]

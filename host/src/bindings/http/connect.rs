@@ -63,24 +63,18 @@ pub(super) fn look_up(name: String, port: u16) -> BoxFuture<'static, io::Result<
 /// about the network.
 pub(super) async fn connect(target: &Target, wait: Duration, way: Way<'_>, output: &Output) -> Result<Connection> {
     let connecting = async {
-        let looked_up = addresses(target, way.look_up, output);
-        let addresses = match way.proxy {
-            None => looked_up.await,
-            Some(_) => timeout(LOOK_UP_TIMEOUT, looked_up)
-                .await
-                .unwrap_or_else(|_| Err(Error::Connect(io::Error::other("no name server answers")))),
-        };
-        let tcp = match (way.proxy.filter(|_| target.tls), &target.host) {
-            // It is asked for the address that was checked, and for the name only where this machine cannot look it up.
-            (Some(proxy), Host::Name(name)) if !target.host.is_localhost() => {
-                let authority = match addresses {
-                    Ok(addresses) => addresses.first().map(ToString::to_string).ok_or(Error::ConnectionRefused)?,
-                    Err(Error::Connect(_)) => format!("{name}:{}", target.port),
-                    Err(refused) => return Err(refused),
+        let addresses = addresses(target, way.look_up, output);
+        let tcp = match (way.proxy, &target.host) {
+            (Some(proxy), Host::Name(name)) if target.tls && !target.host.is_localhost() => {
+                // It is asked for the address that was checked, and for the name only where this machine cannot look it up.
+                let authority = match timeout(LOOK_UP_TIMEOUT, addresses).await {
+                    Ok(Ok(addresses)) => addresses.first().map(ToString::to_string).ok_or(Error::ConnectionRefused)?,
+                    Err(_) | Ok(Err(Error::Connect(_))) => format!("{name}:{}", target.port),
+                    Ok(Err(refused)) => return Err(refused),
                 };
                 tunnel(proxy, &authority).await?
             }
-            _ => TcpStream::connect(addresses?.as_slice()).await.map_err(Error::Connect)?,
+            _ => TcpStream::connect(addresses.await?.as_slice()).await.map_err(Error::Connect)?,
         };
         let stream: Box<dyn Stream> = if target.tls { Box::new(secured(target, tcp).await?) } else { Box::new(tcp) };
         let (sender, driver) = http1::handshake(TokioIo::new(stream)).await?;

@@ -97,10 +97,8 @@ impl WasiHttpHooks for Outbound {
             let (deadline, waits) = (exchange.deadline, Waits::of(options));
             let request = request.map(|body| exchange.request(body));
             let answered = timeout_at(deadline, async {
-                let connection = {
-                    let way = Way { look_up, proxy: proxy.as_ref() };
-                    connect::connect(&target, waits.connect, way, &output).await?
-                };
+                let way = Way { look_up, proxy: proxy.as_ref() };
+                let connection = connect::connect(&target, waits.connect, way, &output).await?;
                 connect::send(connection, request, waits.first_byte).await
             });
             let (response, driver) = answered.await.unwrap_or_else(|_| Err(exchange.too_late()))?;

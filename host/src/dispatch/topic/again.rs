@@ -3,7 +3,6 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
@@ -22,65 +21,77 @@ use crate::registry::call::Outcome;
 const MOST_KEY_BYTES: usize = 256 * 1024 * 1024;
 /// What a key costs beside its bytes, about.
 const KEY_BYTES: usize = 64;
-/// How long reading again waits for an import.
-const IMPORT_WAIT: Duration = Duration::from_millis(500);
+
+/// How far reading again has come.
+pub(super) struct Again {
+    /// The load that asked for it; another one means that all is to be read anew.
+    loads: u64,
+    /// What stands before has been delivered.
+    next: i64,
+    /// The offset of the last record of each key.
+    last: HashMap<Vec<u8>, i64>,
+}
 
 impl TopicSource {
-    /// Reads again, if that was asked for.
+    /// Reads again, if that was asked for. What was done before an interruption stands.
     pub(super) async fn read_again(&mut self, stop: &CancellationToken) -> Result<(), WriteError> {
         let Some(loads) = self.shared.store.wants_reread(&self.note).await? else {
             self.reread = false;
             return Ok(());
         };
         self.standing(Standing::Running, true);
-        let last = self.last_per_key().await?;
-        // Another load means that all is to be read anew; otherwise what was committed before an interruption stands.
-        let mut from = self.again.filter(|(of, _)| *of == loads).map_or(0, |(_, next)| next);
-        self.again = Some((loads, from));
-        while from < self.position && !stop.is_cancelled() {
-            let records =
-                self.shared.store.read(&self.note.source, self.note.partition, from, READ_AHEAD_BYTES).await?;
-            let Some(end) = records.offsets.last().map(|o| o + 1) else { break };
-            let mut chosen = Records::default();
-            for (at, offset) in records.offsets.iter().enumerate().skip(records.index_of(from)) {
-                let key = records.keys.get(at);
-                if key.is_some_and(|k| last.get(k) == Some(offset)) {
-                    chosen.append(&records.slice(at, at + 1));
-                }
-            }
-            if !self.deliver_again(&chosen, stop).await? {
-                // The mark stays, so that the rest of it is tried again.
-                return Ok(());
-            }
-            from = end;
-            self.again = Some((loads, from));
+        let mut again = match self.again.take().filter(|again| again.loads == loads) {
+            Some(again) => again,
+            None => Again { loads, next: 0, last: self.last_per_key().await? },
+        };
+        let ended = self.go_on_again(&mut again, stop).await;
+        if !matches!(ended, Ok(true)) {
+            // The mark stays, so that the rest of it is tried again.
+            self.again = Some(again);
+            return ended.map(drop);
         }
-        if !stop.is_cancelled() {
-            // Another load meanwhile leaves the mark, and the next look finds it.
-            self.shared.store.reread_done(self.note.clone(), loads).await?;
-            self.reread = self.shared.store.wants_reread(&self.note).await?.is_some();
-            self.again = None;
-        }
+        // Another load meanwhile leaves the mark, and the next look finds it.
+        self.shared.store.reread_done(self.note.clone(), loads).await?;
+        self.reread = self.shared.store.wants_reread(&self.note).await?.is_some();
         Ok(())
     }
 
-    /// Whether that could be done now: `false` when an import was not available or the function stands still, which is not the
-    /// records' fault.
-    async fn deliver_again(&mut self, chosen: &Records, stop: &CancellationToken) -> Result<bool, WriteError> {
-        let mut at = 0;
-        while at < chosen.len() {
-            let count =
-                chosen.fitting(at, self.delivery.batch_max_records as usize, self.delivery.batch_max_bytes as usize);
-            if !self.try_again(&chosen.slice(at, at + count), stop).await? {
-                return Ok(false);
+    /// Whether that could be done to its end: `false` when the host stops, an import was not available or the function stands
+    /// still, which is not the records' fault.
+    async fn go_on_again(&mut self, again: &mut Again, stop: &CancellationToken) -> Result<bool, WriteError> {
+        while again.next < self.position {
+            let (source, partition) = (&self.note.source, self.note.partition);
+            let records = self.shared.store.read(source, partition, again.next, READ_AHEAD_BYTES).await?;
+            let Some(end) = records.offsets.last().map(|o| o + 1) else { break };
+            let mut chosen = Records::default();
+            for (at, offset) in records.offsets.iter().enumerate().skip(records.index_of(again.next)) {
+                let key = records.keys.get(at);
+                if key.is_some_and(|k| again.last.get(k) == Some(offset)) {
+                    chosen.append(&records.slice(at, at + 1));
+                }
             }
-            at += count;
+            let most = (self.delivery.batch_max_records as usize, self.delivery.batch_max_bytes as usize);
+            let mut at = 0;
+            while at < chosen.len() {
+                let count = chosen.fitting(at, most.0, most.1);
+                if !self.try_again(&chosen.slice(at, at + count), &mut again.next, stop).await? {
+                    return Ok(false);
+                }
+                at += count;
+            }
+            again.next = end;
         }
-        Ok(true)
+        Ok(!stop.is_cancelled())
     }
 
-    /// Tries one batch by the rules of any other, kept in memory: after a restart all is read again.
-    async fn try_again(&mut self, batch: &Records, stop: &CancellationToken) -> Result<bool, WriteError> {
+    /// Tries one batch by the rules of any other, kept in memory: after a restart all is read again. `next` follows what is
+    /// committed of it.
+    async fn try_again(
+        &mut self,
+        batch: &Records,
+        next: &mut i64,
+        stop: &CancellationToken,
+    ) -> Result<bool, WriteError> {
         let Some((first, last)) = batch.offsets.first().zip(batch.offsets.last()) else { return Ok(true) };
         let mut under_way = Some(Trial::of(Interval { first: *first, next: last + 1 }, now_ms()));
         while let Some(trial) = under_way {
@@ -106,8 +117,7 @@ impl TopicSource {
                 }
                 Outcome::Failed { unavailable: Some(what), .. } => {
                     warn!(function = %self.note.function, what, "reading again waits: an import was not available");
-                    self.not_before = Instant::now() + IMPORT_WAIT;
-                    self.standing(Standing::Waiting { reason: what }, true);
+                    self.wait_for_import(what);
                     return Ok(false);
                 }
                 Outcome::Failed { failure, .. } => Err(failure),
@@ -132,7 +142,7 @@ impl TopicSource {
                 return Ok(false);
             }
             self.commit_again(&part, commit, effects, &lost).await?;
-            self.again = self.again.map(|(loads, _)| (loads, trial.range.next));
+            *next = trial.range.next;
             under_way = trial.rest();
         }
         Ok(true)

@@ -86,13 +86,18 @@ impl TopicSource {
             Outcome::Failed { failure, unavailable: Some(what) } => {
                 let reason = self.shown(&failure);
                 warn!(function = %self.note.function, what, reason, "an import was not available; the batch waits");
-                let wait = retry::backoff(self.delivery.retry_backoff_ms.max(IMPORT_BACKOFF_MS), 2);
-                self.not_before = Instant::now() + wait;
-                self.standing(Standing::Waiting { reason: what }, true);
+                self.wait_for_import(what);
                 Ok(())
             }
             Outcome::Failed { failure, .. } => self.failed(delivery, failure).await,
         }
+    }
+
+    /// Stands still for a while, because an import was not available.
+    pub(super) fn wait_for_import(&mut self, what: String) {
+        let wait = retry::backoff(self.delivery.retry_backoff_ms.max(IMPORT_BACKOFF_MS), 2);
+        self.not_before = Instant::now() + wait;
+        self.standing(Standing::Waiting { reason: what }, true);
     }
 
     pub(super) async fn call(&self, version: &Version, batch: &Records, attempt: u32) -> Called<()> {
@@ -231,6 +236,10 @@ impl TopicSource {
 
     async fn settle_to(&mut self, left: usize) -> Result<(), WriteError> {
         let Settled { through, failed } = self.commits.settle(left).await;
+        if !through.is_empty() {
+            // The same trouble is worth a word again.
+            self.troubled = None;
+        }
         for stand in through {
             self.shared.progress.committed();
             self.shared.pauses.count(&self.note.function, stand.records as u64, stand.dead_letters as u64);
@@ -257,7 +266,7 @@ impl TopicSource {
     }
 
     pub(super) fn log_output(&self, version: &Version, output: &str) {
-        if !self.reads_sensitive() {
+        if !version.function.reads_sensitive(self.shared.store.application()) {
             self.shared.voices.log(&self.note.function, version, output);
         }
     }
