@@ -17,8 +17,8 @@ use anyhow::Context as _;
 use wasmtime::component::Component;
 use wasmtime::{Cache, CacheConfig, Config, InstanceAllocationStrategy, PoolingAllocationConfig};
 
-/// How often a running guest is made to yield, so that the timeout of its call can end it.
-const EPOCH: Duration = Duration::from_millis(10);
+/// How often a running guest is made to yield, so that the timeout of its call can end it and others get their turn.
+const EPOCH: Duration = Duration::from_millis(5);
 /// Calls that may run at one time: more than cores, because a call may wait in an import.
 pub const MAX_CONCURRENT_CALLS: u32 = 256;
 /// What `memory_mb` may be at the most: address space is reserved for each slot of the pool.

@@ -110,7 +110,7 @@ impl Version {
         let called = within(timeout, LONGEST_WAIT, &time, call).await;
         let state = store.data_mut();
         let called = match called {
-            Ended::Answered(answer) => Some(answer.map_err(wasmtime::Error::from).flatten()),
+            Ended::Answered(answer) => Some(answer),
             Ended::Late => None,
             Ended::Waited => {
                 let waited = LONGEST_WAIT.as_secs();

@@ -13,8 +13,7 @@ use anyhow::Context as _;
 use arc_swap::ArcSwap;
 use http::Uri;
 use sha2::{Digest as _, Sha256};
-use tokio::sync::Semaphore;
-use turns::Turns;
+use turns::{Cores, Turns};
 use wasmtime::component::{ComponentExportIndex, InstancePre};
 
 use crate::bindings::{self, CallState};
@@ -71,14 +70,14 @@ impl Registry {
         https_proxy: Option<Uri>,
     ) -> anyhow::Result<Self> {
         let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
-        let computing = Arc::new(Semaphore::new(cores));
+        let cores = Cores::new(cores);
         // Each function has as many places as any other: one that takes all of its own keeps nobody from theirs.
         let calls = (MAX_CONCURRENT_CALLS as usize / application.functions.len().max(1)).max(1);
         let mut functions = BTreeMap::new();
         let mut refusals = Vec::new();
         for function in application.functions.values().filter(|f| !f.triggers.is_empty()) {
             let resolved = resolved.get(&function.name).cloned().unwrap_or_default();
-            let turns = Turns::new(Arc::clone(&computing), calls);
+            let turns = cores.join(calls);
             match Version::load(engine, application, function, resolved, root, turns) {
                 Ok(mut version) => {
                     version.https_proxy = https_proxy.clone();

@@ -1,26 +1,58 @@
 //! Calls take turns at computing: as many at one time as there are cores, each for a while. A call that sleeps or waits for
 //! others gives its turn away, so that it keeps nobody from the cores; one that computes on and on gives it away after
-//! [`SLICE`]. A call that reads from the store keeps it: that is short, and the reader that it has is needed by others. What a
-//! call waits for its turn is not charged to it.
+//! [`SLICE`] to whoever waits. The next turn is that of the function that has had the least, as processes are scheduled by
+//! Linux's CFS: a function with many calls gets no more than one with few. A call that reads from the store keeps its turn:
+//! that is short, and the reader that it has is needed by others. What a call waits for its turn is not charged to it.
 
+use std::collections::VecDeque;
 use std::future::poll_fn;
 use std::pin::pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Poll;
 use std::time::{Duration, Instant};
 
-use tokio::sync::{AcquireError, OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
 use crate::bindings::Waits;
 
-/// Longer than most batches take: those run to their end, with their memory warm.
-const SLICE: Duration = Duration::from_millis(50);
+/// What a call computes before it gives way: short, so that the batches of others, most of which take less, do not wait for
+/// long; longer than handing over costs by far.
+const SLICE: Duration = Duration::from_millis(10);
 
-/// Leave to compute, shared by all functions, and leave to begin a call, of one function.
+/// The cores, shared by all functions.
+#[derive(Clone)]
+pub(super) struct Cores(Arc<Mutex<Shared>>);
+
+struct Shared {
+    free: usize,
+    /// What the last one whose turn it was had had: who comes back after a rest is taken for one that has had as much, so that
+    /// turns cannot be saved up.
+    level: Duration,
+    functions: Vec<Demand>,
+}
+
+/// What a function has had of the cores, and what of it waits.
+#[derive(Default)]
+struct Demand {
+    had: Duration,
+    /// How many of its calls compute.
+    computing: usize,
+    waiting: VecDeque<oneshot::Sender<Turn>>,
+}
+
+/// Leave to compute; given back when it is dropped.
+struct Turn {
+    cores: Cores,
+    function: usize,
+    began: Instant,
+}
+
+/// One function's turns at the cores, and leave to begin a call.
 #[derive(Clone)]
 pub(super) struct Turns {
-    computing: Arc<Semaphore>,
+    cores: Cores,
+    function: usize,
     begun: Arc<Semaphore>,
 }
 
@@ -38,44 +70,132 @@ pub(super) struct Doing {
 /// Set when a guest was interrupted in the middle of computing, and not because it waits.
 pub(super) type Interrupted = Arc<AtomicBool>;
 
-impl Turns {
-    /// For one function of those that share `computing`, with at most `calls` begun at one time.
-    pub(super) fn new(computing: Arc<Semaphore>, calls: usize) -> Self {
-        Turns { computing, begun: Arc::new(Semaphore::new(calls)) }
+impl Cores {
+    /// `cores` of them, nobody computing.
+    pub(super) fn new(cores: usize) -> Self {
+        Cores(Arc::new(Mutex::new(Shared { free: cores, level: Duration::ZERO, functions: Vec::new() })))
     }
 
+    /// A function that shares them, with at most `calls` begun at one time.
+    pub(super) fn join(&self, calls: usize) -> Turns {
+        let mut shared = self.lock();
+        shared.functions.push(Demand::default());
+        let function = shared.functions.len() - 1;
+        Turns { cores: self.clone(), function, begun: Arc::new(Semaphore::new(calls)) }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Shared> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Gives away the cores that are free.
+    fn give(&self) {
+        loop {
+            let mut shared = self.lock();
+            let Some((function, caller)) = shared.next() else { return };
+            let turn = Turn { cores: self.clone(), function, began: Instant::now() };
+            drop(shared);
+            // A call that has ended meanwhile gives its turn back by dropping it.
+            drop(caller.send(turn));
+        }
+    }
+}
+
+impl Shared {
+    /// Who comes next, if a core is free: of the function that has had the least, the call that has waited longest.
+    fn next(&mut self) -> Option<(usize, oneshot::Sender<Turn>)> {
+        self.free.checked_sub(1)?;
+        let waiting = self.functions.iter_mut().enumerate().filter(|(_, demand)| !demand.waiting.is_empty());
+        let (function, demand) = waiting.min_by_key(|(_, demand)| demand.had)?;
+        let caller = demand.waiting.pop_front()?;
+        demand.computing += 1;
+        self.level = self.level.max(demand.had);
+        self.free -= 1;
+        Some((function, caller))
+    }
+
+    /// `function` has computed for `time`.
+    fn charge(&mut self, function: usize, time: Duration) {
+        self.functions[function].had += time;
+        if !self.is_wanted() {
+            self.level = self.level.max(self.functions[function].had);
+        }
+    }
+
+    fn is_wanted(&self) -> bool {
+        self.functions.iter().any(|demand| !demand.waiting.is_empty())
+    }
+
+    /// A call of `function` wants to compute.
+    fn ask(&mut self, function: usize) -> oneshot::Receiver<Turn> {
+        let (caller, turn) = oneshot::channel();
+        let demand = &mut self.functions[function];
+        let is_busy = demand.computing > 0 || !demand.waiting.is_empty();
+        if !is_busy {
+            demand.had = demand.had.max(self.level);
+        }
+        demand.waiting.push_back(caller);
+        turn
+    }
+}
+
+impl Turn {
+    /// Whether the call may compute on: within its slice, and after it for another one if nobody waits.
+    fn goes_on(&mut self) -> bool {
+        let computed = self.began.elapsed();
+        if computed < SLICE {
+            return true;
+        }
+        self.began += computed;
+        let mut shared = self.cores.lock();
+        shared.charge(self.function, computed);
+        !shared.is_wanted()
+    }
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        {
+            let mut shared = self.cores.lock();
+            shared.charge(self.function, self.began.elapsed());
+            shared.functions[self.function].computing -= 1;
+            shared.free += 1;
+        }
+        self.cores.give();
+    }
+}
+
+impl Turns {
     /// Leave to begin a call, to be kept until everything of it is gone.
-    ///
-    /// # Errors
-    /// Never: the semaphores are not closed.
-    pub(super) async fn begin(&self) -> Result<OwnedSemaphorePermit, AcquireError> {
-        Arc::clone(&self.begun).acquire_owned().await
+    pub(super) async fn begin(&self) -> Option<OwnedSemaphorePermit> {
+        Arc::clone(&self.begun).acquire_owned().await.ok()
+    }
+
+    /// Leave to compute.
+    async fn turn(&self) -> Option<Turn> {
+        let turn = self.cores.lock().ask(self.function);
+        self.cores.give();
+        turn.await.ok()
     }
 
     /// What `call` gives, computed in turns.
-    ///
-    /// # Errors
-    /// Never: the semaphores are not closed.
-    pub(super) async fn take<T>(&self, doing: &Doing, call: impl Future<Output = T>) -> Result<T, AcquireError> {
+    pub(super) async fn take<T>(&self, doing: &Doing, call: impl Future<Output = T>) -> T {
         let mut call = pin!(call);
         loop {
-            let turn = {
+            let mut turn = {
                 let _waiting = doing.queued.begin();
-                Arc::clone(&self.computing).acquire_owned().await?
+                self.turn().await
             };
-            let began = Instant::now();
             let ended = poll_fn(|context| {
                 doing.interrupted.store(false, Ordering::Relaxed);
-                let polled = call.as_mut().poll(context);
-                let computes = doing.interrupted.load(Ordering::Relaxed) && began.elapsed() < SLICE;
-                match polled {
-                    Poll::Ready(answer) => Poll::Ready(Some(answer)),
-                    Poll::Pending if computes || doing.waits.now().is_some() => Poll::Pending,
-                    Poll::Pending => Poll::Ready(None),
+                if let Poll::Ready(answer) = call.as_mut().poll(context) {
+                    return Poll::Ready(Some(answer));
                 }
+                let computes = doing.interrupted.load(Ordering::Relaxed) && turn.as_mut().is_some_and(Turn::goes_on);
+                if computes || doing.waits.now().is_some() { Poll::Pending } else { Poll::Ready(None) }
             });
             if let Some(answer) = ended.await {
-                return Ok(answer);
+                return answer;
             }
             drop(turn);
             woken().await;
@@ -94,7 +214,7 @@ mod tests {
     use super::*;
 
     fn one_core() -> Turns {
-        Turns::new(Arc::new(Semaphore::new(1)), 8)
+        Cores::new(1).join(8)
     }
 
     #[tokio::test]
@@ -104,7 +224,7 @@ mod tests {
         let doing = Doing::default();
         let sleep = || turns.take(&doing, tokio::time::sleep(Duration::from_millis(100)));
         let (a, b, c) = tokio::join!(sleep(), sleep(), sleep());
-        assert!(a.and(b).and(c).is_ok());
+        assert_eq!((a, b, c), ((), (), ()));
         assert!(started.elapsed() < Duration::from_millis(250), "{:?}", started.elapsed());
     }
 
@@ -116,9 +236,8 @@ mod tests {
             let _waiting = reader.waits.begin();
             tokio::time::sleep(Duration::from_millis(100)).await;
         });
-        let (read, waited) = tokio::join!(reads, turns.take(&other, async { other.queued.so_far() }));
-        assert!(read.is_ok());
-        assert!(waited.unwrap() >= Duration::from_millis(80), "it came to its turn after the reader");
+        let ((), waited) = tokio::join!(reads, turns.take(&other, async { other.queued.so_far() }));
+        assert!(waited >= Duration::from_millis(80), "it came to its turn after the reader");
     }
 
     /// Computes for `busy` in steps, interrupted after each.
@@ -138,12 +257,64 @@ mod tests {
         let hog = turns.take(&long, compute(Duration::from_millis(600), &long.interrupted));
         let started = Instant::now();
         let quick = async {
-            turns.take(&short, compute(Duration::from_millis(10), &short.interrupted)).await.unwrap();
+            turns.take(&short, compute(Duration::from_millis(10), &short.interrupted)).await;
             started.elapsed()
         };
-        let (hog, quick) = tokio::join!(hog, quick);
-        assert!(hog.is_ok());
+        let ((), quick) = tokio::join!(hog, quick);
         assert!(quick < Duration::from_millis(300), "it waited {quick:?} for one that computes");
         assert!(short.queued.so_far() >= SLICE / 2, "what it waited is known: {:?}", short.queued.so_far());
+    }
+
+    #[tokio::test]
+    async fn a_function_with_many_calls_gets_no_more_than_one_with_few() {
+        let cores = Cores::new(1);
+        let (many, few) = (cores.join(8), cores.join(8));
+        let hogs = futures::future::join_all((0..6).map(|_| async {
+            let doing = Doing::default();
+            many.take(&doing, compute(Duration::from_millis(200), &doing.interrupted)).await;
+        }));
+        let started = Instant::now();
+        let fair = async {
+            let doing = Doing::default();
+            few.take(&doing, compute(Duration::from_millis(100), &doing.interrupted)).await;
+            started.elapsed()
+        };
+        let (_, fair) = tokio::join!(hogs, fair);
+        assert!(
+            fair < Duration::from_millis(400),
+            "100 ms of computing took {fair:?} beside six calls of one function"
+        );
+    }
+
+    #[tokio::test]
+    async fn turns_cannot_be_saved_up() {
+        let cores = Cores::new(1);
+        let (steady, rested) = (cores.join(8), cores.join(8));
+        let doing = Doing::default();
+        steady.take(&doing, compute(Duration::from_millis(300), &doing.interrupted)).await;
+        let back = async {
+            let doing = Doing::default();
+            rested.take(&doing, compute(Duration::from_millis(300), &doing.interrupted)).await;
+        };
+        let started = Instant::now();
+        let goes_on = async {
+            steady.take(&doing, compute(Duration::from_millis(50), &doing.interrupted)).await;
+            started.elapsed()
+        };
+        let ((), went_on) = tokio::join!(back, goes_on);
+        assert!(went_on < Duration::from_millis(250), "50 ms of computing took {went_on:?}");
+    }
+
+    #[tokio::test]
+    async fn who_leaves_the_queue_leaves_its_turn_to_the_next() {
+        let turns = one_core();
+        let turn = turns.turn().await;
+        let gone: Vec<_> = (0..3).map(|_| turns.cores.lock().ask(turns.function)).collect();
+        let waits = turns.turn();
+        drop(gone);
+        let waits = tokio::join!(waits, async { drop(turn) }).0;
+        assert!(waits.is_some());
+        drop(waits);
+        assert!(tokio::time::timeout(Duration::from_secs(5), turns.turn()).await.is_ok());
     }
 }
