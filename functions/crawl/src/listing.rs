@@ -97,7 +97,8 @@ fn seconds(date: &str, time: &str) -> Option<u64> {
     let (hour, minute) = (parts.next()?.ok()?, parts.next()?.ok()?);
     let second = parts.next().unwrap_or(Ok(0)).ok()?;
     let within = hour < 24 && minute < 60 && second < 60;
-    within.then_some(u64::try_from(days).ok()? * 86_400 + hour * 3_600 + minute * 60 + second)
+    let days = u64::try_from(days).ok().filter(|_| within)?;
+    Some(days * 86_400 + hour * 3_600 + minute * 60 + second)
 }
 
 #[cfg(test)]
@@ -137,6 +138,16 @@ mod tests {
         let entries = archives(Product::Historical, &old).unwrap();
         assert_eq!(entries.first().unwrap().modified, Some(1_637_597_880));
         assert_eq!(entries.first().unwrap().size, Some(2_948_612));
+    }
+
+    #[test]
+    fn a_time_that_is_none_is_not_known() {
+        for time in ["24:00:00", "23:60", "23:59:60", "18446744073709551615:00:00", "1", "a:b", ":"] {
+            assert_eq!(seconds("22-Nov-2021", time), None, "{time}");
+        }
+        for date in ["31-Feb-2021", "22-Nov", "22-nov-2021", "0-Jan-2021", "1-Jan-99999999999"] {
+            assert_eq!(seconds(date, "16:18"), None, "{date}");
+        }
     }
 
     #[test]

@@ -11,7 +11,7 @@ use wasmtime_wasi::{WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView};
 use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 
 use super::budget::Budget;
-use super::http::Outbound;
+use super::http::{Outbound, Requests};
 use super::waits::Waits;
 use super::wire::WireError;
 use crate::delivery::{Effects, HeldTable};
@@ -110,6 +110,21 @@ impl CallState {
     /// The limit that the call passed in an import, if it did, and how to raise it.
     pub fn take_exceeded(&mut self) -> Option<String> {
         self.budget.exceeded().or_else(|| self.outbound.exceeded())
+    }
+
+    /// That a request of the call could not reach its server, if that was so. Its name is the function's choice, and not told
+    /// where it could say what the function read.
+    #[must_use]
+    pub fn network_away(&self) -> Option<String> {
+        let CallContext { application, function, .. } = &self.context;
+        let is_sensitive = application.functions.get(function.as_ref()).is_some_and(|f| f.reads_sensitive(application));
+        self.outbound.away().map(|away| if is_sensitive { "a server cannot be reached".to_owned() } else { away })
+    }
+
+    /// The HTTP requests of the call.
+    #[must_use]
+    pub fn requests(&self) -> Requests {
+        self.outbound.requests()
     }
 
     /// Writes to `table` that are not committed yet, oldest first: those of the calls before, then the call's own.

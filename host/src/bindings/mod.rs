@@ -19,6 +19,7 @@ use std::sync::Arc;
 use wasmtime::component::{Component, Linker};
 
 pub use call::{CallContext, CallState};
+pub use http::Requests;
 pub use waits::Waits;
 pub use wire::{WireBatch, WireFailure, WireHeader, WireNext, WireTick};
 

@@ -244,7 +244,9 @@ impl View {
                     source.position = stored.get(&key).copied().unwrap_or_default();
                     source.scheduled = matches!(trigger.source, TriggerSource::Cron(_));
                     if source.scheduled {
-                        source.due_ms = self.store.schedule(&note).await?.map(|(due_ms, _)| due_ms);
+                        let is_hidden = |again: bool| again && function.reads_sensitive(self.application());
+                        let stored = self.store.schedule(&note).await?;
+                        source.due_ms = stored.filter(|(_, again)| !is_hidden(*again)).map(|(due_ms, _)| due_ms);
                     } else {
                         source.lag = self.store.ends().of(&note.source, note.partition) - source.position;
                     }

@@ -34,8 +34,9 @@ pub struct Trial {
     pub whole: u32,
     /// Failed deliveries that the first record of `range` took part in.
     pub attempts: u32,
-    /// When the batch failed first, in milliseconds since the Unix epoch.
-    pub since_ms: i64,
+    /// What was spent on deliveries that failed and on waits between them, in milliseconds. Time in which nothing was tried,
+    /// because the host or a store was away or the function stood still, is not in it.
+    pub spent_ms: u64,
 }
 
 /// How long a failing batch is given.
@@ -45,7 +46,7 @@ pub struct Patience {
     pub max_attempts: u32,
     /// The wait before the second delivery, in milliseconds; doubled for each one after.
     pub backoff_ms: u32,
-    /// So long after a batch failed first, nothing is waited for any more: each part of it is delivered once.
+    /// Once so much was spent on a batch, nothing is waited for any more: each part of it is delivered once.
     pub timeout_ms: u32,
 }
 
@@ -69,7 +70,7 @@ pub enum Verdict {
 impl Trial {
     /// A trial of a batch that has not failed yet.
     #[must_use]
-    pub fn of(range: Interval, now_ms: i64) -> Self {
+    pub fn of(range: Interval) -> Self {
         Trial {
             range,
             upper: range.next,
@@ -78,18 +79,18 @@ impl Trial {
             deliveries: 0,
             whole: 0,
             attempts: 0,
-            since_ms: now_ms,
+            spent_ms: 0,
         }
     }
 
-    /// After a delivery of the range, whose records have these offsets, failed at `now_ms`.
+    /// After a delivery of the range, whose records have these offsets, failed and took so long.
     #[must_use]
-    pub fn failed(mut self, offsets: &[i64], patience: Patience, now_ms: i64) -> Verdict {
+    pub fn failed(mut self, offsets: &[i64], patience: Patience, took: Duration) -> Verdict {
         self.deliveries += 1;
         self.attempts += 1;
         self.whole += u32::from(!self.split);
-        let waited_ms = now_ms.saturating_sub(self.since_ms);
-        let may_wait = self.deliveries < patience.max_attempts && waited_ms < i64::from(patience.timeout_ms);
+        self.spend(took);
+        let may_wait = self.deliveries < patience.max_attempts && self.spent_ms < u64::from(patience.timeout_ms);
         let middle = offsets.get(offsets.len() / 2).filter(|_| offsets.len() > 1);
         match middle {
             Some(&middle) if self.split || !may_wait => {
@@ -98,8 +99,16 @@ impl Trial {
                 Verdict::Again { trial, wait: Duration::ZERO }
             }
             None if !may_wait => Verdict::Condemned { attempts: self.attempts },
-            _ => Verdict::Again { trial: self, wait: retry::backoff(patience.backoff_ms, self.deliveries + 1) },
+            _ => {
+                let wait = retry::backoff(patience.backoff_ms, self.deliveries + 1);
+                self.spend(wait);
+                Verdict::Again { trial: self, wait }
+            }
         }
+    }
+
+    fn spend(&mut self, time: Duration) {
+        self.spent_ms = self.spent_ms.saturating_add(u64::try_from(time.as_millis()).unwrap_or(u64::MAX));
     }
 
     /// What is left of the trial once the range is handled, one way or the other.
@@ -124,7 +133,7 @@ mod tests {
     /// ones with their attempts, and how many deliveries there were.
     fn run(offsets: &[i64], bad: &BTreeSet<i64>) -> (Vec<(i64, u32)>, u32) {
         let whole = Interval { first: offsets[0], next: offsets[offsets.len() - 1] + 1 };
-        let (mut trial, mut condemned, mut deliveries) = (Some(Trial::of(whole, 0)), Vec::new(), 0);
+        let (mut trial, mut condemned, mut deliveries) = (Some(Trial::of(whole)), Vec::new(), 0);
         let mut handled = whole.first;
         while let Some(current) = trial {
             deliveries += 1;
@@ -136,7 +145,7 @@ mod tests {
                 (handled, trial) = (current.range.next, current.rest());
                 continue;
             }
-            match current.failed(&batch, PATIENCE, 0) {
+            match current.failed(&batch, PATIENCE, Duration::ZERO) {
                 Verdict::Again { trial: next, .. } => trial = Some(next),
                 Verdict::Condemned { attempts } => {
                     assert_eq!(batch.len(), 1);
@@ -167,14 +176,17 @@ mod tests {
 
     #[test]
     fn a_batch_is_tried_whole_with_growing_waits_before_it_is_split() {
-        let trial = Trial::of(Interval { first: 0, next: 8 }, 0);
+        let trial = Trial::of(Interval { first: 0, next: 8 });
         let offsets: Vec<i64> = (0..8).collect();
-        let Verdict::Again { trial, wait } = trial.failed(&offsets, PATIENCE, 0) else { panic!() };
+        let Verdict::Again { trial, wait } = trial.failed(&offsets, PATIENCE, Duration::ZERO) else { panic!() };
         assert_eq!((wait.as_millis(), trial.range.next, trial.split), (100, 8, false));
-        let Verdict::Again { trial, wait } = trial.failed(&offsets, PATIENCE, 100) else { panic!() };
+        let Verdict::Again { trial, wait } = trial.failed(&offsets, PATIENCE, Duration::from_millis(7)) else {
+            panic!()
+        };
         assert_eq!((wait.as_millis(), trial.range.next), (200, 8));
-        let Verdict::Again { trial, wait } = trial.failed(&offsets, PATIENCE, 300) else { panic!() };
+        let Verdict::Again { trial, wait } = trial.failed(&offsets, PATIENCE, Duration::ZERO) else { panic!() };
         assert_eq!((wait.as_millis(), trial.range.next, trial.split, trial.attempts), (0, 4, true, 3));
+        assert_eq!(trial.spent_ms, 307, "two waits and what one delivery took");
         let rest = trial.rest().unwrap();
         assert_eq!(
             (rest.range, rest.attempts),
@@ -185,11 +197,11 @@ mod tests {
 
     #[test]
     fn after_its_time_nothing_is_waited_for() {
-        let late = i64::from(PATIENCE.timeout_ms);
-        let trial = Trial::of(Interval { first: 0, next: 2 }, 0);
-        let Verdict::Again { trial, wait } = trial.failed(&[0, 1], PATIENCE, late) else { panic!() };
+        let all = Duration::from_millis(PATIENCE.timeout_ms.into());
+        let trial = Trial::of(Interval { first: 0, next: 2 });
+        let Verdict::Again { trial, wait } = trial.failed(&[0, 1], PATIENCE, all) else { panic!() };
         assert_eq!((wait, trial.range.next), (Duration::ZERO, 1));
-        assert_eq!(trial.failed(&[0], PATIENCE, late), Verdict::Condemned { attempts: 2 });
+        assert_eq!(trial.failed(&[0], PATIENCE, Duration::ZERO), Verdict::Condemned { attempts: 2 });
     }
 
     #[test]

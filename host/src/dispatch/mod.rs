@@ -21,7 +21,7 @@ pub use pauses::Pauses;
 pub use progress::{Progress, SourceStatus, Standing};
 
 use crate::bindings::CallContext;
-use crate::clock::now_ms;
+use crate::clock::Steady;
 use crate::embedded::Store;
 use crate::manifest::TriggerSource;
 use crate::registry::{Registered, Registry};
@@ -87,16 +87,20 @@ impl Dispatcher {
     }
 }
 
-/// Lets go now and then of what topics need not keep.
+/// Lets go now and then of what topics need not keep. Ages are not believed at first, and then go on steadily: a clock that is
+/// ahead for a while must not cost what is still to be read again.
 async fn trim(shared: Arc<Shared>, stop: CancellationToken) {
+    let mut clock: Option<Steady> = None;
     while !stop.is_cancelled() {
-        if let Err(error) = shared.store.trim(now_ms()).await {
+        let now_ms = clock.as_ref().map(Steady::now_ms);
+        if let Err(error) = shared.store.trim(now_ms).await {
             tracing::warn!(%error, "old records could not be removed; it is tried again");
         }
         tokio::select! {
             () = stop.cancelled() => {}
             () = tokio::time::sleep(TRIM_EVERY) => {}
         }
+        clock.get_or_insert_with(Steady::begin);
     }
 }
 

@@ -21,7 +21,8 @@ pub struct Pauses {
 impl Pauses {
     pub(super) async fn load(store: Arc<Store>) -> Result<Self, WriteError> {
         let paused = store.pauses().await?.into_iter().map(|p| (Arc::clone(&p.function), p)).collect();
-        Ok(Pauses { store, paused: Mutex::new(paused), tolls: Mutex::default(), changed: watch::Sender::new(()) })
+        let tolls = store.pardons().await?.into_iter().map(|function| (function, Toll::pardoned())).collect();
+        Ok(Pauses { store, paused: Mutex::new(paused), tolls: Mutex::new(tolls), changed: watch::Sender::new(()) })
     }
 
     /// Why a function stands still, if it does.

@@ -222,7 +222,7 @@ impl ScheduleSource {
         self.stands.attempt = attempt;
         let interval = Interval { first: self.stands.runs, next: self.stands.runs + 1 };
         let now = now_ms();
-        let trial = Trial { attempts: attempt, deliveries: attempt, ..Trial::of(interval, now) };
+        let trial = Trial { attempts: attempt, deliveries: attempt, ..Trial::of(interval) };
         let kept = Attempt {
             note: self.note.clone(),
             trial,
@@ -238,10 +238,12 @@ impl ScheduleSource {
     fn standing(&self, standing: Standing, busy: bool) {
         let version = self.registered.version.load();
         let stands = self.commits.oldest().map_or(&self.stands, |(before, _)| before);
+        // A time that the function chose itself could say what it read.
+        let is_sensitive = version.function.reads_sensitive(self.shared.store.application());
         self.shared.progress.update(&self.note, |s| {
             s.scheduled = true;
             s.position = stands.runs;
-            s.due_ms = stands.stored.map(|(due, _)| due);
+            s.due_ms = stands.stored.filter(|(_, again)| !(*again && is_sensitive)).map(|(due, _)| due);
             s.standing = standing;
             s.busy = busy;
             version.short().clone_into(&mut s.version);
@@ -249,10 +251,15 @@ impl ScheduleSource {
     }
 }
 
-/// The reader for which a publisher has to wait, by the bound that a topic declares.
+/// The reader for which a publisher has to wait, by the bound that a topic declares. Where what it publishes comes back to it
+/// nobody is waited for: it would wait for itself.
 pub(super) fn paced_by(shared: &Shared, registered: &Registered) -> Option<String> {
     let version = registered.version.load();
     let topics = &shared.store.application().topics;
     let bounds = version.function.grants.publish.iter().filter_map(|t| topics.get(t));
-    bounds.filter_map(|t| Some((t, t.max_lag_records?))).find_map(|(t, most)| shared.progress.laggard(&t.name, most))
+    let application = shared.store.application();
+    bounds.filter_map(|t| Some((t, t.max_lag_records?))).find_map(|(t, most)| {
+        let reader = shared.progress.laggard(&t.name, most)?;
+        (!application.comes_back(&registered.name, &t.name)).then_some(reader)
+    })
 }

@@ -27,7 +27,7 @@ pub(super) async fn keep(connection: &mut SqliteConnection, attempt: &Attempt) -
     let Attempt { note, trial, code, reason, at_ms } = attempt;
     sqlx::query(
         "INSERT OR REPLACE INTO attempt (function, source, partition, first, next, upper, until, split, deliveries, whole, \
-         attempts, since_ms, reason, at_ms, code) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+         attempts, spent_ms, reason, at_ms, code) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
     )
     .bind(note.function.as_ref())
     .bind(note.source.as_ref())
@@ -40,7 +40,7 @@ pub(super) async fn keep(connection: &mut SqliteConnection, attempt: &Attempt) -
     .bind(trial.deliveries)
     .bind(trial.whole)
     .bind(trial.attempts)
-    .bind(trial.since_ms)
+    .bind(i64::try_from(trial.spent_ms).unwrap_or(i64::MAX))
     .bind(reason)
     .bind(at_ms)
     .bind(code)
@@ -78,7 +78,7 @@ pub(super) async fn go_on(
 }
 
 const READ: &str = "SELECT function, source, partition, first, next, upper, until, split, deliveries, whole, attempts, \
-                    since_ms, reason, at_ms, code FROM attempt";
+                    spent_ms, reason, at_ms, code FROM attempt";
 
 impl Store {
     /// The deliveries that failed of what a function stands at, if there were any.
@@ -112,7 +112,7 @@ fn attempt(row: &SqliteRow) -> Result<Attempt, WriteError> {
             deliveries: row.try_get(8)?,
             whole: row.try_get(9)?,
             attempts: row.try_get(10)?,
-            since_ms: row.try_get(11)?,
+            spent_ms: row.try_get::<i64, _>(11)?.unsigned_abs(),
         },
         reason: row.try_get(12)?,
         at_ms: row.try_get(13)?,

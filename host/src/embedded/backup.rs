@@ -18,7 +18,7 @@ use tokio::io::AsyncReadExt as _;
 
 use super::folder::{self, Folder};
 use super::mark::{self, HEADER_BYTES, Header};
-use super::{FILE, Kind, Store, options, schema, trouble};
+use super::{FILE, Kind, Store, options, reserve, schema, trouble};
 
 /// The copy, in the data folder, while it is made.
 const COPY: &str = "backup.unfinished";
@@ -99,7 +99,10 @@ impl Store {
     /// When the data file cannot be read or there is no room for the copy; nothing of it is left then.
     pub async fn backup(&self) -> Result<Backup, BackupError> {
         let row = sqlx::query(COPIED).fetch_one(&self.readers).await?;
-        ensure_room(self.folder.path(), row.try_get::<i64, _>(0)?.unsigned_abs())?;
+        // While the copy is there, functions have what is kept for them.
+        let kept =
+            rustix::fs::statvfs(self.folder.path()).map_or(0, |disk| reserve::kept(&disk, self.folder.kept_free()));
+        ensure_room(self.folder.path(), row.try_get::<i64, _>(0)?.unsigned_abs() + kept)?;
         let path = self.folder.path().join(COPY);
         folder::remove(&path)?;
         folder::make_private(&path)?;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use sqlx::{AssertSqlSafe, Row as _, SqliteConnection};
 
 use super::writer::WriteError;
-use super::{attempt, log, state};
+use super::{attempt, log, pauses, state};
 use crate::bindings::tables::sqlite;
 use crate::delivery::{Effects, Interval, Records, Trial, frame};
 use crate::manifest::Application;
@@ -27,6 +27,8 @@ pub struct Commit {
     pub micros: u64,
     /// Milliseconds since the Unix epoch, for the ledger.
     pub at_ms: i64,
+    /// Records of the input that become dead letters.
+    pub dead_letters: u32,
     /// Records to append.
     pub frames: Vec<Frame>,
     /// State and rows to write; what it published is in `frames`.
@@ -82,6 +84,9 @@ pub(super) async fn apply(
     if let Some(rest) = &commit.trial {
         attempt::go_on(connection, &commit.note, rest.as_ref()).await?;
     }
+    if commit.dead_letters > 0 {
+        pauses::use_up(connection, &commit.note.function).await?;
+    }
     let mut bases = Vec::with_capacity(commit.frames.len());
     for frame in &commit.frames {
         bases.push(log::append(connection, frame, &commit.note.function).await?);
@@ -96,20 +101,28 @@ pub(super) async fn apply(
 
 const LEDGER: &str =
     "INSERT INTO ledger (function, source, partition, first, next, records, version, attempt, micros, at_ms)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
-const POSITION: &str =
-    "; UPDATE position SET next = ? WHERE function = ? AND source = ? AND partition = ? AND next = ? RETURNING next";
-const SCHEDULE: &str = "; INSERT OR REPLACE INTO schedule (function, source, due_ms, again) VALUES (?, ?, ?, ?)";
+SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10";
+/// Runs of a schedule that follow each other within an hour are one entry, so that a function which asks to be called
+/// again and again does not fill the disk by that alone.
+const JOINED_MS: i64 = 60 * 60 * 1000;
+const JOIN: &str = "UPDATE ledger SET next = ?5, records = records + ?6, micros = micros + ?9
+WHERE function = ?1 AND source = ?2 AND partition = ?3 AND next = ?4 AND version = ?7 AND attempt = ?8 AND at_ms > ?11
+AND first = (SELECT max(first) FROM ledger WHERE function = ?1 AND source = ?2 AND partition = ?3); ";
+const UNLESS_JOINED: &str = " WHERE changes() = 0";
+const POSITION: &str = "; UPDATE position SET next = ?5 WHERE function = ?1 AND source = ?2 AND partition = ?3 AND next = ?4 RETURNING next";
+const SCHEDULE: &str = "; INSERT OR REPLACE INTO schedule (function, source, due_ms, again) VALUES (?1, ?2, ?12, ?13)";
 
 /// Moves the position, or fails where another did, and notes the commit: one round trip to the connection's thread.
 async fn enter(connection: &mut SqliteConnection, commit: &Commit) -> Result<(), WriteError> {
-    let (function, source) = (commit.note.function.as_ref(), commit.note.source.as_ref());
-    let mut sql = LEDGER.to_owned();
+    let mut sql = match commit.schedule {
+        Some(_) => [JOIN, LEDGER, UNLESS_JOINED].concat(),
+        None => LEDGER.to_owned(),
+    };
     sql.extend(commit.interval.map(|_| POSITION));
     sql.extend(commit.schedule.map(|_| SCHEDULE));
-    let mut query = sqlx::query(AssertSqlSafe(sql))
-        .bind(function)
-        .bind(source)
+    let moved = sqlx::query(AssertSqlSafe(sql))
+        .bind(commit.note.function.as_ref())
+        .bind(commit.note.source.as_ref())
         .bind(commit.note.partition)
         .bind(commit.interval.map(|i| i.first))
         .bind(commit.interval.map(|i| i.next))
@@ -117,14 +130,12 @@ async fn enter(connection: &mut SqliteConnection, commit: &Commit) -> Result<(),
         .bind(commit.version.as_ref())
         .bind(commit.attempt)
         .bind(commit.micros as i64)
-        .bind(commit.at_ms);
-    if let Some(interval) = commit.interval {
-        query = query.bind(interval.next).bind(function).bind(source).bind(commit.note.partition).bind(interval.first);
-    }
-    if let Some((due_ms, again)) = commit.schedule {
-        query = query.bind(function).bind(source).bind(due_ms).bind(again);
-    }
-    let moved = query.fetch_all(&mut *connection).await?;
+        .bind(commit.at_ms)
+        .bind(commit.at_ms - JOINED_MS)
+        .bind(commit.schedule.map(|(due_ms, _)| due_ms))
+        .bind(commit.schedule.map(|(_, again)| again))
+        .fetch_all(&mut *connection)
+        .await?;
     match commit.interval {
         Some(interval) if moved.is_empty() => {
             Err(WriteError::Position { note: commit.note.clone(), first: interval.first })

@@ -29,9 +29,16 @@ pub(super) async fn keep(connection: &mut SqliteConnection, pause: &Pause) -> Re
     Ok(())
 }
 
-/// Forgets a pause.
-pub(super) async fn forget(connection: &mut SqliteConnection, function: &str) -> Result<(), WriteError> {
-    sqlx::query("DELETE FROM pause WHERE function = ?").bind(function).execute(connection).await?;
+/// Forgets a pause, and pardons the function: its next batch may lose as many records as it has.
+pub(super) async fn pardon(connection: &mut SqliteConnection, function: &str) -> Result<(), WriteError> {
+    sqlx::query("DELETE FROM pause WHERE function = ?").bind(function).execute(&mut *connection).await?;
+    sqlx::query("INSERT OR IGNORE INTO pardon (function) VALUES (?)").bind(function).execute(connection).await?;
+    Ok(())
+}
+
+/// Forgets a pardon, because a batch has lost records.
+pub(super) async fn use_up(connection: &mut SqliteConnection, function: &str) -> Result<(), WriteError> {
+    sqlx::query("DELETE FROM pardon WHERE function = ?").bind(function).execute(connection).await?;
     Ok(())
 }
 
@@ -49,6 +56,15 @@ impl Store {
         rows.iter().map(pause).collect()
     }
 
+    /// Every function that was told to go on and has lost no record since.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub async fn pardons(&self) -> Result<Vec<Arc<str>>, WriteError> {
+        let rows = sqlx::query("SELECT function FROM pardon").fetch_all(&self.readers).await?;
+        rows.iter().map(|row| Ok(row.try_get::<&str, _>(0)?.into())).collect()
+    }
+
     /// Keeps that a function stands still.
     ///
     /// # Errors
@@ -57,7 +73,7 @@ impl Store {
         self.submit(Work::Pause(pause)).await
     }
 
-    /// Keeps that a function goes on.
+    /// Keeps that a function goes on, and that its next batch may lose as many records as it has.
     ///
     /// # Errors
     /// [`WriteError`].

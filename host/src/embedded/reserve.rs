@@ -72,10 +72,14 @@ impl Reserve {
     /// A disk that does not say how much it has left will say when it is full.
     fn look(&self) -> Option<u64> {
         let disk = rustix::fs::statvfs(&self.folder).ok()?;
-        let (free, size) = (disk.f_bavail * disk.f_frsize, disk.f_blocks * disk.f_frsize);
-        let kept = self.said.unwrap_or(USUAL_BYTES.min(size / USUAL_PART));
-        (free < kept).then_some(free)
+        let free = disk.f_bavail * disk.f_frsize;
+        (free < kept(&disk, self.said)).then_some(free)
     }
+}
+
+/// Bytes of `disk` that are kept free, where `said` does not say how many.
+pub(super) fn kept(disk: &rustix::fs::StatVfs, said: Option<u64>) -> u64 {
+    said.unwrap_or(USUAL_BYTES.min(disk.f_blocks * disk.f_frsize / USUAL_PART))
 }
 
 impl Grown {

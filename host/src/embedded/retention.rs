@@ -11,11 +11,11 @@ const HOUR_MS: i64 = 60 * 60 * 1000;
 /// left is merged the next time.
 const MAX_MERGED: i64 = 10_000;
 
-/// Removes what no topic has to keep at `now_ms`.
+/// Removes what no topic has to keep; by its age only where the time is said.
 pub(super) async fn trim(
     connection: &mut SqliteConnection,
     application: &Application,
-    now_ms: i64,
+    now_ms: Option<i64>,
 ) -> Result<(), WriteError> {
     for topic in application.topics.values().filter(|t| t.retention != Retention::default()) {
         for partition in 0..topic.partitions {
@@ -30,7 +30,7 @@ async fn trim_partition(
     application: &Application,
     topic: &Topic,
     partition: u32,
-    now_ms: i64,
+    now_ms: Option<i64>,
 ) -> Result<(), WriteError> {
     let readers = application.readers_of(&topic.name);
     let mut read_to = i64::MAX;
@@ -43,7 +43,8 @@ async fn trim_partition(
             .await?;
         read_to = read_to.min(position.map_or(Ok(0), |row| row.try_get(0))?);
     }
-    let too_old = topic.retention.max_hours.map_or(i64::MIN, |hours| now_ms - i64::from(hours) * HOUR_MS);
+    let age = topic.retention.max_hours.zip(now_ms);
+    let too_old = age.map_or(i64::MIN, |(hours, now_ms)| now_ms - i64::from(hours) * HOUR_MS);
     let most_bytes = topic.retention.max_bytes.map_or(i64::MAX, |b| i64::try_from(b).unwrap_or(i64::MAX));
     // Behind a frame stand the bytes of those that came after it; when they alone fill the size, it goes.
     let gone = sqlx::query(

@@ -9,7 +9,7 @@ use super::folder;
 
 /// The format that this build writes. Raised with each change that an older build could not read; then a migration
 /// from the one before is added, which copies the file first.
-pub(super) const FORMAT: i64 = 3;
+pub(super) const FORMAT: i64 = 4;
 
 const TABLES: &str = "
 CREATE TABLE name (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE);
@@ -25,7 +25,7 @@ CREATE TABLE attempt (function TEXT NOT NULL, source TEXT NOT NULL, partition IN
   first INTEGER NOT NULL, next INTEGER NOT NULL, attempts INTEGER NOT NULL, reason TEXT NOT NULL, at_ms INTEGER NOT NULL,
   upper INTEGER NOT NULL DEFAULT 0, until INTEGER NOT NULL DEFAULT 0, split INTEGER NOT NULL DEFAULT 0,
   deliveries INTEGER NOT NULL DEFAULT 0,
-  whole INTEGER NOT NULL DEFAULT 0, since_ms INTEGER NOT NULL DEFAULT 0, code TEXT NOT NULL DEFAULT '',
+  whole INTEGER NOT NULL DEFAULT 0, spent_ms INTEGER NOT NULL DEFAULT 0, code TEXT NOT NULL DEFAULT '',
   PRIMARY KEY (function, source, partition)) WITHOUT ROWID;
 CREATE TABLE schedule (function TEXT NOT NULL, source TEXT NOT NULL, due_ms INTEGER NOT NULL,
   again INTEGER NOT NULL, PRIMARY KEY (function, source)) WITHOUT ROWID;
@@ -63,6 +63,12 @@ UPDATE attempt SET upper = next, until = next, deliveries = attempts, whole = at
 /// What becomes of the tables of format 2.
 const FROM_2: &str = "ALTER TABLE attempt ADD COLUMN code TEXT NOT NULL DEFAULT '';";
 
+/// What came with format 4, also to a file of an older one.
+const SINCE_4: &str = "CREATE TABLE pardon (function TEXT PRIMARY KEY) WITHOUT ROWID;";
+
+/// What becomes of the tables of format 3.
+const FROM_3: &str = "ALTER TABLE attempt RENAME COLUMN since_ms TO spent_ms; UPDATE attempt SET spent_ms = 0;";
+
 /// Makes the tables of a new file, takes an old one over, or refuses a newer one.
 pub(super) async fn prepare(connection: &mut SqliteConnection, path: &Path) -> anyhow::Result<()> {
     let row = sqlx::query("PRAGMA user_version")
@@ -71,11 +77,12 @@ pub(super) async fn prepare(connection: &mut SqliteConnection, path: &Path) -> a
         .with_context(|| format!("`{}` is not a data file of isobar, or is damaged", path.display()))?;
     match row.try_get::<i64, _>(0)? {
         FORMAT => Ok(()),
-        0 => write(connection, &[TABLES, SINCE_2])
+        0 => write(connection, &[TABLES, SINCE_2, SINCE_4])
             .await
             .with_context(|| format!("cannot make the tables of `{}`", path.display())),
-        1 => migrate(connection, path, 1, &[FROM_1, SINCE_2, FROM_2]).await,
-        2 => migrate(connection, path, 2, &[FROM_2]).await,
+        1 => migrate(connection, path, 1, &[FROM_1, SINCE_2, FROM_2, FROM_3, SINCE_4]).await,
+        2 => migrate(connection, path, 2, &[FROM_2, FROM_3, SINCE_4]).await,
+        3 => migrate(connection, path, 3, &[FROM_3, SINCE_4]).await,
         newer => anyhow::bail!(
             "`{}` has format {newer}, and this isobar knows formats up to {FORMAT}; use the isobar that wrote it or a newer one",
             path.display()

@@ -14,7 +14,8 @@ use super::writer::WriteError;
 use crate::bindings::tables::schema::physical_name;
 use crate::manifest::{Application, Function, Limits};
 
-/// What an entry of state takes beside its key and value, about: many small ones are not free.
+/// What an entry of state takes beside its key, which stands in the table and in its index, and its value, about: many small
+/// ones are not free.
 const ENTRY_BYTES: u64 = 64;
 
 /// Counting takes no more than this part of the writer's time for one function.
@@ -128,7 +129,7 @@ impl Shares {
 
 /// Bytes of state, and of log and rows, that a commit adds.
 fn added(commit: &Commit) -> (u64, u64) {
-    let entry = |(key, value): (&String, &Option<Vec<u8>>)| value.as_ref().map(|value| key.len() + value.len());
+    let entry = |(key, value): (&String, &Option<Vec<u8>>)| value.as_ref().map(|value| 2 * key.len() + value.len());
     let state = commit.effects.state.iter().filter_map(entry).map(|bytes| bytes as u64 + ENTRY_BYTES).sum();
     let log: usize = commit.frames.iter().map(|f| f.bytes.len()).sum();
     let rows: usize = commit.effects.tables.values().map(|held| held.bytes()).sum();
@@ -141,7 +142,8 @@ async fn file_bytes(connection: &mut SqliteConnection) -> Result<u64, WriteError
 }
 
 async fn state_of(connection: &mut SqliteConnection, function: &str) -> Result<u64, WriteError> {
-    let sql = "SELECT coalesce(sum(length(key) + length(value) + ?), 0) FROM state
+    // Of text, `length` counts the characters before the first NUL.
+    let sql = "SELECT coalesce(sum(2 * octet_length(key) + length(value) + ?), 0) FROM state
                WHERE function = (SELECT id FROM name WHERE name = ?)";
     number(&sqlx::query(sql).bind(ENTRY_BYTES as i64).bind(function).fetch_one(connection).await?)
 }

@@ -113,7 +113,7 @@ pub(super) enum Work {
     Begin(Note),
     Load { table: String, rows: HeldTable, rereads: Vec<Note> },
     RereadDone { note: Note, loads: u64 },
-    Trim { now_ms: i64 },
+    Trim { now_ms: Option<i64> },
     Pause(Pause),
     Resume(String),
     Settle(Settlement),
@@ -289,7 +289,7 @@ async fn perform(
         }
         Work::Settle(settlement) => return letters::settle(connection, settlement).await,
         Work::Pause(pause) => pauses::keep(connection, pause).await,
-        Work::Resume(function) => pauses::forget(connection, function).await,
+        Work::Resume(function) => pauses::pardon(connection, function).await,
         Work::Trim { now_ms } => retention::trim(connection, application, *now_ms).await,
         Work::RereadDone { loads, .. } if *loads != told.load_count.load(Ordering::SeqCst) => Ok(()),
         Work::RereadDone { note, .. } => {
@@ -368,11 +368,12 @@ impl Store {
         self.submit(Work::Load { table: table.to_owned(), rows, rereads }).await
     }
 
-    /// Removes what no topic has to keep at `now_ms`, in milliseconds since the Unix epoch.
+    /// Removes what no topic has to keep: what is beyond its size, and beyond its age at `now_ms`, in milliseconds since the
+    /// Unix epoch, where that is said.
     ///
     /// # Errors
     /// [`WriteError`]; nothing is removed then.
-    pub async fn trim(&self, now_ms: i64) -> Result<(), WriteError> {
+    pub async fn trim(&self, now_ms: Option<i64>) -> Result<(), WriteError> {
         self.submit(Work::Trim { now_ms }).await
     }
 

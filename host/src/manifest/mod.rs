@@ -122,8 +122,8 @@ pub struct Delivery {
     pub max_attempts: u32,
     /// Wait before the second delivery, in milliseconds; doubled for each one after, up to a minute.
     pub retry_backoff_ms: u32,
-    /// So long after a batch failed first nothing is waited for any more, in milliseconds: each part of it gets one
-    /// delivery.
+    /// Once so much was spent on deliveries of a batch that failed and on waits between them, in milliseconds, nothing is waited
+    /// for any more: each part of it gets one delivery.
     pub retry_timeout_ms: u32,
 }
 

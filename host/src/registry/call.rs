@@ -43,11 +43,17 @@ pub struct Called<T> {
     pub output: String,
     /// What it took, from when it could have begun.
     pub took: Duration,
+    /// What of that is charged to it.
+    pub charged: Duration,
 }
 
 /// The longest that a call may wait for one answer of the host's own stores: then its records are tried again later, as if
 /// the store were not there. And the longest in all that is not charged to it.
 const LONGEST_WAIT: Duration = Duration::from_secs(30);
+
+/// Bytes that the host copies out of a call's memory in one import, where its limits do not allow it to hold more: as much
+/// as wasmtime's own limit.
+const HOSTCALL_BYTES: usize = 128 * 1024 * 1024;
 
 /// Handles of a call, such as tasks and ends of streams that a guest makes without the host: each takes memory of the host's.
 const MOST_HANDLES: usize = 10_000;
@@ -85,6 +91,8 @@ impl Version {
         (Result<T, WireFailure>,): ComponentNamedList + Lift + Send + Sync,
     {
         let timeout = Duration::from_millis(u64::from(context.limits.timeout_ms));
+        let most_network = Duration::from_millis(u64::from(context.limits.http.timeout_ms));
+        let held_bytes = context.limits.held_bytes as usize;
         let waiting = Instant::now();
         // Kept until the instance and all that it holds are gone.
         let _begun = self.turns.begin().await;
@@ -92,8 +100,16 @@ impl Version {
         store.limiter(|state| &mut state.budget);
         store.set_max_component_handles(MOST_HANDLES);
         store.set_epoch_deadline(1);
-        let doing = Doing { waits: store.data().waits.clone(), ..Doing::default() };
-        let time = Time { started: Instant::now(), waits: doing.waits.clone(), queued: doing.queued.clone() };
+        store.set_hostcall_fuel(HOSTCALL_BYTES.max(2 * held_bytes));
+        let doing =
+            Doing { waits: store.data().waits.clone(), requests: Some(store.data().requests()), ..Doing::default() };
+        let time = Time {
+            started: Instant::now(),
+            waits: doing.waits.clone(),
+            queued: doing.queued.clone(),
+            network: doing.network.clone(),
+            most_network,
+        };
         // A guest that computes is ended here, whether or not the runtime has a thread left for timers.
         let (so_far, interrupts) = (time.clone(), Interrupted::clone(&doing.interrupted));
         store.epoch_deadline_callback(move |mut store| {
@@ -122,8 +138,9 @@ impl Version {
         let outcome = match (called, state.take_exceeded()) {
             (Some(Err(error)), exceeded) => {
                 let mut failure = failure::of(&error, &output);
-                if let Some(exceeded) = exceeded {
-                    (failure.cause, failure.reason) = (Cause::Limit, exceeded);
+                match exceeded {
+                    Some(exceeded) => (failure.cause, failure.reason) = (Cause::Limit, exceeded),
+                    None => state.excuse(),
                 }
                 state.failed(failure)
             }
@@ -133,10 +150,14 @@ impl Version {
                 state.failed(Failure::new(Cause::Unavailable, "an import was not available"))
             }
             (None, None) => {
+                state.excuse();
                 let late = state.budget.time(timeout).err().map(|error| error.to_string()).unwrap_or_default();
                 state.failed(Failure::new(Cause::Limit, &late))
             }
-            (Some(Ok((Err(WireFailure::Retry(reason)),))), None) => state.failed(Failure::new(Cause::Retry, &reason)),
+            (Some(Ok((Err(WireFailure::Retry(reason)),))), None) => {
+                state.excuse();
+                state.failed(Failure::new(Cause::Retry, &reason))
+            }
             (Some(Ok((Ok(_) | Err(WireFailure::Reject(_)),))), None) if state.unavailable.is_some() => {
                 state.failed(Failure::new(Cause::Unavailable, "an import was not available"))
             }
@@ -149,11 +170,19 @@ impl Version {
                 rejected: rejected.into_iter().map(Rejection::from).collect(),
             },
         };
-        Called { outcome, output, took: waiting.elapsed() }
+        Called { outcome, output, took: waiting.elapsed(), charged: time.charged() }
     }
 }
 
 impl CallState {
+    /// A call that fails while a server cannot be reached is not to blame, nor are its records. One that makes do without an
+    /// answer, or that rejects records for it, has decided so.
+    fn excuse(&mut self) {
+        if self.unavailable.is_none() {
+            self.unavailable = self.network_away();
+        }
+    }
+
     fn failed<T>(&mut self, failure: Failure) -> Outcome<T> {
         Outcome::Failed { failure, unavailable: self.unavailable.take() }
     }
@@ -167,13 +196,17 @@ struct Time {
     waits: Waits,
     /// For its turn.
     queued: Waits,
+    /// For servers, and what of that is not charged.
+    network: Waits,
+    most_network: Duration,
 }
 
 impl Time {
-    /// What is charged to it: all but what it waits for the host. Of waits for the store only so much is left out: who reads
-    /// on and on pays for it.
+    /// What is charged to it: all but what it waits for the host. Of waits for stores and servers only so much is left out:
+    /// who asks on and on pays for it.
     fn charged(&self) -> Duration {
-        self.started.elapsed().saturating_sub(self.waits.so_far().min(LONGEST_WAIT) + self.queued.so_far())
+        let (stores, servers) = (self.waits.so_far().min(LONGEST_WAIT), self.network.so_far().min(self.most_network));
+        self.started.elapsed().saturating_sub(stores + servers + self.queued.so_far())
     }
 }
 
@@ -211,7 +244,13 @@ mod tests {
     const LONG: Duration = Duration::from_secs(60);
 
     fn time() -> Time {
-        Time { started: Instant::now(), waits: Waits::default(), queued: Waits::default() }
+        Time {
+            started: Instant::now(),
+            waits: Waits::default(),
+            queued: Waits::default(),
+            network: Waits::default(),
+            most_network: SHORT * 2,
+        }
     }
 
     #[tokio::test]
@@ -223,6 +262,15 @@ mod tests {
             let _waiting = wait(&time);
             assert!(matches!(within(SHORT, LONG, &time, asleep()).await, Ended::Answered(())));
         }
+    }
+
+    #[tokio::test]
+    async fn of_waits_for_servers_so_much_is_not_charged_as_a_request_may_take() {
+        let time = time();
+        let _waiting = time.network.begin();
+        let asleep = |time| tokio::time::sleep(time);
+        assert!(matches!(within(SHORT, LONG, &time, asleep(SHORT * 2)).await, Ended::Answered(())));
+        assert!(matches!(within(SHORT, LONG, &time, asleep(SHORT * 4)).await, Ended::Late));
     }
 
     #[tokio::test]

@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
-use crate::bindings::Waits;
+use crate::bindings::{Requests, Waits};
 
 /// What a call computes before it gives way: short, so that the batches of others, most of which take less, do not wait for
 /// long; longer than handing over costs by far.
@@ -63,6 +63,10 @@ pub(super) struct Doing {
     pub(super) waits: Waits,
     /// What it waits for its turn.
     pub(super) queued: Waits,
+    /// What it waits for servers.
+    pub(super) network: Waits,
+    /// Its HTTP requests.
+    pub(super) requests: Option<Requests>,
     /// Whether it was interrupted.
     pub(super) interrupted: Interrupted,
 }
@@ -198,6 +202,8 @@ impl Turns {
                 return answer;
             }
             drop(turn);
+            let asks = doing.requests.as_ref().is_some_and(Requests::are_under_way);
+            let _waiting = asks.then(|| doing.network.begin());
             woken().await;
         }
     }

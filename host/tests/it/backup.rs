@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use isobar::console::answers::{BackupAsk, SettleAsk};
 use isobar::console::view::View;
 use isobar::delivery::Interval;
-use isobar::embedded::{Commit, Fate, Note};
+use isobar::embedded::{Commit, Fate, Folder, Kind, Note, Store};
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _, Row as _};
 
@@ -260,4 +260,15 @@ async fn a_restored_folder_shows_what_the_old_one_did() {
     let said = said(dir.path(), "restore | shop.isobar | --data-dir | held");
     assert!(said.contains("another isobar process uses the data folder `held`"), "{said}");
     drop(held);
+}
+
+#[tokio::test]
+async fn a_backup_leaves_the_room_that_is_kept_for_functions() {
+    let dir = tempfile::tempdir().unwrap();
+    let application = isobar::manifest::parse(&fs::read_to_string(shop::manifest_path()).unwrap()).unwrap();
+    let folder = Folder::take(dir.path(), Kind::MadeUp).unwrap().keep_free(Some(1 << 60));
+    let store = Store::open(folder, Arc::new(application)).await.unwrap();
+    let refused = store.backup().await.err().unwrap().to_string();
+    assert!(refused.contains("MiB"), "{refused}");
+    store.close().await;
 }

@@ -4,9 +4,14 @@
 use std::fs;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::hostile::{build, manifest_path};
+use isobar::console::view::View;
+use isobar::delivery::Interval;
+use isobar::embedded::{Commit, Folder, Kind, Note, Store};
+
+use crate::stage::{build, manifest_path};
 
 const CANARY: &str = "canary-2f81c4b07d";
 /// What the spy tries.
@@ -85,7 +90,7 @@ fn a_secret_stays_with_the_function_that_may_read_it() {
     isobar(&data_dir, &["table", "load", "secrets", secrets.to_str().unwrap()]);
     host.kill().unwrap();
     host.wait().unwrap();
-    crate::hostile::write_and_close(&data_dir, "ways", &WAYS.map(|way| ("k", way)));
+    crate::stage::write_and_close(&data_dir, "ways", &WAYS.map(|way| ("k", way)));
     let again = Command::new(env!("CARGO_BIN_EXE_isobar"))
         .args(["up", "--until-idle", "--listen", "127.0.0.1:0", "--manifest"])
         .arg(manifest_path())
@@ -127,4 +132,26 @@ fn a_secret_stays_with_the_function_that_may_read_it() {
     assert!(whispered.contains(CANARY), "{whispered}");
     let reported = said(&isobar(&data_dir, &["table", "query", "reports", "--sensitive"]));
     assert!(reported.contains(CANARY), "{reported}");
+}
+
+#[tokio::test]
+async fn when_a_function_wants_to_be_called_again_tells_nobody_what_it_read() {
+    let dir = tempfile::tempdir().unwrap();
+    let text = fs::read_to_string(manifest_path()).unwrap();
+    let text =
+        text + "\n[[trigger.isobar]]\nid = \"by-time\"\ncomponent = \"spy\"\ncron_expression = \"0 0 * * * *\"\n";
+    let application = Arc::new(isobar::manifest::parse(&text).unwrap());
+    let folder = Folder::take(dir.path(), Kind::MadeUp).unwrap();
+    let store = Arc::new(Store::open(folder, application).await.unwrap());
+    let note = Note { function: "spy".into(), source: "by-time".into(), partition: 0 };
+    store.position(&note).await.unwrap();
+    let view = View::new(Arc::clone(&store), None);
+    for (first, again, told) in [(0, false, Some(7_000)), (1, true, None)] {
+        let interval = Some(Interval { first, next: first + 1 });
+        let schedule = Some((7_000, again));
+        store.commit(Commit { note: note.clone(), interval, records: 1, schedule, ..Commit::default() }).await.unwrap();
+        let status = view.status().await.unwrap();
+        let due: Vec<_> = status.sources.iter().filter(|s| s.scheduled).map(|s| s.due_ms).collect();
+        assert_eq!(due, [told]);
+    }
 }

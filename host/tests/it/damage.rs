@@ -124,7 +124,7 @@ async fn asked(store: &Arc<Store>) -> [Result<Records, WriteError>; 2] {
     }
     let _ = (view.letters("total", &LettersAsk::default()).await, store.pauses().await);
     let _ = (store.position(&note()).await, store.schedule(&note()).await, store.attempt(&note()).await);
-    let trimmed = store.trim(i64::MAX / 2).await;
+    let trimmed = store.trim(Some(i64::MAX / 2)).await;
     assert!(!matches!(trimmed, Err(WriteError::Stopped)), "the writer panicked");
     [read_all(store, "orders").await, read_all(store, "complaints").await]
 }

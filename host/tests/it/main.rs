@@ -24,5 +24,8 @@ mod over_reaching;
 mod reread;
 mod retention;
 mod shop;
+mod stage;
+mod stops;
+mod trials;
 mod verify;
 mod wit_is_fresh;

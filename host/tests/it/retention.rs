@@ -62,7 +62,7 @@ async fn old_records_go_when_they_are_read() {
     let dir = tempfile::tempdir().unwrap();
     let store = open(dir.path(), "retention_max_hours = 5").await;
     fill(&store, 8).await;
-    store.trim(FRAMES * HOUR_MS).await.unwrap();
+    store.trim(Some(FRAMES * HOUR_MS)).await.unwrap();
     assert_eq!(first_kept(&store).await, 80, "what is not read stays, however old");
     let report = store.verify().await.unwrap();
     assert_eq!((report.findings, report.records, report.entries), (vec![], 80, 1), "read entries are merged");
@@ -73,7 +73,7 @@ async fn a_topic_keeps_to_its_size() {
     let dir = tempfile::tempdir().unwrap();
     let store = open(dir.path(), "retention_max_bytes = 1048576").await;
     fill(&store, FRAMES).await;
-    store.trim(0).await.unwrap();
+    store.trim(Some(0)).await.unwrap();
     let topics = store.topics().await.unwrap();
     let input = topics.iter().find(|t| t.topic == "input").unwrap();
     assert!(input.bytes <= 1_048_576 && input.first > 0 && input.first < 200, "{input:?}");
@@ -87,7 +87,7 @@ async fn a_topic_without_a_bound_keeps_all() {
     let dir = tempfile::tempdir().unwrap();
     let store = open(dir.path(), "").await;
     fill(&store, FRAMES).await;
-    store.trim(i64::MAX / 2).await.unwrap();
+    store.trim(Some(i64::MAX / 2)).await.unwrap();
     assert_eq!(first_kept(&store).await, 0);
     assert_eq!(store.verify().await.unwrap().entries, FRAMES as u64);
 }

@@ -63,7 +63,7 @@ pub(crate) async fn fill(store: &Arc<Store>) {
     store.commit(commit).await.expect("it is committed");
     let interval = Interval { first: 1, next: 3 };
     let reason = "the price is no number".to_owned();
-    let trial = Trial { attempts: 2, deliveries: 2, ..Trial::of(interval, 0) };
+    let trial = Trial { attempts: 2, deliveries: 2, ..Trial::of(interval) };
     let attempt = Attempt { note: note("orders"), trial, code: "retry".to_owned(), reason, at_ms: 0 };
     store.keep_attempt(attempt).await.expect("the attempt is kept");
 }

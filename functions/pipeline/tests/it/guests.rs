@@ -15,6 +15,14 @@ pub(crate) fn with_rowdy() -> String {
     own() + &fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/hostile.toml")).unwrap()
 }
 
+/// That function without the application.
+pub(crate) fn rowdy_alone() -> String {
+    let topics = ["temperature", "others"].map(|topic| format!("[application.trigger.isobar.topics.{topic}]\n"));
+    let added = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/hostile.toml")).unwrap();
+    let head = "spin_manifest_version = 2\n\n[application]\nname = \"weather\"\nversion = \"0.1.0\"\n\n";
+    format!("{head}{}\n{added}", topics.concat())
+}
+
 /// The application with a traitor in the place of `enrich`: it may write only to what is sensitive.
 pub(crate) fn with_traitor() -> String {
     let changes = [

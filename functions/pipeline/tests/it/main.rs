@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test that fails is what it is for")]
 
+mod away;
 mod guests;
 mod host;
 mod hostile;

@@ -45,6 +45,30 @@ trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
 
 impl<S: AsyncRead + AsyncWrite + Send + Unpin> Stream for S {}
 
+/// Whether a connection failed because the network, the server or the proxy is away, which may pass; not that there is no such
+/// name, or that the server would not talk to us.
+pub(super) fn is_away(error: &Error) -> bool {
+    const AWAY: [io::ErrorKind; 6] = [
+        io::ErrorKind::ConnectionRefused,
+        io::ErrorKind::HostUnreachable,
+        io::ErrorKind::NetworkUnreachable,
+        io::ErrorKind::NetworkDown,
+        io::ErrorKind::AddrNotAvailable,
+        io::ErrorKind::TimedOut,
+    ];
+    let Error::Connect(error) = error else { return matches!(error, Error::ConnectionTimeout) };
+    let causes = std::iter::successors(Some(error as &(dyn std::error::Error + 'static)), |error| error.source());
+    // A proxy's failure wraps that of the connection.
+    let mut kinds = causes.filter_map(|cause| cause.downcast_ref::<io::Error>()).map(io::Error::kind);
+    kinds.any(|kind| AWAY.contains(&kind)) || is_no_answer_of_a_name_server(error)
+}
+
+/// Rust's library has no kind for `EAI_AGAIN`, only its text, by glibc or musl.
+fn is_no_answer_of_a_name_server(error: &io::Error) -> bool {
+    let text = error.to_string();
+    text.ends_with("Temporary failure in name resolution") || text.ends_with("Try again")
+}
+
 /// What a request carries.
 type Sent = Bounded<WasiBody>;
 

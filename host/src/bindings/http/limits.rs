@@ -52,6 +52,11 @@ impl Meter {
         Meter { limits, function, exceeded: Arc::default(), under_way }
     }
 
+    /// Whether a request has begun whose response is not read or dropped yet.
+    pub(super) fn are_under_way(&self) -> bool {
+        self.under_way.available_permits() < self.limits.concurrent as usize
+    }
+
     /// The first limit that was hit, and how to raise it.
     pub(super) fn exceeded(&self) -> Option<String> {
         self.exceeded.get().cloned()

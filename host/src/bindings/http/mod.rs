@@ -5,7 +5,7 @@ mod addresses;
 mod connect;
 mod limits;
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use http::{Request, Response, Uri};
 use http_body_util::BodyExt as _;
@@ -31,6 +31,8 @@ pub(super) struct Outbound {
     meter: Meter,
     /// Requests so far.
     sent: u32,
+    /// A server that could not be reached.
+    away: Arc<OnceLock<String>>,
     /// Where it is said why a request was refused: the function is not told, it might learn of the network.
     output: Output,
     look_up: LookUp,
@@ -42,6 +44,10 @@ struct Waits {
     first_byte: Duration,
     between_bytes: Duration,
 }
+
+/// The requests of one call, seen from outside.
+#[derive(Clone)]
+pub struct Requests(Meter);
 
 /// Drives a connection on while its bodies pass.
 type Driver = Box<dyn Future<Output = Result<()>> + Send>;
@@ -59,6 +65,7 @@ impl Outbound {
             https_proxy: context.https_proxy.clone(),
             meter: Meter::new(context.limits.http, Arc::clone(&context.function)),
             sent: 0,
+            away: Arc::default(),
             output,
             look_up: connect::look_up,
         }
@@ -67,6 +74,16 @@ impl Outbound {
     /// The first limit that a request hit, and how to raise it.
     pub(super) fn exceeded(&self) -> Option<String> {
         self.meter.exceeded()
+    }
+
+    /// The first server that could not be reached, if there was one.
+    pub(super) fn away(&self) -> Option<String> {
+        self.away.get().cloned()
+    }
+
+    /// The requests of the call, to be watched.
+    pub(super) fn requests(&self) -> Requests {
+        Requests(self.meter.clone())
     }
 
     /// Lets a request begin, or says why it may not.
@@ -83,6 +100,14 @@ impl Outbound {
     }
 }
 
+impl Requests {
+    /// Whether a response is waited for or read.
+    #[must_use]
+    pub fn are_under_way(&self) -> bool {
+        self.0.are_under_way()
+    }
+}
+
 impl WasiHttpHooks for Outbound {
     fn send_request(
         &mut self,
@@ -92,13 +117,19 @@ impl WasiHttpHooks for Outbound {
     ) -> Box<dyn Future<Output = Result<(Response<WasiBody>, Driver)>> + Send> {
         let begun = self.begin(&request);
         let (look_up, proxy, output) = (self.look_up, self.https_proxy.clone(), self.output.clone());
+        let away = Arc::clone(&self.away);
         Box::new(async move {
             let (target, exchange) = begun?;
             let (deadline, waits) = (exchange.deadline, Waits::of(options));
             let request = request.map(|body| exchange.request(body));
             let answered = timeout_at(deadline, async {
                 let way = Way { look_up, proxy: proxy.as_ref() };
-                let connection = connect::connect(&target, waits.connect, way, &output).await?;
+                let connected = connect::connect(&target, waits.connect, way, &output).await;
+                let connection = connected.inspect_err(|error| {
+                    if connect::is_away(error) {
+                        away.get_or_init(|| format!("`{target}` cannot be reached"));
+                    }
+                })?;
                 connect::send(connection, request, waits.first_byte).await
             });
             let (response, driver) = answered.await.unwrap_or_else(|_| Err(exchange.too_late()))?;

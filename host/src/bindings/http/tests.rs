@@ -4,6 +4,7 @@ mod proxy;
 mod server;
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
@@ -38,6 +39,7 @@ fn outbound(entries: &[&str], limits: HttpLimits, look_up: LookUp) -> Outbound {
         https_proxy: None,
         meter: Meter::new(limits, "f".into()),
         sent: 0,
+        away: Arc::default(),
         output: Output::new(64 * 1024),
         look_up,
     }

@@ -93,7 +93,7 @@ impl TopicSource {
         stop: &CancellationToken,
     ) -> Result<bool, WriteError> {
         let Some((first, last)) = batch.offsets.first().zip(batch.offsets.last()) else { return Ok(true) };
-        let mut under_way = Some(Trial::of(Interval { first: *first, next: last + 1 }, now_ms()));
+        let mut under_way = Some(Trial::of(Interval { first: *first, next: last + 1 }));
         while let Some(trial) = under_way {
             if stop.is_cancelled() || self.shared.pauses.reason(&self.note.function).is_some() {
                 return Ok(false);
@@ -126,7 +126,7 @@ impl TopicSource {
                 Ok(done) => done,
                 Err(failure) => {
                     warn!(function = %self.note.function, reason = self.shown(&failure), "reading again failed");
-                    match trial.failed(&part.offsets, self.patience(), commit.at_ms) {
+                    match trial.failed(&part.offsets, self.patience(), called.charged) {
                         Verdict::Again { trial, wait } => {
                             let reason = self.shown(&failure);
                             self.standing(Standing::Retrying { attempt: commit.attempt, reason }, true);
@@ -157,6 +157,7 @@ impl TopicSource {
     ) -> Result<(), WriteError> {
         if !lost.is_empty() {
             commit.frames.push(self.dead_letters(part, &commit, lost)?);
+            commit.dead_letters = lost.len() as u32;
         }
         let mut commits = Commits::default();
         commits.begin(&self.shared, commit, effects, ());

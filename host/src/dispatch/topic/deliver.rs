@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use tracing::{error, warn};
 
@@ -41,6 +41,8 @@ struct Delivery {
     commit: Commit,
     /// The trial that it is a part of, or that begins should it fail.
     trial: Trial,
+    /// What the call took, without what it waited for others.
+    charged: Duration,
 }
 
 impl TopicSource {
@@ -61,8 +63,8 @@ impl TopicSource {
             trial: trial.map(Trial::rest),
             ..Commit::default()
         };
-        let trial = trial.unwrap_or_else(|| Trial::of(interval, commit.at_ms));
-        let mut delivery = Delivery { batch, version, commit, trial };
+        let trial = trial.unwrap_or_else(|| Trial::of(interval));
+        let mut delivery = Delivery { batch, version, commit, trial, charged: Duration::ZERO };
         if delivery.batch.is_empty() {
             self.settle_to(MOST_UNDER_WAY - 1).await?;
             self.commit(delivery.commit, Effects::default(), 0);
@@ -71,6 +73,7 @@ impl TopicSource {
         self.standing(Standing::Running, true);
         let called = self.call(&delivery.version, &delivery.batch, delivery.commit.attempt).await;
         delivery.commit.micros = called.took.as_micros() as u64;
+        delivery.charged = called.charged;
         self.log_output(&delivery.version, &called.output);
         // When what it read was not written, the call counts for nothing.
         let succeeded = matches!(called.outcome, Outcome::Done { .. });
@@ -139,12 +142,12 @@ impl TopicSource {
 
     /// Counts a failed delivery: it is tried again, or in parts, or the one record that is left becomes a dead letter.
     async fn failed(&mut self, mut delivery: Delivery, failure: Failure) -> Result<(), WriteError> {
-        let Delivery { trial, ref commit, ref batch, .. } = delivery;
+        let Delivery { trial, ref commit, ref batch, charged, .. } = delivery;
         let (attempt, at_ms) = (commit.attempt, commit.at_ms);
         let shown = self.shown(&failure);
         warn!(function = %self.note.function, topic = %self.note.source, partition = self.note.partition,
             first = trial.range.first, records = batch.len(), attempt, reason = shown, "the batch failed");
-        match trial.failed(&batch.offsets, self.patience(), at_ms) {
+        match trial.failed(&batch.offsets, self.patience(), charged) {
             Verdict::Again { trial, wait } => {
                 self.keep(trial, &failure, at_ms).await?;
                 self.not_before = Instant::now() + wait;
@@ -219,7 +222,8 @@ impl TopicSource {
     }
 
     /// Begins to commit a batch and stands behind it, as if that were done.
-    fn commit(&mut self, commit: Commit, effects: Effects, dead_letters: usize) {
+    fn commit(&mut self, mut commit: Commit, effects: Effects, dead_letters: usize) {
+        commit.dead_letters = dead_letters as u32;
         let (records, micros) = (commit.records as usize, commit.micros);
         let first = self.position;
         self.position = commit.interval.map_or(first, |i| i.next);

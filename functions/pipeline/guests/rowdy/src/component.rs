@@ -53,13 +53,18 @@ struct Rowdy;
 impl isobar_guest::Handler for Rowdy {
     async fn handle(batch: Batch) -> Result<(), Failure> {
         if batch.topic == OWN_TOPIC {
+            match isobar_guest::Items::of(&batch.keys).next().flatten() {
+                Some(b"ask") => return ask(&variable("slow_url").await?).await,
+                Some(b"ask elsewhere") => return ask("http://127.0.0.2:9/").await,
+                _ => {}
+            }
             bindings::echo::send(&batch.keys, &batch.values)?;
             return Ok(());
         }
         // Another one with each delivery, so that a batch that is tried again meets many.
         let at = batch.offsets.first().copied().unwrap_or_default().unsigned_abs() as usize + batch.attempt as usize;
         match TRICKS[at % TRICKS.len()] {
-            "slow server" => ask_slow_server().await,
+            "slow server" => ask(&variable("slow_url").await?).await,
             "reject" => {
                 let all = (0..batch.offsets.len() as u32).map(|at| Rejection { at, reason: "rowdy".to_owned() });
                 Err(Failure::Reject(all.collect()))
@@ -83,16 +88,22 @@ fn hoard_headers() -> Result<(), Failure> {
     panic!("escaped: the host holds 60 GB of headers")
 }
 
-/// Asks for a file that drips in, longer than a call may take.
-async fn ask_slow_server() -> Result<(), Failure> {
-    let failed = |what: &str, why: String| Failure::Retry(format!("{what}: {why}"));
-    let url = spin_sdk::variables::get("slow_url").await.map_err(|error| failed("variable", error.to_string()))?;
+async fn variable(name: &str) -> Result<String, Failure> {
+    spin_sdk::variables::get(name).await.map_err(|error| failed("variable", error))
+}
+
+/// Asks for a file, of a server that may drip for longer than a call may take.
+async fn ask(url: &str) -> Result<(), Failure> {
     let mut request = spin_sdk::http::Request::new(EmptyBody::new());
-    *request.uri_mut() = url.parse().map_err(|_| failed("address", url.clone()))?;
+    *request.uri_mut() = url.parse().map_err(|_| failed("address", url))?;
     let response = spin_sdk::http::send(request).await.map_err(|code| failed("request", format!("{code:?}")))?;
     let mut body = response.into_body();
     while let Some(frame) = body.frame().await {
         frame.map_err(|code| failed("body", format!("{code:?}")))?;
     }
     Ok(())
+}
+
+fn failed(what: &str, why: impl std::fmt::Display) -> Failure {
+    Failure::Retry(format!("{what}: {why}"))
 }

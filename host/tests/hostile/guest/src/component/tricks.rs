@@ -56,8 +56,19 @@ pub(super) fn perform(key: &str, trick: &str) -> Result<(), Failure> {
             }
         }
         "fill" => state::put(key, &vec![7; 100_000]),
+        "nul keys" => {
+            for n in 0..100 {
+                state::put(&format!("\0{key}{n:01000}"), b"");
+            }
+        }
+        "publish noise" => publish_noise(key, 100_000)?,
         "long key" => state::put(&"k".repeat(10_000), b"v"),
         "many rows" => upsert(1_000_000)?,
+        "long rows" => {
+            for n in 0..100 {
+                seen::upsert(&[seen::Row { name: format!("{n} {}", "long ".repeat(100_000)), records: 1 }])?;
+            }
+        }
         "read many rows" => {
             let key = |n: usize| seen::Key { name: format!("row {n}") };
             for from in (0..1_000_000).step_by(10_000) {
@@ -120,6 +131,22 @@ fn publish(records: usize, bytes: usize) -> Result<(), Failure> {
         keys.push(b"k");
         values.push(&value);
     }
+    echo::send(&keys.build(), &values.build())?;
+    Ok(())
+}
+
+/// What cannot be compressed, another for each key.
+fn publish_noise(key: &str, bytes: u64) -> Result<(), Failure> {
+    let (mut keys, mut values) = (PackedBuilder::default(), PackedBuilder::default());
+    let mut last = key.bytes().fold(0x9e37_79b9_7f4a_7c15, |last: u64, byte| last.rotate_left(9) ^ u64::from(byte));
+    let mut noise = || {
+        last ^= last << 13;
+        last ^= last >> 7;
+        last ^= last << 17;
+        last as u8
+    };
+    keys.push(b"k");
+    values.push(&(0..bytes).map(|_| noise()).collect::<Vec<u8>>());
     echo::send(&keys.build(), &values.build())?;
     Ok(())
 }
