@@ -16,7 +16,9 @@ impl View {
         let reason = format!("an operator paused it; `isobar resume {function}` lets it go on");
         match &self.running {
             Some(running) => running.pauses.pause(function, reason).await?,
-            None => self.store.pause(Pause { function: function.into(), reason, at_ms: now_ms() }).await?,
+            None => {
+                self.store.pause(Pause { function: function.into(), reason, at_ms: now_ms(), by_toll: false }).await?
+            }
         }
         Ok(())
     }

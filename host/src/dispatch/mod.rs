@@ -92,7 +92,7 @@ impl Dispatcher {
 async fn trim(shared: Arc<Shared>, stop: CancellationToken) {
     let mut clock: Option<Steady> = None;
     while !stop.is_cancelled() {
-        let now_ms = clock.as_ref().map(Steady::now_ms);
+        let now_ms = clock.as_mut().map(Steady::now_ms);
         if let Err(error) = shared.store.trim(now_ms).await {
             tracing::warn!(%error, "old records could not be removed; it is tried again");
         }

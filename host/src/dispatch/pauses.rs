@@ -37,21 +37,34 @@ impl Pauses {
     /// # Errors
     /// When that cannot be written; then it goes on.
     pub async fn pause(&self, function: &str, reason: String) -> Result<(), WriteError> {
-        let pause = Pause { function: function.into(), reason, at_ms: now_ms() };
+        self.keep(Pause { function: function.into(), reason, at_ms: now_ms(), by_toll: false }).await
+    }
+
+    /// As [`Pauses::pause`], because too many of its records would be lost.
+    ///
+    /// # Errors
+    /// As [`Pauses::pause`].
+    pub(super) async fn stop(&self, function: &str, reason: String) -> Result<(), WriteError> {
+        self.keep(Pause { function: function.into(), reason, at_ms: now_ms(), by_toll: true }).await
+    }
+
+    async fn keep(&self, pause: Pause) -> Result<(), WriteError> {
         self.store.pause(pause.clone()).await?;
         self.paused.lock().unwrap_or_else(PoisonError::into_inner).insert(Arc::clone(&pause.function), pause);
         self.changed.send_replace(());
         Ok(())
     }
 
-    /// Lets a function go on, and forgets how many records it lost; the next batch may lose as many as it has.
+    /// Lets a function go on, and forgets how many records it lost. If it stood still for that, the next batch may lose as many
+    /// as it has.
     ///
     /// # Errors
     /// When that cannot be written; then it stands still.
     pub async fn resume(&self, function: &str) -> Result<(), WriteError> {
         self.store.resume(function).await?;
-        self.tolls.lock().unwrap_or_else(PoisonError::into_inner).insert(function.into(), Toll::pardoned());
-        self.paused.lock().unwrap_or_else(PoisonError::into_inner).remove(function);
+        let paused = self.paused.lock().unwrap_or_else(PoisonError::into_inner).remove(function);
+        let toll = if paused.is_some_and(|p| p.by_toll) { Toll::pardoned() } else { Toll::default() };
+        self.tolls.lock().unwrap_or_else(PoisonError::into_inner).insert(function.into(), toll);
         self.changed.send_replace(());
         Ok(())
     }

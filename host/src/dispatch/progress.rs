@@ -72,6 +72,9 @@ pub struct SourceStatus {
     /// Whether something is still to be done.
     #[serde(skip)]
     pub(super) busy: bool,
+    /// Whether it has waited so long for what it imports that publishers do not wait for it any more.
+    #[serde(skip)]
+    pub(super) given_up: bool,
 }
 
 impl SourceStatus {
@@ -93,6 +96,7 @@ impl SourceStatus {
             call_micros: 0,
             version: String::new(),
             busy: false,
+            given_up: false,
         }
     }
 }
@@ -134,16 +138,18 @@ impl Progress {
         sources.values().map(|s| SourceStatus { lag: lag(s), ..s.clone() }).collect()
     }
 
-    /// A reader of `topic` that is more than `most` records behind, with the partition. One that stands still is waited for
-    /// by nobody: it costs itself only.
+    /// A reader of `topic` that is more than `most` records behind, with the partition, of those that `counts` is true of. One
+    /// that stands still, or waits for long for what it imports, is waited for by nobody: it costs itself only.
     #[must_use]
-    pub fn laggard(&self, topic: &str, most: u64) -> Option<String> {
+    pub fn laggard(&self, topic: &str, most: u64, counts: impl Fn(&str) -> bool) -> Option<String> {
         let late = |s: &SourceStatus| {
             !s.scheduled
                 && s.source == topic
                 && s.lag > 0
                 && s.lag as u64 > most
+                && !s.given_up
                 && !matches!(s.standing, Standing::Stopped { .. })
+                && counts(&s.function)
         };
         self.sources().into_iter().find(late).map(|s| format!("{} on `{topic}`/{}", s.function, s.partition))
     }

@@ -34,6 +34,8 @@ pub(super) struct ScheduleSource {
     schedule: Schedule,
     stands: Stands,
     not_before: Instant,
+    /// How often in a row it waited for what it imports.
+    waits: u32,
     commits: Commits<(Stands, u64)>,
 }
 
@@ -69,6 +71,7 @@ impl ScheduleSource {
             note,
             stands: Stands { stored, runs, attempt, due: None },
             not_before: Instant::now(),
+            waits: 0,
             commits: Commits::default(),
         };
         source.standing(Standing::Idle, true);
@@ -173,6 +176,7 @@ impl ScheduleSource {
         };
         self.commits.begin(&self.shared, commit, effects, (self.stands, micros));
         self.stands = Stands { stored: Some(next), runs: runs + 1, attempt: 0, due: None };
+        self.waits = 0;
     }
 
     /// Waits for all commits under way; stands before the first run that failed again.
@@ -214,8 +218,10 @@ impl ScheduleSource {
         unavailable: Option<String>,
     ) -> Result<(), WriteError> {
         warn!(function = %self.note.function, schedule = %self.note.source, attempt, reason, "the run failed");
-        self.not_before = Instant::now() + retry::backoff(self.delivery.retry_backoff_ms.max(100), attempt + 1);
+        let tries = attempt.saturating_add(self.waits).saturating_add(1);
+        self.not_before = Instant::now() + retry::backoff(self.delivery.retry_backoff_ms.max(100), tries);
         if let Some(what) = unavailable {
+            self.waits = self.waits.saturating_add(1);
             self.standing(Standing::Waiting { reason: what }, true);
             return Ok(());
         }
@@ -251,15 +257,15 @@ impl ScheduleSource {
     }
 }
 
-/// The reader for which a publisher has to wait, by the bound that a topic declares. Where what it publishes comes back to it
-/// nobody is waited for: it would wait for itself.
+/// The reader for which a publisher has to wait, by the bound that a topic declares. Nobody waits for a reader that waits for
+/// it.
 pub(super) fn paced_by(shared: &Shared, registered: &Registered) -> Option<String> {
     let version = registered.version.load();
     let topics = &shared.store.application().topics;
     let bounds = version.function.grants.publish.iter().filter_map(|t| topics.get(t));
     let application = shared.store.application();
-    bounds.filter_map(|t| Some((t, t.max_lag_records?))).find_map(|(t, most)| {
-        let reader = shared.progress.laggard(&t.name, most)?;
-        (!application.comes_back(&registered.name, &t.name)).then_some(reader)
-    })
+    let counts = |reader: &str| !application.leads_to(reader, &registered.name);
+    bounds
+        .filter_map(|t| Some((t, t.max_lag_records?)))
+        .find_map(|(t, most)| shared.progress.laggard(&t.name, most, counts))
 }

@@ -47,6 +47,8 @@ pub(super) struct TopicSource {
     first_seen: Option<Instant>,
     /// The last trouble with the data file.
     troubled: Option<String>,
+    /// How often in a row it waited for what it imports.
+    waits: u32,
     reread: bool,
     /// Where reading again was interrupted.
     again: Option<Again>,
@@ -80,6 +82,7 @@ impl TopicSource {
             ahead_from: 0,
             first_seen: None,
             troubled: None,
+            waits: 0,
             reread: true,
             again: None,
             commits: Commits::default(),

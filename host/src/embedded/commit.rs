@@ -105,8 +105,9 @@ SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10";
 /// Runs of a schedule that follow each other within an hour are one entry, so that a function which asks to be called
 /// again and again does not fill the disk by that alone.
 const JOINED_MS: i64 = 60 * 60 * 1000;
-const JOIN: &str = "UPDATE ledger SET next = ?5, records = records + ?6, micros = micros + ?9
-WHERE function = ?1 AND source = ?2 AND partition = ?3 AND next = ?4 AND version = ?7 AND attempt = ?8 AND at_ms > ?11
+const JOIN: &str =
+    "UPDATE ledger SET next = ?5, records = records + ?6, micros = micros + ?9, attempt = max(attempt, ?8)
+WHERE function = ?1 AND source = ?2 AND partition = ?3 AND next = ?4 AND version = ?7 AND at_ms > ?11
 AND first = (SELECT max(first) FROM ledger WHERE function = ?1 AND source = ?2 AND partition = ?3); ";
 const UNLESS_JOINED: &str = " WHERE changes() = 0";
 const POSITION: &str = "; UPDATE position SET next = ?5 WHERE function = ?1 AND source = ?2 AND partition = ?3 AND next = ?4 RETURNING next";

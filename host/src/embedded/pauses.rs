@@ -16,23 +16,30 @@ pub struct Pause {
     pub reason: String,
     /// Since when, in milliseconds since the Unix epoch.
     pub at_ms: i64,
+    /// Whether it is because too many of its records would have become dead letters.
+    pub by_toll: bool,
 }
 
 /// Keeps a pause in the place of the one before.
 pub(super) async fn keep(connection: &mut SqliteConnection, pause: &Pause) -> Result<(), WriteError> {
-    sqlx::query("INSERT OR REPLACE INTO pause (function, reason, at_ms) VALUES (?, ?, ?)")
+    sqlx::query("INSERT OR REPLACE INTO pause (function, reason, at_ms, by_toll) VALUES (?, ?, ?, ?)")
         .bind(pause.function.as_ref())
         .bind(&pause.reason)
         .bind(pause.at_ms)
+        .bind(pause.by_toll)
         .execute(connection)
         .await?;
     Ok(())
 }
 
-/// Forgets a pause, and pardons the function: its next batch may lose as many records as it has.
+/// Forgets a pause. A function that stood still because it would have lost too many records is pardoned: its next batch may
+/// lose as many as it has.
 pub(super) async fn pardon(connection: &mut SqliteConnection, function: &str) -> Result<(), WriteError> {
-    sqlx::query("DELETE FROM pause WHERE function = ?").bind(function).execute(&mut *connection).await?;
-    sqlx::query("INSERT OR IGNORE INTO pardon (function) VALUES (?)").bind(function).execute(connection).await?;
+    sqlx::query("INSERT OR IGNORE INTO pardon (function) SELECT function FROM pause WHERE function = ? AND by_toll")
+        .bind(function)
+        .execute(&mut *connection)
+        .await?;
+    sqlx::query("DELETE FROM pause WHERE function = ?").bind(function).execute(connection).await?;
     Ok(())
 }
 
@@ -48,15 +55,15 @@ impl Store {
     /// # Errors
     /// When the file cannot be read.
     pub async fn pauses(&self) -> Result<Vec<Pause>, WriteError> {
-        let rows = sqlx::query("SELECT function, reason, at_ms FROM pause").fetch_all(&self.readers).await?;
+        let rows = sqlx::query("SELECT function, reason, at_ms, by_toll FROM pause").fetch_all(&self.readers).await?;
         let pause = |row: &sqlx::sqlite::SqliteRow| {
             let function = row.try_get::<&str, _>(0)?.into();
-            Ok(Pause { function, reason: row.try_get(1)?, at_ms: row.try_get(2)? })
+            Ok(Pause { function, reason: row.try_get(1)?, at_ms: row.try_get(2)?, by_toll: row.try_get(3)? })
         };
         rows.iter().map(pause).collect()
     }
 
-    /// Every function that was told to go on and has lost no record since.
+    /// Every function that stood still because it would have lost too many records, was told to go on, and has lost none since.
     ///
     /// # Errors
     /// When the file cannot be read.
@@ -73,7 +80,7 @@ impl Store {
         self.submit(Work::Pause(pause)).await
     }
 
-    /// Keeps that a function goes on, and that its next batch may lose as many records as it has.
+    /// Keeps that a function goes on; see [`Store::pardons`].
     ///
     /// # Errors
     /// [`WriteError`].

@@ -64,7 +64,10 @@ UPDATE attempt SET upper = next, until = next, deliveries = attempts, whole = at
 const FROM_2: &str = "ALTER TABLE attempt ADD COLUMN code TEXT NOT NULL DEFAULT '';";
 
 /// What came with format 4, also to a file of an older one.
-const SINCE_4: &str = "CREATE TABLE pardon (function TEXT PRIMARY KEY) WITHOUT ROWID;";
+const SINCE_4: &str = "
+ALTER TABLE pause ADD COLUMN by_toll INTEGER NOT NULL DEFAULT 0;
+CREATE TABLE pardon (function TEXT PRIMARY KEY) WITHOUT ROWID;
+";
 
 /// What becomes of the tables of format 3.
 const FROM_3: &str = "ALTER TABLE attempt RENAME COLUMN since_ms TO spent_ms; UPDATE attempt SET spent_ms = 0;";

@@ -221,6 +221,13 @@ impl Application {
         false
     }
 
+    /// Whether `function` is `other`, or what it publishes can come to `other`.
+    #[must_use]
+    pub fn leads_to(&self, function: &str, other: &str) -> bool {
+        let sends = || self.functions.get(function).into_iter().flat_map(Function::may_send_to);
+        function == other || sends().any(|topic| self.comes_back(other, topic))
+    }
+
     /// The functions that a topic triggers, by name.
     #[must_use]
     pub fn readers_of(&self, topic: &str) -> BTreeSet<&str> {

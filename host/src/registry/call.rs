@@ -43,8 +43,8 @@ pub struct Called<T> {
     pub output: String,
     /// What it took, from when it could have begun.
     pub took: Duration,
-    /// What of that is charged to it.
-    pub charged: Duration,
+    /// The same without what it waited for its turn and for the stores.
+    pub tried: Duration,
 }
 
 /// The longest that a call may wait for one answer of the host's own stores: then its records are tried again later, as if
@@ -170,7 +170,7 @@ impl Version {
                 rejected: rejected.into_iter().map(Rejection::from).collect(),
             },
         };
-        Called { outcome, output, took: waiting.elapsed(), charged: time.charged() }
+        Called { outcome, output, took: waiting.elapsed(), tried: time.tried() }
     }
 }
 
@@ -207,6 +207,10 @@ impl Time {
     fn charged(&self) -> Duration {
         let (stores, servers) = (self.waits.so_far().min(LONGEST_WAIT), self.network.so_far().min(self.most_network));
         self.started.elapsed().saturating_sub(stores + servers + self.queued.so_far())
+    }
+
+    fn tried(&self) -> Duration {
+        self.started.elapsed().saturating_sub(self.waits.so_far() + self.queued.so_far())
     }
 }
 

@@ -175,38 +175,62 @@ impl Turns {
         Arc::clone(&self.begun).acquire_owned().await.ok()
     }
 
-    /// Leave to compute.
-    async fn turn(&self) -> Option<Turn> {
+    /// Asks for leave to compute.
+    fn ask(&self) -> oneshot::Receiver<Turn> {
         let turn = self.cores.lock().ask(self.function);
         self.cores.give();
-        turn.await.ok()
+        turn
     }
 
     /// What `call` gives, computed in turns.
     pub(super) async fn take<T>(&self, doing: &Doing, call: impl Future<Output = T>) -> T {
         let mut call = pin!(call);
+        let mut asked = self.ask();
         loop {
             let mut turn = {
                 let _waiting = doing.queued.begin();
-                self.turn().await
+                asked.await.ok()
             };
-            let ended = poll_fn(|context| {
+            let paused = poll_fn(|context| {
                 doing.interrupted.store(false, Ordering::Relaxed);
                 if let Poll::Ready(answer) = call.as_mut().poll(context) {
-                    return Poll::Ready(Some(answer));
+                    return Poll::Ready(Paused::Ended(answer));
                 }
-                let computes = doing.interrupted.load(Ordering::Relaxed) && turn.as_mut().is_some_and(Turn::goes_on);
-                if computes || doing.waits.now().is_some() { Poll::Pending } else { Poll::Ready(None) }
+                let computes = doing.interrupted.load(Ordering::Relaxed);
+                match computes {
+                    true if turn.as_mut().is_some_and(Turn::goes_on) => Poll::Pending,
+                    true => Poll::Ready(Paused::GivesWay),
+                    false if doing.waits.now().is_some() => Poll::Pending,
+                    false => Poll::Ready(Paused::Waits),
+                }
             });
-            if let Some(answer) = ended.await {
-                return answer;
+            match paused.await {
+                Paused::Ended(answer) => return answer,
+                Paused::GivesWay => {
+                    // It asks before it gives way: what its function has had counts, as for one that never rested.
+                    asked = self.cores.lock().ask(self.function);
+                    drop(turn);
+                }
+                Paused::Waits => {
+                    drop(turn);
+                    let asks = doing.requests.as_ref().is_some_and(Requests::are_under_way);
+                    let waiting = asks.then(|| doing.network.begin());
+                    woken().await;
+                    drop(waiting);
+                    asked = self.ask();
+                }
             }
-            drop(turn);
-            let asks = doing.requests.as_ref().is_some_and(Requests::are_under_way);
-            let _waiting = asks.then(|| doing.network.begin());
-            woken().await;
         }
     }
+}
+
+/// Why a call does not compute on.
+enum Paused<T> {
+    Ended(T),
+    /// Others want its core.
+    GivesWay,
+    /// It sleeps, or waits for others.
+    Waits,
 }
 
 /// Ends when the task is polled again: what was polled before has told the task's waker what it waits for.
@@ -246,11 +270,11 @@ mod tests {
         assert!(waited >= Duration::from_millis(80), "it came to its turn after the reader");
     }
 
-    /// Computes for `busy` in steps, interrupted after each.
+    /// Computes for `busy` in steps, interrupted after each; what it waits between them is not in it.
     async fn compute(busy: Duration, interrupted: &Interrupted) {
-        let until = Instant::now() + busy;
-        while Instant::now() < until {
-            std::thread::sleep(Duration::from_millis(5));
+        const STEP: Duration = Duration::from_millis(5);
+        for _ in 0..busy.as_millis() / STEP.as_millis() {
+            std::thread::sleep(STEP);
             interrupted.store(true, Ordering::Relaxed);
             tokio::task::yield_now().await;
         }
@@ -293,6 +317,32 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn one_call_that_gives_way_comes_again_before_a_function_that_had_more() {
+        let cores = Cores::new(1);
+        let (long, short) = (cores.join(8), cores.join(8));
+        // A read of the store keeps its turn, however long it takes.
+        let reads = async || {
+            for _ in 0..4 {
+                let doing = Doing::default();
+                let read = async {
+                    let _waiting = doing.waits.begin();
+                    tokio::time::sleep(Duration::from_millis(50)).await;
+                };
+                long.take(&doing, read).await;
+            }
+        };
+        let readers = futures::future::join_all((0..4).map(|_| reads()));
+        let started = Instant::now();
+        let computes = async {
+            let doing = Doing::default();
+            short.take(&doing, compute(Duration::from_millis(100), &doing.interrupted)).await;
+            started.elapsed()
+        };
+        let (_, took) = tokio::join!(readers, computes);
+        assert!(took < Duration::from_millis(400), "100 ms of computing took {took:?} beside long reads");
+    }
+
+    #[tokio::test]
     async fn turns_cannot_be_saved_up() {
         let cores = Cores::new(1);
         let (steady, rested) = (cores.join(8), cores.join(8));
@@ -314,13 +364,13 @@ mod tests {
     #[tokio::test]
     async fn who_leaves_the_queue_leaves_its_turn_to_the_next() {
         let turns = one_core();
-        let turn = turns.turn().await;
-        let gone: Vec<_> = (0..3).map(|_| turns.cores.lock().ask(turns.function)).collect();
-        let waits = turns.turn();
+        let turn = turns.ask().await;
+        let gone: Vec<_> = (0..3).map(|_| turns.ask()).collect();
+        let waits = turns.ask();
         drop(gone);
         let waits = tokio::join!(waits, async { drop(turn) }).0;
-        assert!(waits.is_some());
+        assert!(waits.is_ok());
         drop(waits);
-        assert!(tokio::time::timeout(Duration::from_secs(5), turns.turn()).await.is_ok());
+        assert!(tokio::time::timeout(Duration::from_secs(5), turns.ask()).await.is_ok());
     }
 }

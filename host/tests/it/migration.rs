@@ -12,6 +12,7 @@ use crate::shop;
 /// What format 4 changed, taken back.
 const BACK_TO_3: &str = "
 DROP TABLE pardon;
+ALTER TABLE pause DROP COLUMN by_toll;
 ALTER TABLE attempt RENAME COLUMN spent_ms TO since_ms;
 PRAGMA user_version = 3;
 ";

@@ -1,7 +1,7 @@
 //! A server that cannot be reached is not the fault of the records for which it is asked.
 
 use std::collections::BTreeMap;
-use std::net::{SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -13,6 +13,7 @@ use isobar::dispatch::{Progress, SourceStatus, Standing};
 use isobar::embedded::{Commit, Frame, Kind, Note, Store};
 use isobar::manifest::{parse, variables::resolve};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpListener, TcpSocket};
 
 use crate::guests::{rowdy_alone, written};
 
@@ -40,9 +41,8 @@ async fn until(what: &str, progress: &Progress, done: impl Fn(&SourceStatus) -> 
     }
 }
 
-/// Answers every request on `address`, with nothing.
-async fn serve(address: SocketAddr) {
-    let listener = tokio::net::TcpListener::bind(address).await.unwrap();
+/// Answers every request, with nothing.
+async fn serve(listener: TcpListener) {
     loop {
         let (mut socket, _) = listener.accept().await.unwrap();
         let _ = socket.read(&mut [0; 4096]).await;
@@ -53,9 +53,12 @@ async fn serve(address: SocketAddr) {
 #[tokio::test(flavor = "multi_thread")]
 async fn records_wait_for_a_server_that_is_away_and_a_denied_one_costs_them() {
     let dir = tempfile::tempdir().unwrap();
-    // Nobody listens there once the listener is gone.
-    let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    // As long as it does not listen, whoever connects to it is refused.
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.bind(SocketAddr::from(([127, 0, 0, 1], 0))).unwrap();
+    let address = socket.local_addr().unwrap();
     let text = rowdy_alone().replace("127.0.0.1:1", &address.to_string());
+    let text = text.replace("http_timeout_ms = 300", "http_timeout_ms = 20000");
     let manifest = tokio::task::block_in_place(|| written(dir.path(), &text));
     let application = parse(&std::fs::read_to_string(manifest).unwrap()).unwrap_or_else(|p| panic!("{p:?}"));
     let resolved = resolve(&application, &BTreeMap::new()).unwrap();
@@ -75,7 +78,7 @@ async fn records_wait_for_a_server_that_is_away_and_a_denied_one_costs_them() {
     until("the same wait", &progress, waits).await;
     assert_eq!(app.store.ends().of("weather.rowdy.dead-letters", 0), 0);
 
-    let server = tokio::spawn(serve(address));
+    let server = tokio::spawn(serve(socket.listen(8).unwrap()));
     until("an answer", &progress, |s| s.position == 1).await;
     write(&app.store, &["ask elsewhere", "ask"]).await;
     until("an end", &progress, |s| s.position == 3 && s.lag == 0).await;

@@ -122,17 +122,18 @@ impl WasiHttpHooks for Outbound {
             let (target, exchange) = begun?;
             let (deadline, waits) = (exchange.deadline, Waits::of(options));
             let request = request.map(|body| exchange.request(body));
-            let answered = timeout_at(deadline, async {
-                let way = Way { look_up, proxy: proxy.as_ref() };
-                let connected = connect::connect(&target, waits.connect, way, &output).await;
-                let connection = connected.inspect_err(|error| {
-                    if connect::is_away(error) {
-                        away.get_or_init(|| format!("`{target}` cannot be reached"));
-                    }
-                })?;
-                connect::send(connection, request, waits.first_byte).await
-            });
-            let (response, driver) = answered.await.unwrap_or_else(|_| Err(exchange.too_late()))?;
+            let way = Way { look_up, proxy: proxy.as_ref() };
+            let connecting = timeout_at(deadline, connect::connect(&target, waits.connect, way, &output));
+            let connected = connecting.await.unwrap_or(Err(Error::ConnectionTimeout));
+            let connection = connected.inspect_err(|error| {
+                // A wait that the function cut short says nothing of the server.
+                let is_cut = matches!(error, Error::ConnectionTimeout) && waits.connect < CONNECT_TIMEOUT;
+                if connect::is_away(error) && !is_cut {
+                    away.get_or_init(|| format!("`{target}` cannot be reached"));
+                }
+            })?;
+            let answered = timeout_at(deadline, connect::send(connection, request, waits.first_byte)).await;
+            let (response, driver) = answered.unwrap_or_else(|_| Err(exchange.too_late()))?;
             let response = response.map(|body| exchange.response(body, waits.between_bytes).boxed_unsync());
             let driver = async move { timeout_at(deadline, driver).await.unwrap_or(Err(Error::HttpResponseTimeout)) };
             Ok((response, Box::new(driver) as Driver))

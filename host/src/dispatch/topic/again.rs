@@ -116,7 +116,6 @@ impl TopicSource {
                     failures(&part, rejected).map(|failures| (effects, failures))
                 }
                 Outcome::Failed { unavailable: Some(what), .. } => {
-                    warn!(function = %self.note.function, what, "reading again waits: an import was not available");
                     self.wait_for_import(what);
                     return Ok(false);
                 }
@@ -126,7 +125,7 @@ impl TopicSource {
                 Ok(done) => done,
                 Err(failure) => {
                     warn!(function = %self.note.function, reason = self.shown(&failure), "reading again failed");
-                    match trial.failed(&part.offsets, self.patience(), called.charged) {
+                    match trial.failed(&part.offsets, self.patience(), called.tried) {
                         Verdict::Again { trial, wait } => {
                             let reason = self.shown(&failure);
                             self.standing(Standing::Retrying { attempt: commit.attempt, reason }, true);

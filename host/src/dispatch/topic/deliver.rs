@@ -19,8 +19,12 @@ use crate::embedded::{Attempt, Commit, Frame, WriteError};
 use crate::registry::Version;
 use crate::registry::call::{Called, Outcome};
 
-/// The shortest wait for an import that was not available.
+/// The first wait for an import that was not available, in milliseconds, and how often it is doubled: to some seconds, so that
+/// work goes on soon after the import is back.
 const IMPORT_BACKOFF_MS: u32 = 100;
+const MOST_DOUBLINGS: u32 = 6;
+/// After so many waits in a row, about a minute, publishers are no longer paced for the sake of who waits.
+const PACING_WAITS: u32 = 15;
 
 /// Where a batch's commit started from, and what to count when it is through.
 pub(super) struct Stand {
@@ -41,8 +45,8 @@ struct Delivery {
     commit: Commit,
     /// The trial that it is a part of, or that begins should it fail.
     trial: Trial,
-    /// What the call took, without what it waited for others.
-    charged: Duration,
+    /// What the call took, without what it waited for the host.
+    tried: Duration,
 }
 
 impl TopicSource {
@@ -64,7 +68,7 @@ impl TopicSource {
             ..Commit::default()
         };
         let trial = trial.unwrap_or_else(|| Trial::of(interval));
-        let mut delivery = Delivery { batch, version, commit, trial, charged: Duration::ZERO };
+        let mut delivery = Delivery { batch, version, commit, trial, tried: Duration::ZERO };
         if delivery.batch.is_empty() {
             self.settle_to(MOST_UNDER_WAY - 1).await?;
             self.commit(delivery.commit, Effects::default(), 0);
@@ -73,7 +77,7 @@ impl TopicSource {
         self.standing(Standing::Running, true);
         let called = self.call(&delivery.version, &delivery.batch, delivery.commit.attempt).await;
         delivery.commit.micros = called.took.as_micros() as u64;
-        delivery.charged = called.charged;
+        delivery.tried = called.tried;
         self.log_output(&delivery.version, &called.output);
         // When what it read was not written, the call counts for nothing.
         let succeeded = matches!(called.outcome, Outcome::Done { .. });
@@ -86,9 +90,7 @@ impl TopicSource {
                     self.failed(delivery, failure).await
                 }
             },
-            Outcome::Failed { failure, unavailable: Some(what) } => {
-                let reason = self.shown(&failure);
-                warn!(function = %self.note.function, what, reason, "an import was not available; the batch waits");
+            Outcome::Failed { unavailable: Some(what), .. } => {
                 self.wait_for_import(what);
                 Ok(())
             }
@@ -96,11 +98,18 @@ impl TopicSource {
         }
     }
 
-    /// Stands still for a while, because an import was not available.
+    /// Stands still for a while, because an import was not available: for longer each time, and told once.
     pub(super) fn wait_for_import(&mut self, what: String) {
-        let wait = retry::backoff(self.delivery.retry_backoff_ms.max(IMPORT_BACKOFF_MS), 2);
+        if self.troubled.as_ref() != Some(&what) {
+            warn!(function = %self.note.function, what, "an import was not available; the batch waits");
+            self.troubled = Some(what.clone());
+        }
+        let wait = retry::backoff(IMPORT_BACKOFF_MS, 2 + self.waits.min(MOST_DOUBLINGS));
+        self.waits = self.waits.saturating_add(1);
         self.not_before = Instant::now() + wait;
         self.standing(Standing::Waiting { reason: what }, true);
+        let given_up = self.waits > PACING_WAITS;
+        self.shared.progress.update(&self.note, |s| s.given_up = given_up);
     }
 
     pub(super) async fn call(&self, version: &Version, batch: &Records, attempt: u32) -> Called<()> {
@@ -142,12 +151,12 @@ impl TopicSource {
 
     /// Counts a failed delivery: it is tried again, or in parts, or the one record that is left becomes a dead letter.
     async fn failed(&mut self, mut delivery: Delivery, failure: Failure) -> Result<(), WriteError> {
-        let Delivery { trial, ref commit, ref batch, charged, .. } = delivery;
+        let Delivery { trial, ref commit, ref batch, tried, .. } = delivery;
         let (attempt, at_ms) = (commit.attempt, commit.at_ms);
         let shown = self.shown(&failure);
         warn!(function = %self.note.function, topic = %self.note.source, partition = self.note.partition,
             first = trial.range.first, records = batch.len(), attempt, reason = shown, "the batch failed");
-        match trial.failed(&batch.offsets, self.patience(), charged) {
+        match trial.failed(&batch.offsets, self.patience(), tried) {
             Verdict::Again { trial, wait } => {
                 self.keep(trial, &failure, at_ms).await?;
                 self.not_before = Instant::now() + wait;
@@ -197,7 +206,7 @@ impl TopicSource {
         };
         let last = failures.values().last().map(|f| self.shown(f)).unwrap_or_default();
         error!(function = %self.note.function, reason, last, "the function is stopped");
-        self.shared.pauses.pause(&self.note.function, reason).await?;
+        self.shared.pauses.stop(&self.note.function, reason).await?;
         Ok(false)
     }
 
@@ -243,6 +252,7 @@ impl TopicSource {
         if !through.is_empty() {
             // The same trouble is worth a word again.
             self.troubled = None;
+            self.waits = 0;
         }
         for stand in through {
             self.shared.progress.committed();
@@ -254,6 +264,7 @@ impl TopicSource {
                 s.commits += 1;
                 s.dead_letters += stand.dead_letters as u64;
                 s.call_micros += stand.micros;
+                s.given_up = false;
                 s.busy = busy;
             });
         }
