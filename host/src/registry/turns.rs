@@ -4,7 +4,7 @@
 //! Linux's CFS: a function with many calls gets no more than one with few. A call that reads from the store keeps its turn:
 //! that is short, and the reader that it has is needed by others. What a call waits for its turn is not charged to it.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::future::poll_fn;
 use std::pin::pin;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -29,7 +29,7 @@ struct Shared {
     /// What the last one whose turn it was had had: who comes back after a rest is taken for one that has had as much, so that
     /// turns cannot be saved up.
     level: Duration,
-    functions: Vec<Demand>,
+    functions: BTreeMap<usize, Demand>,
 }
 
 /// What a function has had of the cores, and what of it waits.
@@ -77,14 +77,14 @@ pub(super) type Interrupted = Arc<AtomicBool>;
 impl Cores {
     /// `cores` of them, nobody computing.
     pub(super) fn new(cores: usize) -> Self {
-        Cores(Arc::new(Mutex::new(Shared { free: cores, level: Duration::ZERO, functions: Vec::new() })))
+        Cores(Arc::new(Mutex::new(Shared { free: cores, level: Duration::ZERO, functions: BTreeMap::new() })))
     }
 
     /// A function that shares them, with at most `calls` begun at one time.
     pub(super) fn join(&self, calls: usize) -> Turns {
         let mut shared = self.lock();
-        shared.functions.push(Demand::default());
-        let function = shared.functions.len() - 1;
+        let function = shared.functions.len();
+        shared.functions.insert(function, Demand::default());
         Turns { cores: self.clone(), function, begun: Arc::new(Semaphore::new(calls)) }
     }
 
@@ -109,31 +109,33 @@ impl Shared {
     /// Who comes next, if a core is free: of the function that has had the least, the call that has waited longest.
     fn next(&mut self) -> Option<(usize, oneshot::Sender<Turn>)> {
         self.free.checked_sub(1)?;
-        let waiting = self.functions.iter_mut().enumerate().filter(|(_, demand)| !demand.waiting.is_empty());
+        let waiting = self.functions.iter_mut().filter(|(_, demand)| !demand.waiting.is_empty());
         let (function, demand) = waiting.min_by_key(|(_, demand)| demand.had)?;
         let caller = demand.waiting.pop_front()?;
         demand.computing += 1;
         self.level = self.level.max(demand.had);
         self.free -= 1;
-        Some((function, caller))
+        Some((*function, caller))
     }
 
     /// `function` has computed for `time`.
     fn charge(&mut self, function: usize, time: Duration) {
-        self.functions[function].had += time;
-        if !self.is_wanted() {
-            self.level = self.level.max(self.functions[function].had);
+        let is_wanted = self.is_wanted();
+        let demand = self.functions.entry(function).or_default();
+        demand.had += time;
+        if !is_wanted {
+            self.level = self.level.max(demand.had);
         }
     }
 
     fn is_wanted(&self) -> bool {
-        self.functions.iter().any(|demand| !demand.waiting.is_empty())
+        self.functions.values().any(|demand| !demand.waiting.is_empty())
     }
 
     /// A call of `function` wants to compute.
     fn ask(&mut self, function: usize) -> oneshot::Receiver<Turn> {
         let (caller, turn) = oneshot::channel();
-        let demand = &mut self.functions[function];
+        let demand = self.functions.entry(function).or_default();
         let is_busy = demand.computing > 0 || !demand.waiting.is_empty();
         if !is_busy {
             demand.had = demand.had.max(self.level);
@@ -162,7 +164,7 @@ impl Drop for Turn {
         {
             let mut shared = self.cores.lock();
             shared.charge(self.function, self.began.elapsed());
-            shared.functions[self.function].computing -= 1;
+            shared.functions.entry(self.function).or_default().computing -= 1;
             shared.free += 1;
         }
         self.cores.give();
