@@ -4,6 +4,7 @@
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use futures::future::BoxFuture;
 use http::{Request, Response, Uri};
@@ -38,6 +39,8 @@ pub(super) struct Way<'w> {
     pub(super) look_up: LookUp,
     /// The operator's proxy, for `https` names. Literal addresses are reached without it: they are inside the network.
     pub(super) proxy: Option<&'w Uri>,
+    /// Set once somebody is reached, who may still say nothing.
+    pub(super) is_reached: &'w AtomicBool,
 }
 
 /// Bytes to and from a server, plain or not.
@@ -45,8 +48,8 @@ trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
 
 impl<S: AsyncRead + AsyncWrite + Send + Unpin> Stream for S {}
 
-/// Whether a connection failed because the network, the server or the proxy is away, which may pass; not that there is no such
-/// name, or that the server would not talk to us.
+/// Whether nobody was reached because the network, the server or the proxy is away, which may pass; not because there is no
+/// such name, or it may not be reached.
 pub(super) fn is_away(error: &Error) -> bool {
     const AWAY: [io::ErrorKind; 6] = [
         io::ErrorKind::ConnectionRefused,
@@ -100,6 +103,7 @@ pub(super) async fn connect(target: &Target, wait: Duration, way: Way<'_>, outpu
             }
             _ => TcpStream::connect(addresses.await?.as_slice()).await.map_err(Error::Connect)?,
         };
+        way.is_reached.store(true, Ordering::Relaxed);
         let stream: Box<dyn Stream> = if target.tls { Box::new(secured(target, tcp).await?) } else { Box::new(tcp) };
         let (sender, driver) = http1::handshake(TokioIo::new(stream)).await?;
         Ok(Connection { sender, driver })

@@ -5,6 +5,7 @@ mod addresses;
 mod connect;
 mod limits;
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use http::{Request, Response, Uri};
@@ -122,13 +123,17 @@ impl WasiHttpHooks for Outbound {
             let (target, exchange) = begun?;
             let (deadline, waits) = (exchange.deadline, Waits::of(options));
             let request = request.map(|body| exchange.request(body));
-            let way = Way { look_up, proxy: proxy.as_ref() };
+            let is_reached = AtomicBool::new(false);
+            let way = Way { look_up, proxy: proxy.as_ref(), is_reached: &is_reached };
             let connecting = timeout_at(deadline, connect::connect(&target, waits.connect, way, &output));
-            let connected = connecting.await.unwrap_or(Err(Error::ConnectionTimeout));
+            let connected = connecting.await.unwrap_or_else(|_| match is_reached.load(Ordering::Relaxed) {
+                true => Err(exchange.too_late()),
+                false => Err(Error::ConnectionTimeout),
+            });
             let connection = connected.inspect_err(|error| {
                 // A wait that the function cut short says nothing of the server.
                 let is_cut = matches!(error, Error::ConnectionTimeout) && waits.connect < CONNECT_TIMEOUT;
-                if connect::is_away(error) && !is_cut {
+                if !is_reached.load(Ordering::Relaxed) && connect::is_away(error) && !is_cut {
                     away.get_or_init(|| format!("`{target}` cannot be reached"));
                 }
             })?;

@@ -276,6 +276,34 @@ async fn a_tls_handshake_that_hangs_or_is_none_ends() {
 }
 
 #[tokio::test]
+async fn only_a_server_that_nobody_reaches_is_away() {
+    let socket = tokio::net::TcpSocket::new_v4().unwrap();
+    socket.bind(([127, 0, 0, 1], 0).into()).unwrap();
+    let closed = format!("http://localhost:{}", socket.local_addr().unwrap().port());
+    let unknown: LookUp = |_, _| Box::pin(async { Err(std::io::Error::other("Name or service not known")) });
+    let unanswered: LookUp =
+        |_, _| Box::pin(async { Err(std::io::Error::other("Temporary failure in name resolution")) });
+    let silent = Server::start(vec![]).await;
+    let listening = format!("http://localhost:{}", silent.port);
+    let secure = listening.replace("http:", "https:");
+    let told = |url: &str| Some(format!("`{url}` cannot be reached"));
+    for (url, look_up, away) in [
+        (&closed, to_loopback as LookUp, told(&closed)),
+        (&closed, unknown, None),
+        (&closed, unanswered, told(&closed)),
+        (&listening, to_loopback, None),
+        (&secure, to_loopback, None),
+    ] {
+        let mut http = outbound(&[url], HttpLimits { timeout_ms: 300, ..HttpLimits::default() }, look_up);
+        assert!(get(&mut http, url).await.is_err(), "{url}");
+        assert_eq!(http.away(), away, "{url}");
+    }
+    let mut http = outbound(&["http://localhost:1"], HttpLimits::default(), to_loopback);
+    assert!(get(&mut http, &closed).await.is_err());
+    assert_eq!(http.away(), None, "what is denied is not asked");
+}
+
+#[tokio::test]
 async fn only_so_many_requests_are_under_way_at_a_time() {
     let limits = HttpLimits { concurrent: 2, ..HttpLimits::default() };
     let server = Server::start(closing("hello")).await;
