@@ -58,6 +58,8 @@ pub struct Target {
     base_bytes: usize,
     bytes_per_byte: usize,
     hangs: Duration,
+    /// How long it is fed where nobody says.
+    seconds: u64,
 }
 
 impl Target {
@@ -74,6 +76,7 @@ impl Target {
             base_bytes: 1024 * 1024,
             bytes_per_byte: 100,
             hangs: HANGS,
+            seconds: SECONDS,
         }
     }
 
@@ -129,7 +132,7 @@ impl Target {
         }
         assert!(!kept.is_empty(), "target `{}` has no seeds", self.name);
         let begun = Instant::now();
-        let end = Duration::from_secs(seconds.unwrap_or(SECONDS));
+        let end = Duration::from_secs(seconds.unwrap_or(self.seconds));
         let mut inputs = 0_u64;
         while begun.elapsed() < end || (inputs < LEAST_INPUTS && begun.elapsed() < end + GRACE) {
             let input = running.next(&kept);
@@ -254,7 +257,10 @@ mod tests {
             assert!(common < 7, "found");
             common
         };
-        let said = failure(|| Target::new("letters").seeds(["a"]).run(target));
+        let mut letters = Target::new("letters").seeds(["a"]);
+        // It mostly takes one second, and ends when it is found.
+        letters.seconds = 120;
+        let said = failure(|| letters.run(target));
         let file = said.split(" are in ").nth(1).and_then(|rest| rest.split(": ").next()).expect("it names the file");
         assert!(std::fs::read(file).expect("the file is there").starts_with(b"isobars"), "{said}");
         std::fs::remove_file(file).expect("the file can be removed");
