@@ -24,7 +24,7 @@ use crate::embedded::{Note, WriteError};
 use crate::manifest::{Delivery, Trigger};
 use crate::registry::Registered;
 use again::Again;
-use deliver::Stand;
+use deliver::{PACING_WAITS, Stand};
 
 /// Bytes of records that are read ahead of the function.
 const READ_AHEAD_BYTES: usize = 4 * 1024 * 1024;
@@ -203,10 +203,12 @@ impl TopicSource {
     fn standing(&self, standing: Standing, busy: bool) {
         let version = self.registered.version.load();
         let position = self.commits.oldest().map_or(self.position, |stand| stand.first);
+        let given_up = self.waits > PACING_WAITS;
         self.shared.progress.update(&self.note, |s| {
             s.position = position;
             s.standing = standing;
             s.busy = busy;
+            s.given_up = given_up;
             version.short().clone_into(&mut s.version);
         });
     }

@@ -24,7 +24,7 @@ use crate::registry::call::{Called, Outcome};
 const IMPORT_BACKOFF_MS: u32 = 100;
 const MOST_DOUBLINGS: u32 = 6;
 /// After so many waits in a row, about a minute, publishers are no longer paced for the sake of who waits.
-const PACING_WAITS: u32 = 15;
+pub(super) const PACING_WAITS: u32 = 15;
 
 /// Where a batch's commit started from, and what to count when it is through.
 pub(super) struct Stand {
@@ -45,7 +45,7 @@ struct Delivery {
     commit: Commit,
     /// The trial that it is a part of, or that begins should it fail.
     trial: Trial,
-    /// What the call took, without what it waited for the host.
+    /// What the call took, without what it waited for its turn and for the stores.
     tried: Duration,
 }
 
@@ -108,8 +108,6 @@ impl TopicSource {
         self.waits = self.waits.saturating_add(1);
         self.not_before = Instant::now() + wait;
         self.standing(Standing::Waiting { reason: what }, true);
-        let given_up = self.waits > PACING_WAITS;
-        self.shared.progress.update(&self.note, |s| s.given_up = given_up);
     }
 
     pub(super) async fn call(&self, version: &Version, batch: &Records, attempt: u32) -> Called<()> {
@@ -153,6 +151,7 @@ impl TopicSource {
     async fn failed(&mut self, mut delivery: Delivery, failure: Failure) -> Result<(), WriteError> {
         let Delivery { trial, ref commit, ref batch, tried, .. } = delivery;
         let (attempt, at_ms) = (commit.attempt, commit.at_ms);
+        self.waits = 0;
         let shown = self.shown(&failure);
         warn!(function = %self.note.function, topic = %self.note.source, partition = self.note.partition,
             first = trial.range.first, records = batch.len(), attempt, reason = shown, "the batch failed");
@@ -264,7 +263,6 @@ impl TopicSource {
                 s.commits += 1;
                 s.dead_letters += stand.dead_letters as u64;
                 s.call_micros += stand.micros;
-                s.given_up = false;
                 s.busy = busy;
             });
         }
