@@ -19,6 +19,9 @@ const RECORDS: &str = r#"00433 {"measurement_date":202401311450,"station_id":"00
 03379 {"measurement_date":190001010000,"station_id":"03379","temperature":-90.0,"temperature_5cm":80.0}
 03379 {"measurement_date":219912312350,"station_id":"03379","temperature":0.0}"#;
 
+/// Bytes that each byte of a batch may take here: an empty line is a refusal with its reason, of which a test holds three copies.
+const BYTES_PER_BYTE: usize = 300;
+
 fn records(text: &[u8]) -> impl Iterator<Item = (&[u8], &[u8])> {
     let lines = text.split(|byte| *byte == b'\n').map(|line| line.split_at_checked(5).unwrap_or_default());
     lines.map(|(key, value)| (key, value.trim_ascii_start()))
@@ -32,17 +35,19 @@ fn packed(item: &[u8]) -> Packed {
 
 #[test]
 fn batches() {
-    Target::new("aggregate-temperature").seeds([RECORDS]).longest(16 * 1024).run(|text| {
-        let mut state = MemoryState::default();
-        let once = fold(records(text), &mut state).unwrap();
-        let count = records(text).count();
-        assert!(once.refusals.iter().all(|refusal| (refusal.at as usize) < count));
-        let (held, puts) = (state.values().clone(), state.puts);
-        let again = fold(records(text), &mut state).unwrap();
-        assert_eq!(again, Outcome { refusals: once.refusals.clone(), ..Outcome::default() }, "it was all there");
-        assert_eq!((state.values(), state.puts), (&held, puts));
-        (once.daily.len(), once.yearly.len(), once.overall.len(), once.summaries.len(), once.refusals.len().min(3))
-    });
+    Target::new("aggregate-temperature").seeds([RECORDS]).longest(16 * 1024).memory(1 << 20, BYTES_PER_BYTE).run(
+        |text| {
+            let mut state = MemoryState::default();
+            let once = fold(records(text), &mut state).unwrap();
+            let count = records(text).count();
+            assert!(once.refusals.iter().all(|refusal| (refusal.at as usize) < count));
+            let (held, puts) = (state.values().clone(), state.puts);
+            let again = fold(records(text), &mut state).unwrap();
+            assert_eq!(again, Outcome { refusals: once.refusals.clone(), ..Outcome::default() }, "it was all there");
+            assert_eq!((state.values(), state.puts), (&held, puts));
+            (once.daily.len(), once.yearly.len(), once.overall.len(), once.summaries.len(), once.refusals.len().min(3))
+        },
+    );
 }
 
 #[test]

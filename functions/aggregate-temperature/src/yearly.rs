@@ -243,10 +243,12 @@ impl Moments {
         (self.count > 0).then(|| observation::rounded(self.sum, self.count) as i32)
     }
 
-    /// The sample standard deviation in whole units: exact up to one division and one square root.
+    /// The sample standard deviation in whole units: exact up to one division and one square root. State that was damaged
+    /// can hold sums that no year has, and whose squares are wider.
     fn deviation(&self) -> Option<f64> {
-        let numerator = self.count * self.squares - self.sum * self.sum;
-        let denominator = 100 * self.count * (self.count - 1);
+        let [count, sum, squares] = [self.count, self.sum, self.squares].map(i128::from);
+        let numerator = count * squares - sum * sum;
+        let denominator = 100 * count * (count - 1);
         (self.count > 1).then(|| (numerator as f64 / denominator as f64).sqrt())
     }
 }
