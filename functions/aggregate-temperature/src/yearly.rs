@@ -392,4 +392,10 @@ mod tests {
         assert_eq!((row.mean_temp_all, row.completeness), (Some(0.0), 1.0));
         assert_eq!(row.mean_deviation, Some((readings * 810_000.0 / (100.0 * (readings - 1.0))).sqrt()));
     }
+
+    #[test]
+    fn sums_that_no_year_has_do_not_overflow() {
+        let damaged = Moments { count: 2, sum: 0, squares: 8_000_000_000_000_000_000 };
+        assert_eq!(damaged.deviation(), Some(8e16_f64.sqrt()));
+    }
 }
