@@ -1,0 +1,396 @@
+//! Cassandra: every write of a batch carries the batch's order as its timestamp, so that of two writes of a cell the later one
+//! in the outbox stays, whichever comes first, and a delete is not undone by an older write that is late. Whoever writes under
+//! an older epoch loses to all of a newer one.
+
+mod schema;
+mod values;
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use futures::stream::{self, BoxStream};
+use futures::{StreamExt as _, TryStreamExt as _};
+use scylla::client::execution_profile::ExecutionProfile;
+use scylla::client::session::Session;
+use scylla::client::session_builder::SessionBuilder;
+use scylla::errors::{ExecutionError, RequestAttemptError};
+use scylla::statement::Consistency;
+use scylla::statement::batch::{Batch, BatchType};
+use scylla::statement::prepared::PreparedStatement;
+use scylla::value::{CqlValue, Row as CqlRow};
+use tokio::sync::{Mutex, OnceCell};
+
+use super::{StoreError, Writer};
+use crate::bindings::tables::groups::{Group, Writes};
+use crate::bindings::tables::schema::quoted;
+use crate::bindings::tables::{MOST_ROWS_READ, Range, StoredRow, TableError};
+use crate::config::stores::{CassandraConfig, ConnectionConfig};
+use crate::delivery::{Allowance, HeldTable, Row, Value};
+use crate::manifest::{ColumnKind, Table};
+use schema::{FENCE, named};
+
+/// Requests under way at one time, of one batch or read.
+const CONCURRENCY: usize = 64;
+/// Bytes of the rows of one partition that are sent together: Cassandra warns of 5 KiB.
+const MOST_BATCH_BYTES: usize = 4096;
+/// Rows that a page of a whole table has.
+const PAGE_ROWS: i32 = 1000;
+/// How often an epoch is tried to be had while others try the same.
+const EPOCH_TRIES: usize = 10;
+
+type Parameters = Vec<Option<CqlValue>>;
+
+/// A session with one login.
+pub(super) struct Cassandra {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    name: Arc<str>,
+    nodes: Vec<String>,
+    login: Option<(String, String)>,
+    consistency: Consistency,
+    timeout: std::time::Duration,
+    keyspace: String,
+    replication: String,
+    session: OnceCell<Session>,
+    statements: Mutex<HashMap<String, PreparedStatement>>,
+}
+
+impl Cassandra {
+    /// Connects when it is used first.
+    pub(super) fn new(settings: &CassandraConfig, config: &ConnectionConfig) -> anyhow::Result<Self> {
+        let password = config.password.as_ref().map(|p| p.read()).transpose();
+        let password = password.with_context(|| format!("[stores.{}]", config.name))?;
+        let inner = Inner {
+            name: config.name.as_str().into(),
+            nodes: settings.nodes.clone(),
+            login: config.user.clone().map(|user| (user, password.unwrap_or_default())),
+            consistency: consistency(&settings.consistency)?,
+            timeout: config.timeout,
+            keyspace: settings.keyspace.clone(),
+            replication: replication(&settings.replication),
+            session: OnceCell::new(),
+            statements: Mutex::default(),
+        };
+        Ok(Cassandra { inner: Arc::new(inner) })
+    }
+
+    pub(super) async fn prepare(&self, tables: &BTreeMap<String, Table>) -> Result<(), StoreError> {
+        let inner = &self.inner;
+        let session = inner.session().await?;
+        schema::prepare(session, &inner.keyspace, &inner.replication, tables, |e| inner.away(e)).await
+    }
+
+    /// The epoch under which `writer` writes: that which its outbox had, or the next one after that of another outbox.
+    pub(super) async fn epoch(&self, writer: &Writer) -> Result<i64, StoreError> {
+        let inner = &self.inner;
+        let fence = named(&inner.keyspace, FENCE);
+        let who = [Some(CqlValue::Text(writer.function.to_string())), Some(CqlValue::Int(writer.partition as i32))];
+        let lineage = Some(CqlValue::Text(writer.lineage.to_string()));
+        for _ in 0..EPOCH_TRIES {
+            let read = format!("SELECT lineage, epoch FROM {fence} WHERE function = ? AND partition = ?");
+            let mut read = inner.statement(&read).await?;
+            // What others have agreed on, and not what this node has heard of it.
+            read.set_consistency(Consistency::Serial);
+            let known = inner.rows::<(Option<String>, Option<i64>)>(&read, who.to_vec()).await?;
+            let (sql, parameters, epoch) = match known.into_iter().next() {
+                Some((Some(known), Some(epoch))) if known == *writer.lineage => return Ok(epoch),
+                Some((_, Some(epoch))) => {
+                    let sql = format!(
+                        "UPDATE {fence} SET lineage = ?, epoch = ? WHERE function = ? AND partition = ? IF epoch = ?"
+                    );
+                    let [function, partition] = who.clone();
+                    let (next, last) = (Some(CqlValue::BigInt(epoch + 1)), Some(CqlValue::BigInt(epoch)));
+                    (sql, vec![lineage.clone(), next, function, partition, last], epoch + 1)
+                }
+                _ => {
+                    let sql = format!(
+                        "INSERT INTO {fence} (function, partition, lineage, epoch) VALUES (?, ?, ?, ?) IF NOT EXISTS"
+                    );
+                    let [function, partition] = who.clone();
+                    (sql, vec![function, partition, lineage.clone(), Some(CqlValue::BigInt(1))], 1)
+                }
+            };
+            let statement = inner.statement(&sql).await?;
+            let answer = inner.rows::<CqlRow>(&statement, parameters).await?;
+            let applied = answer.first().and_then(|row| row.columns.first());
+            if matches!(applied, Some(Some(CqlValue::Boolean(true)))) {
+                return Ok(epoch);
+            }
+        }
+        let reason = format!("others write as function `{}`; is it run twice?", writer.function);
+        Err(StoreError::Away { connection: Arc::clone(&inner.name), reason })
+    }
+
+    pub(super) async fn apply(&self, order: i64, tables: &[(&Table, &HeldTable)]) -> Result<(), StoreError> {
+        let session = self.inner.session().await?;
+        let mut batches = Vec::new();
+        for (table, held) in tables {
+            let writes = Writes::of(table, held)?;
+            for group in &writes.groups {
+                let statement = self.inner.statement(&self.insert_sql(table, group)).await?;
+                batches.extend(together(&statement, group.rows.iter().map(|(row, cells)| {
+                    let set = group.columns.iter().filter_map(|at| Some((table.columns.get(*at)?, Group::cell(cells, *at))));
+                    let set = set.map(|(column, value)| values::written(column.kind, value));
+                    let row_parameters = key_parameters(table, &row.key).chain(set).chain([Some(CqlValue::BigInt(order))]);
+                    (&row.key, row_parameters.collect(), row.bytes())
+                })));
+            }
+            if !writes.deleted.is_empty() {
+                let sql = format!("DELETE FROM {} USING TIMESTAMP ? WHERE {}", self.named(table), key_is(table));
+                let statement = self.inner.statement(&sql).await?;
+                batches.extend(together(&statement, writes.deleted.iter().map(|row| {
+                    let parameters = [Some(CqlValue::BigInt(order))].into_iter().chain(key_parameters(table, &row.key));
+                    (&row.key, parameters.collect(), row.bytes())
+                })));
+            }
+        }
+        stream::iter(batches.into_iter().map(Ok))
+            .try_for_each_concurrent(CONCURRENCY, async |(batch, parameters): (Batch, Vec<Parameters>)| {
+                session.batch(&batch, parameters).await.map(|_| ()).map_err(|e| self.inner.away(&e))
+            })
+            .await
+    }
+
+    fn insert_sql(&self, table: &Table, group: &Group<'_>) -> String {
+        let set = group.columns.iter().filter_map(|at| table.columns.get(*at)).map(|c| &c.name);
+        let names: Vec<String> = table.key.iter().chain(set).map(|name| quoted(name)).collect();
+        let places = vec!["?"; names.len()].join(", ");
+        format!("INSERT INTO {} ({}) VALUES ({places}) USING TIMESTAMP ?", self.named(table), names.join(", "))
+    }
+
+    pub(super) async fn get(
+        &self,
+        table: &Table,
+        columns: &[String],
+        keys: &[Row],
+        allowance: &mut Allowance,
+    ) -> Result<Vec<StoredRow>, StoreError> {
+        if keys.len() > MOST_ROWS_READ {
+            return Err(TableError::TooManyRows { table: table.name.clone(), most: MOST_ROWS_READ }.into());
+        }
+        let sql = format!("{} WHERE {}", self.select(table, columns)?, key_is(table));
+        let statement = self.inner.statement(&sql).await?;
+        let wanted: Vec<Parameters> = keys.iter().map(|key| key_parameters(table, key).collect()).collect();
+        let read = |parameters| self.inner.rows::<CqlRow>(&statement, parameters);
+        let mut answers = stream::iter(wanted).map(read).buffer_unordered(CONCURRENCY);
+        let mut found = Vec::new();
+        while let Some(rows) = answers.try_next().await? {
+            for row in rows {
+                let row = stored(table, row);
+                if !allowance.take(row.bytes()) {
+                    return Ok(found);
+                }
+                found.push(row);
+            }
+        }
+        Ok(found)
+    }
+
+    pub(super) async fn scan(
+        &self,
+        table: &Table,
+        columns: &[String],
+        range: &Range,
+        allowance: &mut Allowance,
+    ) -> Result<Vec<StoredRow>, StoreError> {
+        let [partition, ranged, ..] = table.key.as_slice() else {
+            return Err(TableError::NoRange(table.name.clone()).into());
+        };
+        let sql = format!(
+            "{} WHERE {}=? AND {ranged}>=? AND {ranged}<=? LIMIT {}",
+            self.select(table, columns)?,
+            quoted(partition),
+            MOST_ROWS_READ + 1,
+            ranged = quoted(ranged),
+        );
+        let statement = self.inner.statement(&sql).await?;
+        let written = |name: &str, value| values::written(kind(table, name), value);
+        let bounds = vec![
+            written(partition, &range.partition),
+            written(ranged, &range.first),
+            written(ranged, &range.last),
+        ];
+        let session = self.inner.session().await?;
+        let pages = session.execute_iter(statement, bounds).await.map_err(|e| self.inner.away(&e))?;
+        let mut rows = pages.rows_stream::<CqlRow>().map_err(|e| self.inner.away(&e))?;
+        let mut found = Vec::new();
+        while let Some(row) = rows.try_next().await.map_err(|e| self.inner.away(&e))? {
+            let row = stored(table, row);
+            if !allowance.take(row.bytes()) {
+                return Ok(found);
+            }
+            found.push(row);
+        }
+        if found.len() > MOST_ROWS_READ {
+            return Err(TableError::TooManyRows { table: table.name.clone(), most: MOST_ROWS_READ }.into());
+        }
+        Ok(found)
+    }
+
+    pub(super) fn rows(&self, table: &Table, partition: Option<Value>) -> BoxStream<'static, Result<Row, StoreError>> {
+        let names: Vec<String> = table.columns.iter().map(|c| quoted(&c.name)).collect();
+        let first = table.key.first().cloned().unwrap_or_default();
+        let condition = if partition.is_some() { format!(" WHERE {}=?", quoted(&first)) } else { String::new() };
+        let sql = format!("SELECT {} FROM {}{condition}", names.join(", "), self.named(table));
+        let parameters: Parameters = partition.iter().map(|value| values::written(kind(table, &first), value)).collect();
+        let inner = Arc::clone(&self.inner);
+        let pages = async move {
+            let mut statement = inner.statement(&sql).await?;
+            statement.set_page_size(PAGE_ROWS);
+            let session = inner.session().await?;
+            let pages = session.execute_iter(statement, parameters).await.map_err(|e| inner.away(&e))?;
+            let rows = pages.rows_stream::<CqlRow>().map_err(|e| inner.away(&e))?;
+            let cells = move |row: Result<CqlRow, _>| {
+                let row = row.map_err(|error| inner.away(&error))?;
+                Ok(row.columns.into_iter().map(values::read).collect())
+            };
+            Ok(rows.map(cells))
+        };
+        stream::once(pages).try_flatten().boxed()
+    }
+
+    pub(super) async fn count(&self, table: &Table) -> Result<u64, StoreError> {
+        let statement = self.inner.statement(&format!("SELECT count(*) FROM {}", self.named(table))).await?;
+        let rows = self.inner.rows::<(i64,)>(&statement, Vec::new()).await?;
+        Ok(rows.first().map_or(0, |(count,)| count.unsigned_abs()))
+    }
+
+    fn named(&self, table: &Table) -> String {
+        named(&self.inner.keyspace, &table.name)
+    }
+
+    fn select(&self, table: &Table, columns: &[String]) -> Result<String, TableError> {
+        let missing = |column: &&String| table.column(column).is_none();
+        if let Some(column) = columns.iter().find(missing) {
+            return Err(TableError::NoColumn { table: table.name.clone(), column: column.clone() });
+        }
+        let names: Vec<String> = table.key.iter().chain(columns).map(|c| quoted(c)).collect();
+        Ok(format!("SELECT {} FROM {}", names.join(", "), self.named(table)))
+    }
+}
+
+impl Inner {
+    async fn session(&self) -> Result<&Session, StoreError> {
+        self.session
+            .get_or_try_init(async || {
+                let profile = ExecutionProfile::builder().consistency(self.consistency);
+                let profile = profile.request_timeout(Some(self.timeout)).build();
+                let mut builder = SessionBuilder::new()
+                    .known_nodes(&self.nodes)
+                    .connection_timeout(self.timeout)
+                    .default_execution_profile_handle(profile.into_handle());
+                if let Some((user, password)) = &self.login {
+                    builder = builder.user(user, password);
+                }
+                builder.build().await
+            })
+            .await
+            .map_err(|e| self.away(&e))
+    }
+
+    async fn statement(&self, sql: &str) -> Result<PreparedStatement, StoreError> {
+        if let Some(known) = self.statements.lock().await.get(sql) {
+            return Ok(known.clone());
+        }
+        // Only names that spin.toml and isobar.toml may hold, quoted, and words of this module; every value is a parameter.
+        let mut statement = self.session().await?.prepare(sql).await.map_err(|e| self.away(&e))?;
+        // Written twice under one timestamp it says the same; what is written once only says `IF`.
+        statement.set_is_idempotent(!sql.contains(" IF "));
+        self.statements.lock().await.insert(sql.to_owned(), statement.clone());
+        Ok(statement)
+    }
+
+    async fn rows<R>(&self, statement: &PreparedStatement, parameters: Parameters) -> Result<Vec<R>, StoreError>
+    where
+        R: for<'f> scylla::deserialize::row::DeserializeRow<'f, 'f>,
+    {
+        let session = self.session().await?;
+        let answer = session.execute_unpaged(statement, parameters).await.map_err(|e| self.away(&e))?;
+        let answer = answer.into_rows_result().map_err(|e| self.away(&e))?;
+        let rows = answer.rows::<R>().map_err(|e| self.away(&e))?;
+        rows.map(|row| row.map_err(|e| self.away(&e))).collect()
+    }
+
+    /// Trouble in words that hold no cell: what the server itself says could.
+    fn away(&self, error: &(dyn std::error::Error + 'static)) -> StoreError {
+        let told = error.downcast_ref::<ExecutionError>();
+        let reason = match told {
+            Some(ExecutionError::LastAttemptError(RequestAttemptError::DbError(told, _))) => told.to_string(),
+            _ => error.to_string(),
+        };
+        StoreError::Away { connection: Arc::clone(&self.name), reason }
+    }
+}
+
+/// Rows of one partition that follow each other, sent together.
+fn together<'r>(
+    statement: &PreparedStatement,
+    rows: impl Iterator<Item = (&'r Row, Parameters, usize)>,
+) -> Vec<(Batch, Vec<Parameters>)> {
+    let mut batches: Vec<(Batch, Vec<Parameters>)> = Vec::new();
+    let mut open: Option<(&Value, usize)> = None;
+    for (key, parameters, bytes) in rows {
+        let partition = key.first().unwrap_or(&Value::Null);
+        let fits = |(of, held): &(&Value, usize)| *of == partition && held + bytes <= MOST_BATCH_BYTES;
+        match (open.filter(fits), batches.last_mut()) {
+            (Some((_, held)), Some((batch, all))) => {
+                batch.append_statement(statement.clone());
+                all.push(parameters);
+                open = Some((partition, held + bytes));
+            }
+            _ => {
+                let mut batch = Batch::new(BatchType::Unlogged);
+                batch.set_is_idempotent(true);
+                batch.append_statement(statement.clone());
+                batches.push((batch, vec![parameters]));
+                open = Some((partition, bytes));
+            }
+        }
+    }
+    batches
+}
+
+fn stored(table: &Table, row: CqlRow) -> StoredRow {
+    let mut cells = row.columns.into_iter().map(values::read);
+    StoredRow { key: cells.by_ref().take(table.key.len()).collect(), cells: cells.collect() }
+}
+
+fn kind(table: &Table, name: &str) -> ColumnKind {
+    table.column(name).map_or(ColumnKind::Text, |c| c.kind)
+}
+
+fn key_parameters<'k>(table: &'k Table, key: &'k Row) -> impl Iterator<Item = Option<CqlValue>> + 'k {
+    table.key.iter().zip(key).map(|(name, value)| values::written(kind(table, name), value))
+}
+
+fn key_is(table: &Table) -> String {
+    let parts: Vec<String> = table.key.iter().map(|k| format!("{}=?", quoted(k))).collect();
+    parts.join(" AND ")
+}
+
+fn consistency(name: &str) -> anyhow::Result<Consistency> {
+    const KNOWN: [(&str, Consistency); 7] = [
+        ("one", Consistency::One),
+        ("two", Consistency::Two),
+        ("three", Consistency::Three),
+        ("quorum", Consistency::Quorum),
+        ("all", Consistency::All),
+        ("local-quorum", Consistency::LocalQuorum),
+        ("local-one", Consistency::LocalOne),
+    ];
+    let found = KNOWN.iter().find(|(known, _)| *known == name).map(|(_, consistency)| *consistency);
+    found.with_context(|| {
+        let known = KNOWN.map(|(known, _)| format!("`{known}`")).join(", ");
+        format!("[stores.cassandra] `consistency` is `{name}`; known: {known}")
+    })
+}
+
+/// `{'class': 'SimpleStrategy', 'replication_factor': '1'}`.
+fn replication(options: &BTreeMap<String, String>) -> String {
+    let escaped = |text: &str| text.replace('\'', "''");
+    let pairs: Vec<String> = options.iter().map(|(k, v)| format!("'{}': '{}'", escaped(k), escaped(v))).collect();
+    format!("{{{}}}", pairs.join(", "))
+}

@@ -1,0 +1,127 @@
+//! The tables in Postgres: made as spin.toml declares them, held against it, and refused where the two differ in more than
+//! new columns that may be null.
+
+use std::collections::BTreeMap;
+
+use sqlx::{AssertSqlSafe, PgConnection, Row as _};
+
+use super::values::{kind_of, type_of};
+use crate::bindings::tables::schema::{Stored, added, quoted};
+use crate::manifest::{Column, ColumnKind, Table};
+use crate::stores::StoreError;
+
+/// Orders of the last writes, by writer; see `super`.
+pub(super) const FENCE: &str = "isobar_fence";
+
+const FENCE_COLUMNS: &str =
+    "function text, partition integer, lineage text NOT NULL, ordering bigint NOT NULL, PRIMARY KEY (function, partition)";
+
+/// What the catalogue says of a table: name, type, whether it may be null, place in the key from 0.
+const COLUMNS: &str = "SELECT a.attname::text, format_type(a.atttypid, a.atttypmod), NOT a.attnotnull,
+  array_position(i.indkey::int2[], a.attnum)
+FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid JOIN pg_namespace n ON n.oid = c.relnamespace
+LEFT JOIN pg_index i ON i.indrelid = c.oid AND i.indisprimary
+WHERE n.nspname = $1 AND c.relname = $2 AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attnum";
+
+/// Makes what is missing of `tables` in `schema`.
+pub(super) async fn prepare(
+    connection: &mut PgConnection,
+    schema: &str,
+    tables: &BTreeMap<String, Table>,
+) -> Result<(), Prepared> {
+    let mut statements = Vec::new();
+    let mut differences = Vec::new();
+    let known = sqlx::query("SELECT 1 FROM pg_namespace WHERE nspname = $1")
+        .bind(schema)
+        .fetch_optional(&mut *connection)
+        .await?;
+    if known.is_none() {
+        statements.push(format!("CREATE SCHEMA IF NOT EXISTS {}", quoted(schema)));
+    }
+    if stored(connection, schema, FENCE).await?.is_empty() {
+        statements.push(format!("CREATE TABLE IF NOT EXISTS {} ({FENCE_COLUMNS})", named(schema, FENCE)));
+    }
+    for table in tables.values() {
+        let name = named(schema, &table.name);
+        let columns = stored(connection, schema, &table.name).await?;
+        if columns.is_empty() {
+            statements.push(create(&name, table));
+            continue;
+        }
+        match added(table, &columns, &format!("or drop it (`DROP TABLE {name}`) and compute everything anew")) {
+            Ok(new) => statements.extend(new.iter().map(|c| format!("ALTER TABLE {name} ADD COLUMN {}", column(c)))),
+            Err(found) => differences.extend(found),
+        }
+    }
+    if !differences.is_empty() {
+        return Err(Prepared::Schema(differences.join("\n")));
+    }
+    for statement in statements {
+        // Only names that spin.toml and isobar.toml may hold, quoted, and words of this file.
+        let done = sqlx::raw_sql(AssertSqlSafe(statement.clone())).execute(&mut *connection).await;
+        done.map_err(|error| match is_refused(&error) {
+            true => Prepared::Schema(format!("the user may not change tables; run as one who may: {statement}")),
+            false => Prepared::Store(error),
+        })?;
+    }
+    Ok(())
+}
+
+/// Why tables could not be made.
+pub(super) enum Prepared {
+    Schema(String),
+    Store(sqlx::Error),
+}
+
+impl From<sqlx::Error> for Prepared {
+    fn from(error: sqlx::Error) -> Self {
+        Prepared::Store(error)
+    }
+}
+
+impl Prepared {
+    pub(super) fn into_error(self, away: impl Fn(sqlx::Error) -> StoreError) -> StoreError {
+        match self {
+            Prepared::Schema(text) => StoreError::Schema(text),
+            Prepared::Store(error) => away(error),
+        }
+    }
+}
+
+/// SQLSTATE 42501: insufficient privilege.
+fn is_refused(error: &sqlx::Error) -> bool {
+    error.as_database_error().and_then(|e| e.code()).is_some_and(|code| code == "42501")
+}
+
+async fn stored(connection: &mut PgConnection, schema: &str, table: &str) -> Result<Vec<Stored>, sqlx::Error> {
+    let rows = sqlx::query(COLUMNS).bind(schema).bind(table).fetch_all(connection).await?;
+    let column = |row: &sqlx::postgres::PgRow| {
+        let kind: String = row.try_get(1)?;
+        let place: Option<i32> = row.try_get(3)?;
+        Ok(Stored {
+            name: row.try_get(0)?,
+            kind: kind_of(&kind).map_or(kind, |kind| kind.name().to_owned()),
+            nullable: row.try_get(2)?,
+            key_position: place.and_then(|place| usize::try_from(place).ok()),
+        })
+    };
+    rows.iter().map(column).collect()
+}
+
+fn create(name: &str, table: &Table) -> String {
+    let columns: Vec<String> = table.columns.iter().map(column).collect();
+    let key: Vec<String> = table.key.iter().map(|k| quoted(k)).collect();
+    format!("CREATE TABLE IF NOT EXISTS {name} ({}, PRIMARY KEY ({}))", columns.join(", "), key.join(", "))
+}
+
+fn column(column: &Column) -> String {
+    // Text is compared by bytes, as everywhere.
+    let collation = if column.kind == ColumnKind::Text { " COLLATE \"C\"" } else { "" };
+    let null = if column.nullable { "" } else { " NOT NULL" };
+    format!("{} {}{collation}{null}", quoted(&column.name), type_of(column.kind))
+}
+
+/// A table's name with that of its schema, ready to stand in a statement.
+pub(super) fn named(schema: &str, table: &str) -> String {
+    format!("{}.{}", quoted(schema), quoted(table))
+}
