@@ -15,6 +15,7 @@ use crate::engine::{Engine, Ticker};
 use crate::manifest::variables::Resolved;
 use crate::manifest::{Application, TriggerSource};
 use crate::registry::{Registry, Version};
+use crate::stores::{StoreError, Stores};
 
 /// How long running calls may take to end once the host is told to stop; what has not committed by then is done again
 /// by the next start.
@@ -60,7 +61,10 @@ pub struct Prepared {
 /// # Errors
 /// Whatever is wrong with the folder, the components or the cache.
 pub async fn prepare(plan: Plan) -> anyhow::Result<Prepared> {
-    let application = Arc::new(plan.application);
+    let mut application = plan.application;
+    crate::config::stores::place(&mut application, &plan.config.stores).map_err(anyhow::Error::msg)?;
+    let stores = Arc::new(Stores::new(&application, &plan.config.stores)?);
+    let application = Arc::new(application);
     let folder = Folder::take(&plan.data_dir, plan.kind)?;
     let folder = folder.keep_free(plan.config.keep_free_mb.map(|mb| mb << 20));
     let engine = Engine::new(&absolute(&plan.data_dir)?.join(CACHE))?;
@@ -70,7 +74,13 @@ pub async fn prepare(plan: Plan) -> anyhow::Result<Prepared> {
             Registry::load(&engine, &application, &plan.resolved, &plan.root, plan.config.https_proxy)
         })
     };
-    let store = Arc::new(Store::open(folder, application).await?);
+    let store = Arc::new(Store::open_with(folder, application, Arc::clone(&stores)).await?);
+    for connection in stores.all() {
+        match connection.prepare().await {
+            Err(StoreError::Away { .. }) | Ok(()) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
     let registry = loading.await.context("the functions could not be loaded")??;
     Ok(Prepared { store, registry, engine })
 }

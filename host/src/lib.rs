@@ -19,5 +19,6 @@ pub mod engine;
 pub mod manifest;
 pub mod program;
 pub mod registry;
+pub mod stores;
 pub mod triggers;
 pub mod ui;

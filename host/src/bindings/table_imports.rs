@@ -11,7 +11,7 @@ use wasmtime::component::types::ComponentItem;
 use wasmtime::component::{Component, Linker, Type, Val};
 
 use super::CallState;
-use super::tables::{Range, StoredRow, TableError, domain, overlay, sqlite};
+use super::tables::{MOST_ROWS_READ, Range, StoredRow, TableError, domain, overlay};
 use crate::delivery::rows::{CELL_BYTES, key_bytes};
 use crate::delivery::{Row, Value};
 use crate::embedded::WriteError;
@@ -240,8 +240,8 @@ async fn scan(call: &mut CallState, bound: &Bound, items: &[Val]) -> Result<Val,
         call.budget.ask(rows.len().max(stored_rows as usize).max(1))?;
         call.budget.read(stored_bytes.max(bytes as u64))?;
         found.extend(rows);
-        if found.len() > sqlite::MOST_ROWS_READ {
-            return Err(TableError::TooManyRows { table: table.name.clone(), most: sqlite::MOST_ROWS_READ }.into());
+        if found.len() > MOST_ROWS_READ {
+            return Err(TableError::TooManyRows { table: table.name.clone(), most: MOST_ROWS_READ }.into());
         }
     }
     Ok(records(bound, found))

@@ -287,6 +287,12 @@ impl From<crate::bindings::tables::TableError> for Refusal {
     }
 }
 
+impl From<crate::stores::StoreError> for Refusal {
+    fn from(error: crate::stores::StoreError) -> Self {
+        Refusal::new(Fault::Store, error.to_string())
+    }
+}
+
 impl From<crate::embedded::backup::BackupError> for Refusal {
     fn from(error: crate::embedded::backup::BackupError) -> Self {
         Refusal { hint: error.remedy().map(str::to_owned), ..Refusal::new(Fault::Store, error.to_string()) }

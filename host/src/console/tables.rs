@@ -5,9 +5,11 @@ use std::collections::BTreeSet;
 use bytes::Bytes;
 use futures::stream::BoxStream;
 use futures::{StreamExt as _, TryStreamExt as _};
+use sqlx::SqlitePool;
 
 use super::answers::{Fault, Loaded, Refusal, Rows, RowsAsk, TableSummary, is_made_up};
 use super::view::View;
+use crate::bindings::tables::copy::{self, CopyError};
 use crate::bindings::tables::export::{self, ExportError, Format, Sheet};
 use crate::bindings::tables::query::{self, Ask, AskError, Query};
 use crate::bindings::tables::{load, text};
@@ -35,7 +37,7 @@ impl View {
         for table in self.application().tables.values() {
             tables.push(TableSummary {
                 table: table.name.clone(),
-                rows: query::count(table, &self.store.readers).await?,
+                rows: self.count(table).await?,
                 key: table.key.clone(),
                 writer: self.application().writer_of(&table.name).map(str::to_owned),
                 sensitive: table.sensitive,
@@ -54,7 +56,7 @@ impl View {
         let limit = ask.limit.unwrap_or(USUAL_ROWS).min(MOST_ROWS);
         let query = Query::new(table, &Ask { limit: Some(limit + 1), ..asked(ask) }).map_err(unasked)?;
         let cell = |(column, value): (&Column, Value)| (value != Value::Null).then(|| text::cell(column.kind, &value));
-        let mut found = query.rows(&self.store.readers);
+        let mut found = query.rows(&self.readable(table, &query).await?);
         let (mut rows, mut bytes, mut more) = (Vec::new(), 0, false);
         while let Some(row) = found.try_next().await? {
             if rows.len() as u64 >= limit || bytes >= MOST_ROW_BYTES {
@@ -73,7 +75,7 @@ impl View {
     ///
     /// # Errors
     /// When it cannot be asked for so, is sensitive, or too much else is being read.
-    pub fn export(&self, table: &str, ask: &RowsAsk) -> Result<(Format, Pieces), Refusal> {
+    pub async fn export(&self, table: &str, ask: &RowsAsk) -> Result<(Format, Pieces), Refusal> {
         let table = self.table(table)?;
         let name = ask.format.as_deref().unwrap_or("csv");
         let format = Format::parse(name).ok_or_else(|| {
@@ -83,7 +85,7 @@ impl View {
         let query = Query::new(table, &asked(ask)).map_err(unasked)?;
         let permit = self.long_read()?;
         let sheet = Sheet { table: table.name.clone(), columns: query.columns().to_vec(), notice: self.notice(table) };
-        let pieces = export::pieces(sheet, format, query.rows(&self.store.readers));
+        let pieces = export::pieces(sheet, format, query.rows(&self.readable(table, &query).await?));
         let held = pieces.map(move |piece| {
             let _ = &permit;
             piece
@@ -118,6 +120,24 @@ impl View {
         let readers: BTreeSet<String> = notes.iter().map(|n| n.function.to_string()).collect();
         self.store.load(&name, rows, notes).await?;
         Ok(Loaded { rows: count, readers: readers.into_iter().collect() })
+    }
+
+    async fn count(&self, table: &Table) -> Result<u64, Refusal> {
+        Ok(match self.store.stores().of(table) {
+            Some(connection) => connection.count(table).await?,
+            None => query::count(table, &self.store.readers).await?,
+        })
+    }
+
+    /// Where `query` of `table` can be asked: the data file, or a copy of what a store holds of it.
+    async fn readable(&self, table: &Table, query: &Query) -> Result<SqlitePool, Refusal> {
+        let Some(connection) = self.store.stores().of(table) else { return Ok(self.store.readers.clone()) };
+        connection.prepare().await?;
+        let rows = connection.rows(table, query.partition());
+        copy::copy(table, rows).await.map_err(|error| match error {
+            CopyError::Source(error) => error.into(),
+            CopyError::Copy(error) => error.into(),
+        })
     }
 
     fn table(&self, name: &str) -> Result<&Table, Refusal> {

@@ -2,8 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use serde::{Deserialize, Serialize};
+
 /// One cell. Dates are days since 1970-01-01, timestamps milliseconds since the Unix epoch, both as integers.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub enum Value {
     /// No value.
     Null,
@@ -34,7 +36,7 @@ pub struct HeldTable {
 }
 
 /// What becomes of one row.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct HeldRow {
     /// The key's cells, in the order of the table's key.
     pub key: Row,
@@ -63,17 +65,33 @@ impl HeldTable {
     /// Bytes that its upserts take in a table, about.
     #[must_use]
     pub fn bytes(&self) -> usize {
-        let cell = |value: &Value| CELL_BYTES + if let Value::Text(text) = value { text.len() } else { 0 };
-        let row = |row: &HeldRow| {
-            let cells = row.cells.as_ref()?.iter().flatten().map(cell).sum::<usize>();
-            Some(cells + row.key.iter().map(cell).sum::<usize>())
-        };
-        self.rows.values().filter_map(row).sum()
+        self.rows.values().filter(|row| row.cells.is_some()).map(HeldRow::bytes).sum()
+    }
+
+    /// Holds what `later` holds after what it holds already.
+    pub fn follow(&mut self, later: HeldTable) {
+        for (bytes, row) in later.rows {
+            match row.cells {
+                Some(cells) if !row.cleared => self.upsert(row.key, cells),
+                _ => {
+                    self.rows.insert(bytes, row);
+                }
+            }
+        }
     }
 
     /// Holds a delete.
     pub fn delete(&mut self, key: Row) {
         self.rows.insert(key_bytes(&key), HeldRow { key, cleared: true, cells: None });
+    }
+}
+
+impl HeldRow {
+    /// Bytes of its cells, about.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        let cell = |value: &Value| CELL_BYTES + if let Value::Text(text) = value { text.len() } else { 0 };
+        self.key.iter().chain(self.cells.iter().flatten().flatten()).map(cell).sum()
     }
 }
 

@@ -6,8 +6,10 @@ use std::sync::Arc;
 
 use crate::delivery::frame::FrameError;
 use crate::delivery::partitioner::partition_of;
-use crate::delivery::{Packed, Published, Records, rounds};
-use crate::embedded::{Frame, LogEnds, WriteError};
+use crate::bindings::tables::groups::Writes;
+use crate::delivery::{Effects, Packed, Published, Records, outbox, rounds};
+use crate::embedded::{Commit, Frame, LogEnds, WriteError};
+use crate::manifest::Application;
 
 /// Records of one frame; a frame is decoded whole, so this bounds what a reader holds.
 const MAX_FRAME_RECORDS: usize = 16_384;
@@ -42,9 +44,35 @@ pub(super) fn frames(
     Ok(frames)
 }
 
+/// The writes of a commit to tables of the operator's stores, for its outbox; `None` where there are none.
+///
+/// # Errors
+/// [`WriteError::Table`] where a write would make a row that may not be, or when records cannot be compressed.
+pub(super) fn outbox(application: &Application, commit: &Commit, effects: &Effects) -> Result<Option<Frame>, WriteError> {
+    let stored = effects.tables.iter().filter_map(|(name, held)| {
+        let table = application.tables.get(name)?;
+        table.connection.is_some().then_some((table, held))
+    });
+    let stored: Vec<_> = stored.collect();
+    for (table, held) in &stored {
+        Writes::of(table, held)?;
+    }
+    let Some(function) = application.functions.get(commit.note.function.as_ref()).filter(|_| !stored.is_empty()) else {
+        return Ok(None);
+    };
+    let rows = stored.into_iter().map(|(table, held)| (table.name.as_str(), held));
+    let records = outbox::records(rows, commit.at_ms).map_err(|error| protocol(error.to_string()))?;
+    let topic = function.outbox_topic(&application.name).into();
+    Frame::encode(topic, commit.note.partition, records).map(Some).map_err(unencodable)
+}
+
+fn protocol(text: String) -> WriteError {
+    WriteError::File(sqlx::Error::Protocol(text))
+}
+
 /// What cannot be compressed cannot be written.
 pub(super) fn unencodable(error: FrameError) -> WriteError {
-    WriteError::File(sqlx::Error::Protocol(error.to_string()))
+    protocol(error.to_string())
 }
 
 /// Keys and values by partition, those that got any. A record without a key goes where its place in the call says: the

@@ -2,6 +2,7 @@
 //! transaction.
 
 mod held;
+mod outbox;
 mod pauses;
 mod pending;
 pub mod progress;
@@ -62,6 +63,9 @@ impl Dispatcher {
         }
         for worker in workers {
             tasks.spawn(worker.run(stop.clone()));
+        }
+        for applier in outbox::appliers(&shared).await? {
+            tasks.spawn(applier.run(stop.clone()));
         }
         tasks.spawn(trim(Arc::clone(&shared), stop.clone()));
         tasks.close();

@@ -64,6 +64,7 @@ impl<S> Commits<S> {
         let task = tokio::spawn(async move {
             let frames = held::frames(published, shared.store.ends(), commit.at_ms).map_err(held::unencodable)?;
             commit.frames.extend(frames);
+            commit.frames.extend(held::outbox(shared.store.application(), &commit, &commit.effects)?);
             if let Some(before) = before {
                 // One that never came so far has failed; then the position refuses this one.
                 let _ = before.await;

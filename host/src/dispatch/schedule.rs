@@ -264,6 +264,10 @@ pub(super) fn paced_by(shared: &Shared, registered: &Registered) -> Option<Strin
     let topics = &shared.store.application().topics;
     let bounds = version.function.grants.publish.iter().filter_map(|t| topics.get(t));
     let application = shared.store.application();
+    let outbox = version.function.outbox_topic(&application.name);
+    if let Some(store) = shared.progress.laggard(&outbox, super::outbox::MOST_AHEAD, |_| true) {
+        return Some(store);
+    }
     let counts = |reader: &str| !application.leads_to(reader, &registered.name);
     bounds
         .filter_map(|t| Some((t, t.max_lag_records?)))

@@ -94,6 +94,10 @@ pub(super) async fn apply(
     state::write(connection, &commit.note, &commit.effects.state).await?;
     for (name, held) in &commit.effects.tables {
         let table = application.tables.get(name).ok_or_else(|| WriteError::UnknownTable(name.clone()))?;
+        if table.connection.is_some() {
+            // Its rows are in a frame of the outbox.
+            continue;
+        }
         sqlite::apply(connection, table, held).await?;
     }
     Ok(bases)

@@ -48,7 +48,8 @@ pub(super) async fn prepare(connection: &mut SqliteConnection, application: &App
     let declared = application.topics.values().map(|t| (t.name.clone(), t.partitions));
     let undeclared = |topic: &String| !application.topics.contains_key(topic);
     let letters = application.letter_topics().into_keys().filter(undeclared).map(|t| (t, DEAD_LETTER_PARTITIONS));
-    for (topic, partitions) in declared.chain(letters) {
+    let outboxes = application.outboxes().into_iter().map(|(topic, (_, partitions))| (topic, partitions));
+    for (topic, partitions) in declared.chain(letters).chain(outboxes) {
         let stored = sqlx::query("SELECT partitions FROM topic WHERE topic = ?")
             .bind(&topic)
             .fetch_optional(&mut *connection)

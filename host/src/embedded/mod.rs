@@ -14,6 +14,7 @@ mod ledger;
 mod letters;
 mod log;
 mod mark;
+mod outbox;
 mod overview;
 mod pauses;
 mod reserve;
@@ -45,6 +46,7 @@ pub use pauses::Pause;
 pub use writer::WriteError;
 
 use crate::manifest::Application;
+use crate::stores::Stores;
 use reserve::Reserve;
 use shares::Shares;
 use writer::Told;
@@ -73,6 +75,10 @@ pub struct Store {
     told: Told,
     application: Arc<Application>,
     folder: Folder,
+    stores: Arc<Stores>,
+    lineage: Arc<str>,
+    /// How far the stores have come in the outboxes.
+    applied: LogEnds,
 }
 
 impl Store {
@@ -82,6 +88,18 @@ impl Store {
     /// When the file is of a newer format, is damaged, or holds tables or topics that the application declares
     /// otherwise.
     pub async fn open(folder: Folder, application: Arc<Application>) -> anyhow::Result<Self> {
+        Self::open_with(folder, application, Arc::default()).await
+    }
+
+    /// As [`Store::open`], with stores for the tables that say so.
+    ///
+    /// # Errors
+    /// As [`Store::open`]. That a store cannot be reached is none.
+    pub async fn open_with(
+        folder: Folder,
+        application: Arc<Application>,
+        stores: Arc<Stores>,
+    ) -> anyhow::Result<Self> {
         let path = folder.path().join(FILE);
         let options = options(&path);
         backup::sweep(folder.path());
@@ -101,7 +119,9 @@ impl Store {
         };
         let shares = Shares::new(Reserve::new(folder.path(), folder.kept_free()));
         let writer = writer::Writer::start(connection, options, told.clone(), Arc::clone(&application), shares);
-        Ok(Store { readers, writer, told, application, folder })
+        let lineage = outbox::lineage(folder.path())?;
+        let applied = outbox::positions(&readers, &application).await?;
+        Ok(Store { readers, writer, told, application, folder, stores, lineage, applied })
     }
 
     /// What grows at the ends of the log.
@@ -114,6 +134,12 @@ impl Store {
     #[must_use]
     pub fn application(&self) -> &Arc<Application> {
         &self.application
+    }
+
+    /// The stores of tables that are not in the file.
+    #[must_use]
+    pub fn stores(&self) -> &Arc<Stores> {
+        &self.stores
     }
 
     /// The folder that holds the file.

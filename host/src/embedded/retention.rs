@@ -17,12 +17,53 @@ pub(super) async fn trim(
     application: &Application,
     now_ms: Option<i64>,
 ) -> Result<(), WriteError> {
+    for (topic, (function, partitions)) in application.outboxes() {
+        for partition in 0..partitions {
+            trim_outbox(connection, application, (&topic, partition), function).await?;
+        }
+    }
     for topic in application.topics.values().filter(|t| t.retention != Retention::default()) {
         for partition in 0..topic.partitions {
             trim_partition(connection, application, topic, partition, now_ms).await?;
         }
     }
     Ok(())
+}
+
+/// Of an outbox nothing is kept that all its stores have applied.
+async fn trim_outbox(
+    connection: &mut SqliteConnection,
+    application: &Application,
+    (topic, partition): (&str, u32),
+    function: &str,
+) -> Result<(), WriteError> {
+    let mut applied = i64::MAX;
+    for store in application.connections_of(function) {
+        applied = applied.min(read_to(connection, store, topic, partition).await?);
+    }
+    sqlx::query("DELETE FROM log WHERE topic = ? AND partition = ? AND next <= ?")
+        .bind(topic)
+        .bind(partition)
+        .bind(applied)
+        .execute(connection)
+        .await?;
+    Ok(())
+}
+
+/// The position of a reader, 0 where it has none.
+async fn read_to(
+    connection: &mut SqliteConnection,
+    reader: &str,
+    topic: &str,
+    partition: u32,
+) -> Result<i64, WriteError> {
+    let position = sqlx::query("SELECT next FROM position WHERE function = ? AND source = ? AND partition = ?")
+        .bind(reader)
+        .bind(topic)
+        .bind(partition)
+        .fetch_optional(connection)
+        .await?;
+    Ok(position.map_or(Ok(0), |row| row.try_get(0))?)
 }
 
 async fn trim_partition(
@@ -33,15 +74,9 @@ async fn trim_partition(
     now_ms: Option<i64>,
 ) -> Result<(), WriteError> {
     let readers = application.readers_of(&topic.name);
-    let mut read_to = i64::MAX;
+    let mut read = i64::MAX;
     for reader in &readers {
-        let position = sqlx::query("SELECT next FROM position WHERE function = ? AND source = ? AND partition = ?")
-            .bind(*reader)
-            .bind(&topic.name)
-            .bind(partition)
-            .fetch_optional(&mut *connection)
-            .await?;
-        read_to = read_to.min(position.map_or(Ok(0), |row| row.try_get(0))?);
+        read = read.min(read_to(connection, reader, &topic.name, partition).await?);
     }
     let age = topic.retention.max_hours.zip(now_ms);
     let too_old = age.map_or(i64::MIN, |(hours, now_ms)| now_ms - i64::from(hours) * HOUR_MS);
@@ -54,7 +89,7 @@ async fn trim_partition(
     )
     .bind(&topic.name)
     .bind(partition)
-    .bind(read_to)
+    .bind(read)
     .bind(too_old)
     .bind(most_bytes)
     .execute(&mut *connection)

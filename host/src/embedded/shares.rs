@@ -51,8 +51,8 @@ impl Shares {
     }
 
     /// Counts a commit that was applied into what the function has grown by.
-    pub(super) fn applied(&mut self, commit: &Commit) {
-        let (state, stored) = added(commit);
+    pub(super) fn applied(&mut self, commit: &Commit, application: &Application) {
+        let (state, stored) = added(commit, application);
         self.reserve.count(&commit.note.function, state + stored);
     }
 
@@ -78,7 +78,7 @@ impl Shares {
     ) -> Result<(), WriteError> {
         let name = &commit.note.function;
         let Some(function) = application.functions.get(name.as_ref()) else { return Ok(()) };
-        let (state, stored) = added(commit);
+        let (state, stored) = added(commit, application);
         let Limits { state_bytes, stored_bytes, .. } = function.limits;
         let parts = [
             Part { added: state, limit: "state_bytes", most: state_bytes, is_state: true },
@@ -128,11 +128,13 @@ impl Shares {
 }
 
 /// Bytes of state, and of log and rows, that a commit adds.
-fn added(commit: &Commit) -> (u64, u64) {
+fn added(commit: &Commit, application: &Application) -> (u64, u64) {
     let entry = |(key, value): (&String, &Option<Vec<u8>>)| value.as_ref().map(|value| 2 * key.len() + value.len());
     let state = commit.effects.state.iter().filter_map(entry).map(|bytes| bytes as u64 + ENTRY_BYTES).sum();
     let log: usize = commit.frames.iter().map(|f| f.bytes.len()).sum();
-    let rows: usize = commit.effects.tables.values().map(|held| held.bytes()).sum();
+    // What goes to a store of the operator's is in a frame.
+    let is_here = |name: &String| application.tables.get(name).is_some_and(|table| table.connection.is_none());
+    let rows: usize = commit.effects.tables.iter().filter(|(name, _)| is_here(name)).map(|(_, held)| held.bytes()).sum();
     (state, (log + rows) as u64)
 }
 

@@ -124,6 +124,10 @@ impl Store {
         keys: &[Row],
         allowance: &mut Allowance,
     ) -> Result<Vec<StoredRow>, WriteError> {
+        if let Some(connection) = self.stores.of(table) {
+            self.all_applied(table).await;
+            return Ok(connection.get(table, columns, keys, allowance).await?);
+        }
         let mut connection = self.readers.acquire().await?;
         Ok(sqlite::get(&mut connection, table, columns, keys, allowance).await?)
     }
@@ -139,6 +143,10 @@ impl Store {
         range: &Range,
         allowance: &mut Allowance,
     ) -> Result<Vec<StoredRow>, WriteError> {
+        if let Some(connection) = self.stores.of(table) {
+            self.all_applied(table).await;
+            return Ok(connection.scan(table, columns, range, allowance).await?);
+        }
         let mut connection = self.readers.acquire().await?;
         Ok(sqlite::scan(&mut connection, table, columns, range, allowance).await?)
     }

@@ -12,11 +12,13 @@ use tokio::task::JoinHandle;
 use super::shares::Shares;
 use super::tail::Tail;
 use super::{Attempt, Commit, LogEnds, Note, Pause, Settlement, Store};
-use super::{attempt, commit, letters, pauses, retention, trouble};
+use super::{attempt, commit, letters, outbox, pauses, retention, trouble};
 use crate::bindings::tables::TableError;
 use crate::delivery::HeldTable;
 use crate::delivery::frame::FrameError;
+use crate::delivery::outbox::RowsError;
 use crate::manifest::Application;
+use crate::stores::StoreError;
 
 /// Commits that may wait for the writer; whoever comes then waits to queue.
 const QUEUE: usize = 64;
@@ -51,6 +53,18 @@ pub enum WriteError {
         base: i64,
         /// What is wrong with it.
         error: FrameError,
+    },
+    /// A record of an outbox that cannot be trusted.
+    #[error("the record at offset {offset} of `{topic}`/{partition} is damaged: {error}; restore a backup")]
+    Outbox {
+        /// The outbox.
+        topic: String,
+        /// The partition.
+        partition: u32,
+        /// The record's offset.
+        offset: i64,
+        /// What is wrong with it.
+        error: RowsError,
     },
     /// A dead letter whose fate was decided before.
     #[error("the dead letter at offset {offset} of `{topic}` was redriven or dropped meanwhile; look again")]
@@ -95,6 +109,9 @@ pub enum WriteError {
     /// A table's rows were refused.
     #[error(transparent)]
     Table(#[from] TableError),
+    /// A store of the operator's did not do what was asked.
+    #[error(transparent)]
+    Store(StoreError),
     /// The transaction that this was a part of failed.
     #[error("{0}; it is tried again")]
     Transaction(String),
@@ -113,6 +130,7 @@ pub(super) enum Work {
     Begin(Note),
     Load { table: String, rows: HeldTable, rereads: Vec<Note> },
     RereadDone { note: Note, loads: u64 },
+    Applied { note: Note, first: i64, next: i64 },
     Trim { now_ms: Option<i64> },
     Pause(Pause),
     Resume(String),
@@ -263,7 +281,7 @@ async fn perform(
                 Err(refused) => Err(refused),
             };
             match applied {
-                Ok(_) => shares.applied(commit),
+                Ok(_) => shares.applied(commit, application),
                 Err(_) => shares.forget(&commit.note.function),
             }
             return applied;
@@ -280,13 +298,16 @@ async fn perform(
         Work::Load { table, rows, rereads } => {
             told.load_count.fetch_add(1, Ordering::SeqCst);
             let table = application.tables.get(table).ok_or_else(|| WriteError::UnknownTable(table.clone()))?;
-            crate::bindings::tables::sqlite::apply(connection, table, rows).await?;
+            if table.connection.is_none() {
+                crate::bindings::tables::sqlite::apply(connection, table, rows).await?;
+            }
             for note in rereads {
                 mark(connection, note, "INSERT OR IGNORE INTO reread (function, source, partition) VALUES (?, ?, ?)")
                     .await?;
             }
             Ok(())
         }
+        Work::Applied { note, first, next } => outbox::applied(connection, note, *first, *next).await,
         Work::Settle(settlement) => return letters::settle(connection, settlement).await,
         Work::Pause(pause) => pauses::keep(connection, pause).await,
         Work::Resume(function) => pauses::pardon(connection, function).await,
@@ -332,6 +353,15 @@ async fn mark(connection: &mut SqliteConnection, note: &Note, sql: &'static str)
     Ok(())
 }
 
+impl From<StoreError> for WriteError {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::Table(error) => WriteError::Table(error),
+            error => WriteError::Store(error),
+        }
+    }
+}
+
 impl Store {
     /// Commits one call.
     ///
@@ -365,6 +395,11 @@ impl Store {
     /// # Errors
     /// [`WriteError`]; nothing is written then.
     pub async fn load(&self, table: &str, rows: HeldTable, rereads: Vec<Note>) -> Result<(), WriteError> {
+        let declared = self.application.tables.get(table).ok_or_else(|| WriteError::UnknownTable(table.to_owned()))?;
+        if let Some(connection) = self.stores.of(declared) {
+            // Should this host end before the next line, the operator has no answer, and loads again.
+            connection.load(declared, &rows).await?;
+        }
         self.submit(Work::Load { table: table.to_owned(), rows, rereads }).await
     }
 

@@ -203,6 +203,36 @@ impl Application {
         topics
     }
 
+    /// The outboxes of functions that write to tables of the operator's stores, by topic: each with its function and its number of
+    /// partitions, which is that of the function.
+    #[must_use]
+    pub fn outboxes(&self) -> BTreeMap<String, (&str, u32)> {
+        let is_stored = |table: &String| self.tables.get(table).is_some_and(|t| t.connection.is_some());
+        let writes = |f: &&Function| {
+            f.grants.tables.iter().any(|(table, grant)| is_stored(table) && grant.operations.iter().any(|o| o.writes()))
+        };
+        let outbox = |f: &Function| (f.outbox_topic(&self.name), self.partitions_of(f));
+        let functions = self.functions.values().filter(writes);
+        functions.map(|f| (outbox(f), f)).map(|((topic, partitions), f)| (topic, (f.name.as_str(), partitions))).collect()
+    }
+
+    /// The connections to the operator's stores that `function` writes by way of.
+    #[must_use]
+    pub fn connections_of(&self, function: &str) -> BTreeSet<&str> {
+        let grants = self.functions.get(function).into_iter().flat_map(|f| &f.grants.tables);
+        let written = grants.filter(|(_, grant)| grant.operations.iter().any(|o| o.writes()));
+        written.filter_map(|(table, _)| self.tables.get(table)?.connection.as_deref()).collect()
+    }
+
+    /// As many as its widest topic has; a schedule runs on the first.
+    fn partitions_of(&self, function: &Function) -> u32 {
+        let of = |source: &TriggerSource| match source {
+            TriggerSource::Topic(topic) => self.topics.get(topic).map_or(1, |t| t.partitions),
+            TriggerSource::Cron(_) => 1,
+        };
+        function.triggers.iter().map(|t| of(&t.source)).max().unwrap_or(1)
+    }
+
     /// Whether what `function` publishes to `topic` can come back to it, by itself or by way of others.
     #[must_use]
     pub fn comes_back(&self, function: &str, topic: &str) -> bool {
@@ -267,6 +297,12 @@ impl Function {
             TriggerSource::Cron(_) => false,
         };
         self.grants.tables.iter().any(|(n, g)| table(n, g)) || self.triggers.iter().any(|t| topic(&t.source))
+    }
+
+    /// The topic of its writes to tables of the operator's stores.
+    #[must_use]
+    pub fn outbox_topic(&self, application: &str) -> String {
+        format!("{application}.{}.tables", self.name)
     }
 
     /// The topic of its dead letters, where its trigger names no other.

@@ -7,6 +7,8 @@ pub struct Table {
     pub name: String,
     /// Which store serves it in production (`cassandra`, `postgres`); embedded, all are served from SQLite.
     pub store: String,
+    /// Which of the operator's connections serves it; `None`: it is in the data folder.
+    pub connection: Option<String>,
     /// Key columns, partition key first.
     pub key: Vec<String>,
     /// All columns, in the order of declaration, those of the key included.

@@ -190,6 +190,21 @@ impl Connection {
         .await
     }
 
+    /// Writes rows that an operator loads; whatever was loaded before comes before.
+    ///
+    /// # Errors
+    /// [`StoreError`]; all of them can be loaded again then.
+    pub async fn load(&self, table: &Table, rows: &HeldTable) -> Result<(), StoreError> {
+        self.prepare().await?;
+        self.within(async {
+            match &self.store {
+                Store::Cassandra(store) => store.load(table, rows).await,
+                Store::Postgres(store) => store.load(table, rows).await,
+            }
+        })
+        .await
+    }
+
     /// The rows that exist among `keys`, which differ, with the cells of `columns`; in no particular order. Ends where
     /// `allowance` is passed.
     ///

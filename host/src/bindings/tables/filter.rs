@@ -72,6 +72,17 @@ impl Operator {
     }
 }
 
+impl Filter {
+    /// What `column` has to equal, where a condition says so.
+    #[must_use]
+    pub fn equals(&self, column: &str) -> Option<Value> {
+        self.terms.iter().find_map(|term| match &term.test {
+            Test::Compare(Operator::Equal, value) if term.column == column => Some(value.clone()),
+            _ => None,
+        })
+    }
+}
+
 /// What is wrong with a filter, and where.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("character {at} of the filter: {message}")]

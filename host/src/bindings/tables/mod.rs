@@ -2,9 +2,11 @@
 //! query|export|load` do with them. Not the functions that a component imports: those are linked elsewhere and use
 //! this.
 
+pub mod copy;
 pub mod domain;
 pub mod export;
 pub mod filter;
+pub mod groups;
 pub mod load;
 pub mod overlay;
 pub mod query;
@@ -17,6 +19,9 @@ mod samples;
 
 use crate::delivery::rows::CELL_BYTES;
 use crate::delivery::{Row, Value};
+
+/// Most rows that one read gives: they are held in memory, and then in the function's.
+pub const MOST_ROWS_READ: usize = 65_536;
 
 /// A row as a store gives it.
 #[derive(Debug, Clone, PartialEq)]

@@ -11,7 +11,7 @@ use super::TableError;
 use super::filter::{self, Filter, FilterError, no_column};
 use super::schema::{physical, quoted};
 use super::sqlite::{bind, key_list, read};
-use crate::delivery::Row;
+use crate::delivery::{Row, Value};
 use crate::manifest::{Column, ColumnKind, Table};
 
 /// Rows between the store's reader and the one who asked: enough to keep both going, and few, as a row may have many
@@ -94,6 +94,12 @@ impl Query {
     #[must_use]
     pub fn columns(&self) -> &[Column] {
         &self.columns
+    }
+
+    /// The first key column's cell of all rows of the answer, where the filter says it.
+    #[must_use]
+    pub fn partition(&self) -> Option<Value> {
+        self.filter.as_ref()?.equals(self.table.key.first()?)
     }
 
     /// The answer, in the order of the key: one state of the table, whatever is committed meanwhile. A reader that

@@ -18,6 +18,7 @@ pub(super) fn table() -> Table {
     Table {
         name: "daily".into(),
         store: "embedded".into(),
+        connection: None,
         key: vec!["id".into(), "day".into()],
         columns: vec![
             column("id", ColumnKind::Text, false),

@@ -9,6 +9,8 @@ use sqlx::{AssertSqlSafe, Connection, Row as _, SqliteConnection};
 use super::TableError;
 use crate::manifest::{Column, ColumnKind, Table};
 
+/// What helps where stored tables do not fit.
+const ANEW: &str = "start with an empty data folder, which computes everything anew";
 /// What was declared when the physical tables were made. A physical table is called `table_…`, so none is called so.
 const RECORD: &str = "CREATE TABLE IF NOT EXISTS tables_schema (
     table_name TEXT NOT NULL,
@@ -32,9 +34,20 @@ pub async fn prepare(conn: &mut SqliteConnection, tables: &BTreeMap<String, Tabl
     let mut differences = Vec::new();
     let mut changes = Vec::new();
     for table in tables.values() {
-        match stored.remove(&table.name) {
+        let columns = stored.remove(&table.name);
+        if let Some(connection) = &table.connection {
+            if columns.is_some() && has_rows(&mut work, table).await? {
+                differences.push(format!(
+                    "table `{}` has rows in the data folder, and isobar.toml puts it into `{connection}`: {ANEW}, or leave \
+                     the table where it is",
+                    table.name
+                ));
+            }
+            continue;
+        }
+        match columns {
             None => changes.push((table, table.columns.iter().collect(), create(table))),
-            Some(columns) => match added(table, &columns) {
+            Some(columns) => match added(table, &columns, &format!("or {ANEW}")) {
                 Ok(new) => {
                     let alter = |column: &&Column| {
                         format!("ALTER TABLE {} ADD COLUMN {};", physical(&table.name), column_sql(column))
@@ -62,18 +75,27 @@ pub async fn prepare(conn: &mut SqliteConnection, tables: &BTreeMap<String, Tabl
     Ok(())
 }
 
-/// A column as it was declared when it was stored.
-#[derive(Debug, PartialEq)]
-struct Recorded {
-    name: String,
-    kind: String,
-    nullable: bool,
-    key_position: Option<usize>,
+async fn has_rows(conn: &mut SqliteConnection, table: &Table) -> Result<bool, TableError> {
+    let sql = format!("SELECT 1 FROM {} LIMIT 1", physical(&table.name));
+    Ok(sqlx::query(AssertSqlSafe(sql)).fetch_optional(conn).await?.is_some())
 }
 
-impl Recorded {
+/// A column as it was declared when it was stored.
+#[derive(Debug, PartialEq)]
+pub(crate) struct Stored {
+    /// Its name.
+    pub(crate) name: String,
+    /// What it holds, as spin.toml names it; else as the store does.
+    pub(crate) kind: String,
+    /// Whether it may be null.
+    pub(crate) nullable: bool,
+    /// Its place in the key, from 0.
+    pub(crate) key_position: Option<usize>,
+}
+
+impl Stored {
     fn of(table: &Table, column: &Column) -> Self {
-        Recorded {
+        Stored {
             name: column.name.clone(),
             kind: column.kind.name().to_owned(),
             nullable: column.nullable,
@@ -88,13 +110,13 @@ impl Recorded {
     }
 }
 
-async fn recorded(conn: &mut SqliteConnection) -> Result<BTreeMap<String, Vec<Recorded>>, TableError> {
+async fn recorded(conn: &mut SqliteConnection) -> Result<BTreeMap<String, Vec<Stored>>, TableError> {
     let rows = sqlx::query("SELECT table_name, column_name, kind, nullable, key_position FROM tables_schema")
         .fetch_all(conn)
         .await?;
-    let mut tables: BTreeMap<String, Vec<Recorded>> = BTreeMap::new();
+    let mut tables: BTreeMap<String, Vec<Stored>> = BTreeMap::new();
     for row in rows {
-        tables.entry(row.try_get(0)?).or_default().push(Recorded {
+        tables.entry(row.try_get(0)?).or_default().push(Stored {
             name: row.try_get(1)?,
             kind: row.try_get(2)?,
             nullable: row.try_get(3)?,
@@ -105,7 +127,7 @@ async fn recorded(conn: &mut SqliteConnection) -> Result<BTreeMap<String, Vec<Re
 }
 
 async fn record(conn: &mut SqliteConnection, table: &Table, column: &Column) -> Result<(), TableError> {
-    let record = Recorded::of(table, column);
+    let record = Stored::of(table, column);
     sqlx::query("INSERT INTO tables_schema VALUES (?, ?, ?, ?, ?)")
         .bind(&table.name)
         .bind(record.name)
@@ -118,24 +140,24 @@ async fn record(conn: &mut SqliteConnection, table: &Table, column: &Column) -> 
 }
 
 /// The declared columns that are not stored yet, or why the table cannot become what is declared.
-fn added<'t>(table: &'t Table, stored: &[Recorded]) -> Result<Vec<&'t Column>, Vec<String>> {
-    const REMEDY: &str = "or start with an empty data folder, which computes everything anew";
+/// `remedy` says what else helps, as `or …`.
+pub(crate) fn added<'t>(table: &'t Table, stored: &[Stored], remedy: &str) -> Result<Vec<&'t Column>, Vec<String>> {
     let mut differences = Vec::new();
     let mut new = Vec::new();
     for column in &table.columns {
-        let declared = Recorded::of(table, column);
+        let declared = Stored::of(table, column);
         let name = &column.name;
         match stored.iter().find(|s| s.name == *name) {
             Some(before) if *before == declared => {}
             Some(before) => differences.push(format!(
-                "table `{}` is stored with column `{name}` as `{}`, and declared with `{}`: declare it as before, {REMEDY}",
+                "table `{}` is stored with column `{name}` as `{}`, and declared with `{}`: declare it as before, {remedy}",
                 table.name,
                 before.words(),
                 declared.words()
             )),
             None if column.nullable && declared.key_position.is_none() => new.push(column),
             None => differences.push(format!(
-                "table `{}` is stored without column `{name}`, declared as `{}`: let it be null (`{}?`), {REMEDY}",
+                "table `{}` is stored without column `{name}`, declared as `{}`: let it be null (`{}?`), {remedy}",
                 table.name,
                 declared.words(),
                 declared.kind
@@ -144,7 +166,7 @@ fn added<'t>(table: &'t Table, stored: &[Recorded]) -> Result<Vec<&'t Column>, V
     }
     for gone in stored.iter().filter(|s| table.column(&s.name).is_none()) {
         differences.push(format!(
-            "table `{}` is stored with column `{}`, which is no longer declared: declare it as `{}`, {REMEDY}",
+            "table `{}` is stored with column `{}`, which is no longer declared: declare it as `{}`, {remedy}",
             table.name,
             gone.name,
             gone.words()
@@ -186,7 +208,7 @@ pub fn physical_name(table: &str) -> String {
 }
 
 /// A name as an identifier that no keyword and no quote can break.
-pub(super) fn quoted(name: &str) -> String {
+pub(crate) fn quoted(name: &str) -> String {
     format!("\"{}\"", name.replace('"', "\"\""))
 }
 

@@ -7,17 +7,16 @@ use sqlx::sqlite::{SqliteArguments, SqliteRow};
 use sqlx::{Arguments, AssertSqlSafe, Row as _, SqliteConnection};
 
 use super::schema::{physical, quoted};
-use super::{Range, StoredRow, TableError};
+use super::groups::{Group, Writes};
+use super::{MOST_ROWS_READ, Range, StoredRow, TableError};
 use crate::delivery::{Allowance, HeldRow, HeldTable, Row, Value};
-use crate::manifest::{Column, ColumnKind, Table};
+use crate::manifest::{ColumnKind, Table};
 
 /// How many rows one statement takes. What is not needed of the next larger shape stays unbound, which is null, and a
 /// null key is no row: so a write of 30 rows is one statement, of a shape that is prepared already.
 const SHAPES: [usize; 4] = [128, 32, 8, 1];
 /// Most parameters of a statement in SQLite.
 const MOST_PARAMETERS: usize = 32_766;
-/// Most rows that one read gives: they are held in memory, and then in the function's.
-pub const MOST_ROWS_READ: usize = 65_536;
 
 /// Applies the writes that a call held, within the caller's transaction. The values have been checked by `domain`.
 ///
@@ -25,54 +24,18 @@ pub const MOST_ROWS_READ: usize = 65_536;
 /// [`TableError::Incomplete`] where a write would leave a column empty that may not be, before anything is written to
 /// this table; [`TableError::Store`] when SQLite fails. The caller rolls back.
 pub async fn apply(conn: &mut SqliteConnection, table: &Table, held: &HeldTable) -> Result<(), TableError> {
-    let mut deleted = Vec::new();
-    let mut groups: Vec<Group<'_>> = Vec::new();
-    for row in held.rows.values() {
-        let Some(cells) = &row.cells else {
-            deleted.push(row);
-            continue;
-        };
-        match groups.iter_mut().find(|g| g.takes(table, row, cells)) {
-            Some(group) => group.rows.push((row, cells)),
-            None => groups.push(Group::begin(table, row, cells)?),
-        }
+    let writes = Writes::of(table, held)?;
+    for group in &writes.groups {
+        write(conn, table, group).await?;
     }
-    for group in groups {
-        group.write(conn, table).await?;
-    }
-    delete(conn, table, &deleted).await
+    delete(conn, table, &writes.deleted).await
 }
 
-type Cells = Vec<Option<Value>>;
-
-/// Rows that write the same columns.
-struct Group<'h> {
-    /// Indexes, in the table's columns, of those written besides the key.
-    columns: Vec<usize>,
-    rows: Vec<(&'h HeldRow, &'h Cells)>,
-}
-
-impl<'h> Group<'h> {
-    fn begin(table: &Table, row: &'h HeldRow, cells: &'h Cells) -> Result<Self, TableError> {
-        let columns: Vec<usize> = written(table, row, cells).collect();
-        let left_out = |(at, column): &(usize, &Column)| {
-            !column.nullable && !table.is_key(&column.name) && !matches!(cells.get(*at), Some(Some(_)))
-        };
-        match table.columns.iter().enumerate().find(left_out) {
-            None => Ok(Group { columns, rows: vec![(row, cells)] }),
-            Some((_, column)) => Err(TableError::Incomplete { table: table.name.clone(), column: column.name.clone() }),
-        }
-    }
-
-    fn takes(&self, table: &Table, row: &HeldRow, cells: &Cells) -> bool {
-        written(table, row, cells).eq(self.columns.iter().copied())
-    }
-
-    async fn write(&self, conn: &mut SqliteConnection, table: &Table) -> Result<(), TableError> {
-        let width = table.key.len() + self.columns.len();
+async fn write(conn: &mut SqliteConnection, table: &Table, group: &Group<'_>) -> Result<(), TableError> {
+        let width = table.key.len() + group.columns.len();
         let names: Vec<String> =
-            self.columns.iter().filter_map(|at| table.columns.get(*at)).map(|c| quoted(&c.name)).collect();
-        let mut rest = self.rows.as_slice();
+            group.columns.iter().filter_map(|at| table.columns.get(*at)).map(|c| quoted(&c.name)).collect();
+        let mut rest = group.rows.as_slice();
         while !rest.is_empty() {
             let shape = shape(rest.len(), width);
             let (now, later) = rest.split_at(shape.min(rest.len()));
@@ -80,8 +43,8 @@ impl<'h> Group<'h> {
             arguments.reserve(now.len() * width, 0);
             for (row, cells) in now {
                 bind_all(&mut arguments, &row.key)?;
-                for at in &self.columns {
-                    bind(&mut arguments, cells.get(*at).and_then(Option::as_ref).unwrap_or(&Value::Null))?;
+                for at in &group.columns {
+                    bind(&mut arguments, Group::cell(cells, *at))?;
                 }
             }
             run(conn, upsert_sql(table, &names, width, shape), arguments).await?;
@@ -89,14 +52,6 @@ impl<'h> Group<'h> {
         }
         Ok(())
     }
-}
-
-/// Which columns a write sets besides the key: those it names, or all where the stored row goes first.
-fn written<'a>(table: &'a Table, row: &'a HeldRow, cells: &'a Cells) -> impl Iterator<Item = usize> + 'a {
-    let named = cells.iter().zip(&table.columns).enumerate();
-    named.filter(|(_, (cell, column))| (row.cleared || cell.is_some()) && !table.is_key(&column.name)).map(|(at, _)| at)
-}
-
 fn upsert_sql(table: &Table, names: &[String], width: usize, shape: usize) -> String {
     let key: Vec<String> = table.key.iter().map(|k| quoted(k)).collect();
     let all: Vec<&str> = key.iter().chain(names).map(String::as_str).collect();

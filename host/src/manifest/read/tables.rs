@@ -26,6 +26,7 @@ fn table(name: Located<'_>, mut fields: Fields<'_>) -> Table {
     let table = Table {
         name: name.text.to_owned(),
         store: store(&mut fields, name),
+        connection: None,
         key: key(&mut fields, name, &columns),
         columns,
         sensitive: fields.flag("sensitive"),

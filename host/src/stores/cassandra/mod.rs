@@ -21,7 +21,7 @@ use scylla::statement::prepared::PreparedStatement;
 use scylla::value::{CqlValue, Row as CqlRow};
 use tokio::sync::{Mutex, OnceCell};
 
-use super::{StoreError, Writer};
+use super::{EPOCH, StoreError, Writer};
 use crate::bindings::tables::groups::{Group, Writes};
 use crate::bindings::tables::schema::quoted;
 use crate::bindings::tables::{MOST_ROWS_READ, Range, StoredRow, TableError};
@@ -152,6 +152,14 @@ impl Cassandra {
                 session.batch(&batch, parameters).await.map(|_| ()).map_err(|e| self.inner.away(&e))
             })
             .await
+    }
+
+    /// Loads are ordered by a number that each takes, as if it were an epoch of its own.
+    pub(super) async fn load(&self, table: &Table, rows: &HeldTable) -> Result<(), StoreError> {
+        let lineage = format!("{:032x}", rand::random::<u128>()).into();
+        let writer = Writer { function: format!("load:{}", table.name).into(), partition: 0, lineage };
+        let number = self.epoch(&writer).await?;
+        self.apply(EPOCH + number, &[(table, rows)]).await
     }
 
     fn insert_sql(&self, table: &Table, group: &Group<'_>) -> String {

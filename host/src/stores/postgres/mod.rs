@@ -108,9 +108,16 @@ impl Postgres {
         Ok(())
     }
 
+    /// Loads have no order but that of their transactions.
+    pub(super) async fn load(&self, table: &Table, rows: &HeldTable) -> Result<(), StoreError> {
+        let mut work = self.pool.begin().await.map_err(|e| self.away(&e))?;
+        self.write(&mut work, table, rows).await?;
+        work.commit().await.map_err(|e| self.away(&e))
+    }
+
     /// Whether `order` is the writer's turn; not if it was written before.
     async fn advance(&self, work: &mut PgConnection, writer: &Writer, order: i64) -> Result<bool, StoreError> {
-        // An epoch begins with its own number, which is below the order of its first record by none: hence `<=` once.
+        // What stands there is the least order that may come.
         let sql = format!(
             "UPDATE {} SET ordering = $1 + 1 WHERE function = $2 AND partition = $3 AND lineage = $4 AND ordering <= $1",
             named(&self.schema, FENCE)

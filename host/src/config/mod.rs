@@ -1,6 +1,8 @@
 //! What the operator says, in `isobar.toml`: where the application runs, not what it is. Pure; reading the file is the
 //! caller's.
 
+pub mod stores;
+
 use http::Uri;
 use serde::Deserialize;
 
@@ -11,6 +13,8 @@ pub struct Config {
     pub keep_free_mb: Option<u64>,
     /// By way of which proxy requests to `https` names go.
     pub https_proxy: Option<Uri>,
+    /// Stores that tables are kept in.
+    pub stores: Vec<stores::ConnectionConfig>,
 }
 
 #[derive(Deserialize)]
@@ -20,6 +24,8 @@ struct Document {
     disk: Disk,
     #[serde(default)]
     http: Http,
+    #[serde(default)]
+    stores: stores::Document,
 }
 
 #[derive(Default, Deserialize)]
@@ -41,7 +47,8 @@ struct Http {
 pub fn parse(text: &str) -> Result<Config, String> {
     let document: Document = toml::from_str(text).map_err(|error| error.to_string())?;
     let https_proxy = document.http.https_proxy.as_deref().map(proxy).transpose()?;
-    Ok(Config { keep_free_mb: document.disk.keep_free_mb.map(u64::from), https_proxy })
+    let stores = stores::read(document.stores)?;
+    Ok(Config { keep_free_mb: document.disk.keep_free_mb.map(u64::from), https_proxy, stores })
 }
 
 /// `http://name:port`. The text is not repeated in what is wrong: it could hold a password.
