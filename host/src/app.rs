@@ -9,6 +9,7 @@ use anyhow::Context as _;
 use tokio_util::sync::CancellationToken;
 
 use crate::config::Config;
+use crate::config::stores::place;
 use crate::dispatch::Dispatcher;
 use crate::embedded::{Folder, Kind, Store};
 use crate::engine::{Engine, Ticker};
@@ -62,8 +63,7 @@ pub struct Prepared {
 /// Whatever is wrong with the folder, the components or the cache.
 pub async fn prepare(plan: Plan) -> anyhow::Result<Prepared> {
     let mut application = plan.application;
-    crate::config::stores::place(&mut application, &plan.config.stores).map_err(anyhow::Error::msg)?;
-    let stores = Arc::new(Stores::new(&application, &plan.config.stores)?);
+    let stores = stores(&mut application, &plan.config)?;
     let application = Arc::new(application);
     let folder = Folder::take(&plan.data_dir, plan.kind)?;
     let folder = folder.keep_free(plan.config.keep_free_mb.map(|mb| mb << 20));
@@ -83,6 +83,15 @@ pub async fn prepare(plan: Plan) -> anyhow::Result<Prepared> {
     }
     let registry = loading.await.context("the functions could not be loaded")??;
     Ok(Prepared { store, registry, engine })
+}
+
+/// Says of each table where it is, and gives the stores of those that are not in the data folder; none is connected to yet.
+///
+/// # Errors
+/// Where the operator's settings do not fit the application, or a password cannot be had.
+pub fn stores(application: &mut Application, config: &Config) -> anyhow::Result<Arc<Stores>> {
+    place(application, &config.stores).map_err(anyhow::Error::msg)?;
+    Ok(Arc::new(Stores::new(application, &config.stores)?))
 }
 
 impl Prepared {

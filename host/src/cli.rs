@@ -210,6 +210,9 @@ pub struct PlaceArgs {
     /// Which data.
     #[command(flatten)]
     pub data: DataArgs,
+    /// What the operator says.
+    #[command(flatten)]
+    pub config: ConfigArgs,
 }
 
 /// What can be done with tables.

@@ -7,6 +7,7 @@ use bytes::Bytes;
 use futures::stream::BoxStream;
 use futures::{StreamExt as _, TryStreamExt as _};
 
+use crate::app;
 use crate::cli::{DataArgs, PlaceArgs};
 use crate::console::answers::{BackupAsk, LettersAsk, LettersPage, Loaded, RecordsAsk, RecordsPage, Rows, RowsAsk};
 use crate::console::answers::{SettleAsk, Settled, Status, TableSummary, TopicSummary};
@@ -33,8 +34,10 @@ impl Reach {
             }
             folder => folder?,
         };
-        let (application, _) = super::manifest(&place.manifest.manifest)?;
-        let store = Store::open(folder, Arc::new(application)).await?;
+        let (mut application, _) = super::manifest(&place.manifest.manifest)?;
+        let config = super::config(place.config.config.as_deref())?;
+        let stores = app::stores(&mut application, &config)?;
+        let store = Store::open_with(folder, Arc::new(application), stores).await?;
         Ok(Reach::Folder(View::new(Arc::new(store), None)))
     }
 
@@ -93,7 +96,7 @@ impl Reach {
     ) -> anyhow::Result<BoxStream<'static, anyhow::Result<Vec<u8>>>> {
         match self {
             Reach::Host(client) => client.export(table, ask).await,
-            Reach::Folder(view) => Ok(view.export(table, ask)?.1.map_err(anyhow::Error::from).boxed()),
+            Reach::Folder(view) => Ok(view.export(table, ask).await?.1.map_err(anyhow::Error::from).boxed()),
         }
     }
 

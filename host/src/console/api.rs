@@ -151,7 +151,7 @@ async fn export(
     Path(table): Path<String>,
     Query(ask): Query<RowsAsk>,
 ) -> Result<Response, Refusal> {
-    let (format, pieces) = api.view.export(&table, &ask)?;
+    let (format, pieces) = api.view.export(&table, &ask).await?;
     Ok(([(header::CONTENT_TYPE, format.media_type())], Body::from_stream(pieces)).into_response())
 }
 

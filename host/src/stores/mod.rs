@@ -126,6 +126,15 @@ impl Stores {
 }
 
 impl Connection {
+    /// The keyspace or schema that holds its tables.
+    #[must_use]
+    pub fn space(&self) -> &str {
+        match &self.store {
+            Store::Cassandra(store) => store.space(),
+            Store::Postgres(store) => store.space(),
+        }
+    }
+
     /// Whether it serves `table`.
     #[must_use]
     pub fn serves(&self, table: &str) -> bool {

@@ -26,6 +26,7 @@ mod retention;
 mod shop;
 mod stage;
 mod stops;
+mod stores;
 mod trials;
 mod verify;
 mod wit_is_fresh;

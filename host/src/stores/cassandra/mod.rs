@@ -77,6 +77,10 @@ impl Cassandra {
         Ok(Cassandra { inner: Arc::new(inner) })
     }
 
+    pub(super) fn space(&self) -> &str {
+        &self.inner.keyspace
+    }
+
     pub(super) async fn prepare(&self, tables: &BTreeMap<String, Table>) -> Result<(), StoreError> {
         let inner = &self.inner;
         let session = inner.session().await?;
@@ -255,7 +259,7 @@ impl Cassandra {
                 let row = row.map_err(|error| inner.away(&error))?;
                 Ok(row.columns.into_iter().map(values::read).collect())
             };
-            Ok(rows.map(cells))
+            Ok::<_, StoreError>(rows.map(cells))
         };
         stream::once(pages).try_flatten().boxed()
     }

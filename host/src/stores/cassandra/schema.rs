@@ -26,7 +26,7 @@ pub(super) async fn prepare(
     keyspace: &str,
     replication: &str,
     tables: &BTreeMap<String, Table>,
-    away: impl Fn(&dyn std::error::Error) -> StoreError,
+    away: impl Fn(&(dyn std::error::Error + 'static)) -> StoreError,
 ) -> Result<(), StoreError> {
     let mut statements = Vec::new();
     let mut differences = Vec::new();
@@ -80,7 +80,7 @@ async fn stored(
     session: &Session,
     keyspace: &str,
     table: &str,
-    away: &impl Fn(&dyn std::error::Error) -> StoreError,
+    away: &impl Fn(&(dyn std::error::Error + 'static)) -> StoreError,
 ) -> Result<Vec<Stored>, StoreError> {
     let sql = "SELECT column_name, type, kind, position FROM system_schema.columns
                WHERE keyspace_name = ? AND table_name = ?";
@@ -103,7 +103,7 @@ async fn rows<R>(
     session: &Session,
     sql: &str,
     values: impl scylla::serialize::row::SerializeRow,
-    away: &impl Fn(&dyn std::error::Error) -> StoreError,
+    away: &impl Fn(&(dyn std::error::Error + 'static)) -> StoreError,
 ) -> Result<Vec<R>, StoreError>
 where
     R: for<'f> scylla::deserialize::row::DeserializeRow<'f, 'f>,

@@ -35,7 +35,8 @@ pub(super) fn written(kind: ColumnKind, value: &Value) -> Option<CqlValue> {
         (ColumnKind::Timestamp, Value::Int(ms)) => CqlValue::Timestamp(CqlTimestamp(*ms)),
         (ColumnKind::Int, Value::Int(i)) => CqlValue::Int(i32::try_from(*i).ok()?),
         (_, Value::Int(i)) => CqlValue::BigInt(*i),
-        (_, Value::Double(d)) => CqlValue::Double(*d),
+        // Not every store keeps negative zero apart.
+        (_, Value::Double(d)) => CqlValue::Double(*d + 0.0),
         (_, Value::Bool(b)) => CqlValue::Boolean(*b),
         (_, Value::Null) => return None,
     })

@@ -67,6 +67,10 @@ impl Postgres {
         away(&self.name, error)
     }
 
+    pub(super) fn space(&self) -> &str {
+        &self.schema
+    }
+
     pub(super) async fn prepare(&self, tables: &BTreeMap<String, Table>) -> Result<(), StoreError> {
         let mut connection = self.pool.acquire().await.map_err(|e| self.away(&e))?;
         let prepared = schema::prepare(&mut connection, &self.schema, tables).await;

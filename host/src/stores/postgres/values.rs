@@ -115,7 +115,8 @@ pub(super) fn bind_all<'v>(
         }
         ColumnKind::Bigint => arguments.add(cells.map(integer).collect::<Vec<Option<i64>>>()),
         ColumnKind::Double => {
-            let double = |value: &Value| if let Value::Double(d) = value { Some(*d) } else { None };
+            // Not every store keeps negative zero apart.
+            let double = |value: &Value| if let Value::Double(d) = value { Some(*d + 0.0) } else { None };
             arguments.add(cells.map(double).collect::<Vec<Option<f64>>>())
         }
         ColumnKind::Boolean => {
