@@ -163,6 +163,9 @@ pub struct CheckArgs {
     /// What the operator says.
     #[command(flatten)]
     pub config: ConfigArgs,
+    /// Try each store that isobar.toml names, and hold its tables against those declared; nothing is changed there
+    #[arg(long)]
+    pub connect: bool,
     /// What is wrong as JSON, for programs
     #[arg(long)]
     pub json: bool,

@@ -1,15 +1,18 @@
-//! `isobar check`: the manifest, and each built component's imports against its grants. Everything that is wrong is
-//! said at once; nothing is compiled or run.
+//! `isobar check`: the manifest, the operator's file, and each built component's imports against its grants; with `--connect`
+//! the stores too. Everything that is wrong is said at once; nothing is compiled, run or changed.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use serde::Serialize;
 
 use super::Outcome;
+use crate::app;
 use crate::cli::CheckArgs;
 use crate::engine::inspect;
 use crate::manifest::{Application, Function, Problem, variables};
 use crate::registry::gate;
+use crate::stores::{Connection, StoreError, Stores};
 use crate::ui;
 
 /// Something that is wrong, as programs read it.
@@ -25,9 +28,14 @@ struct Wrong {
 ///
 /// # Errors
 /// When the manifest cannot be read at all.
-pub fn run(args: &CheckArgs) -> anyhow::Result<Outcome> {
+pub async fn run(args: &CheckArgs) -> anyhow::Result<Outcome> {
     let path = &args.manifest.manifest;
-    let (problems, functions) = problems(args)?;
+    let (mut problems, functions, stores) = problems(args)?;
+    if let Some(stores) = stores.filter(|_| args.connect) {
+        for connection in stores.all() {
+            problems.extend(connected(connection, args.json).await);
+        }
+    }
     let outcome = if problems.is_empty() { Outcome::Done } else { Outcome::Found };
     if args.json {
         let wrong = |p: Problem| Wrong { line: p.line, message: p.message, hint: p.hint };
@@ -43,21 +51,47 @@ pub fn run(args: &CheckArgs) -> anyhow::Result<Outcome> {
     Ok(outcome)
 }
 
-/// Everything that is wrong, and how many functions there are.
-fn problems(args: &CheckArgs) -> anyhow::Result<(Vec<Problem>, usize)> {
+/// Everything that is wrong, how many functions there are, and the stores that can be tried.
+fn problems(args: &CheckArgs) -> anyhow::Result<(Vec<Problem>, usize, Option<Arc<Stores>>)> {
     let path = &args.manifest.manifest;
-    super::config(args.config.config.as_deref())?;
-    let application = match crate::manifest::parse(&super::manifest_text(path)?) {
-        Err(found) => return Ok((found, 0)),
+    let config = super::config(args.config.config.as_deref())?;
+    let mut application = match crate::manifest::parse(&super::manifest_text(path)?) {
+        Err(found) => return Ok((found, 0, None)),
         Ok(application) => application,
     };
+    let stores = app::stores(&mut application, &config)?;
     let given = super::given(&application, &args.variables.variables);
     let mut problems = variables::resolve(&application, &given).err().unwrap_or_default();
     let root = super::root(path);
     for function in application.functions.values() {
         problems.extend(component(&application, function, root));
     }
-    Ok((problems, application.functions.len()))
+    Ok((problems, application.functions.len(), Some(stores)))
+}
+
+/// What is wrong with a store, and, for people, what is right with it.
+async fn connected(connection: &Connection, quiet: bool) -> Option<Problem> {
+    let problem = |message, hint: &str| Some(Problem { line: None, message, hint: hint.to_owned() });
+    match connection.missing().await {
+        Ok(missing) => {
+            let tables = ui::count(connection.tables() as u64, "table");
+            if !quiet && missing.is_empty() {
+                ui::say(format_args!("`{}`: it answers, {tables} as declared", connection.name));
+            } else if !quiet {
+                let missing = missing.join("; ");
+                ui::say(format_args!("`{}`: it answers; `up` will run there: {missing}", connection.name));
+            }
+            None
+        }
+        Err(error @ StoreError::Away { .. }) => problem(
+            error.to_string(),
+            "start it, or correct address, user and password in isobar.toml; `up` waits for it meanwhile",
+        ),
+        Err(StoreError::Schema(text)) => {
+            problem(format!("{}: {text}", connection.name), "until then, `up` refuses to start")
+        }
+        Err(error) => problem(error.to_string(), "correct isobar.toml"),
+    }
 }
 
 /// What is wrong with a function's component.

@@ -46,7 +46,7 @@ pub async fn run(command: Command) -> anyhow::Result<Outcome> {
     match command {
         Command::Up(args) => up::run(args).await.map(|()| Outcome::Done),
         Command::Build(args) => build::run(&args),
-        Command::Check(args) => check::run(&args),
+        Command::Check(args) => check::run(&args).await,
         Command::Wit(args) => wit::run(&args),
         Command::Inspect(args) => inspect::run(&args),
         Command::Completions(args) => completions::run(&args),

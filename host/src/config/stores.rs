@@ -180,7 +180,9 @@ pub(super) fn read(document: Document) -> Result<Vec<ConnectionConfig>, String> 
         let tls = match (postgres.tls, postgres.certificates) {
             (true, certificates) => Tls::Verified(certificates),
             (false, None) => Tls::Off,
-            (false, Some(_)) => return Err("[stores.postgres] has `certificates` and no `tls = true`: say both".to_owned()),
+            (false, Some(_)) => {
+                return Err("[stores.postgres] has `certificates` and no `tls = true`: say both".to_owned());
+            }
         };
         let schema = name("postgres", "schema", postgres.schema)?;
         let backend = Backend::Postgres(PostgresConfig { host, port, database: postgres.database, schema, tls });
@@ -213,7 +215,9 @@ fn all(
     let others = named.into_iter().map(|(name, named)| (format!("{store}.{name}"), Some(named.tables.clone()), named));
     for (name, tables, login) in std::iter::once((store.to_owned(), None, own)).chain(others) {
         let password = match (login.password_env, login.password_file) {
-            (Some(_), Some(_)) => return Err(format!("[stores.{name}] has `password_env` and `password_file`: say one")),
+            (Some(_), Some(_)) => {
+                return Err(format!("[stores.{name}] has `password_env` and `password_file`: say one"));
+            }
             (Some(variable), None) => Some(Secret::Environment(variable)),
             (None, Some(file)) => Some(Secret::File(file)),
             (None, None) => None,
@@ -305,3 +309,6 @@ pub fn place(application: &mut Application, connections: &[ConnectionConfig]) ->
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;

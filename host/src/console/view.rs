@@ -189,7 +189,8 @@ impl View {
     }
 
     /// Whether a topic's records may only be shown when asked for: it is declared so, holds the dead letters of a function
-    /// that reads sensitive data, or those of one that is not known any more: nobody can say what that read.
+    /// that reads sensitive data, or those of one that is not known any more: nobody can say what that read. An outbox holds rows
+    /// of tables, whatever is in them.
     fn is_sensitive(&self, topic: &str) -> bool {
         let application = self.application();
         let letters = application.letter_topics().remove(topic);

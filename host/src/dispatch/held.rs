@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 use std::mem::take;
 use std::sync::Arc;
 
+use crate::bindings::tables::groups::Writes;
 use crate::delivery::frame::FrameError;
 use crate::delivery::partitioner::partition_of;
-use crate::bindings::tables::groups::Writes;
 use crate::delivery::{Effects, Packed, Published, Records, outbox, rounds};
 use crate::embedded::{Commit, Frame, LogEnds, WriteError};
 use crate::manifest::Application;
@@ -48,7 +48,11 @@ pub(super) fn frames(
 ///
 /// # Errors
 /// [`WriteError::Table`] where a write would make a row that may not be, or when records cannot be compressed.
-pub(super) fn outbox(application: &Application, commit: &Commit, effects: &Effects) -> Result<Option<Frame>, WriteError> {
+pub(super) fn outbox(
+    application: &Application,
+    commit: &Commit,
+    effects: &Effects,
+) -> Result<Option<Frame>, WriteError> {
     let stored = effects.tables.iter().filter_map(|(name, held)| {
         let table = application.tables.get(name)?;
         table.connection.is_some().then_some((table, held))

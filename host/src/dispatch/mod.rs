@@ -61,10 +61,11 @@ impl Dispatcher {
                 workers.push(worker::Worker::new(Arc::clone(&shared), Arc::clone(registered), partition).await?);
             }
         }
+        let appliers = outbox::appliers(&shared).await?;
         for worker in workers {
             tasks.spawn(worker.run(stop.clone()));
         }
-        for applier in outbox::appliers(&shared).await? {
+        for applier in appliers {
             tasks.spawn(applier.run(stop.clone()));
         }
         tasks.spawn(trim(Arc::clone(&shared), stop.clone()));

@@ -95,11 +95,7 @@ impl Store {
     ///
     /// # Errors
     /// As [`Store::open`]. That a store cannot be reached is none.
-    pub async fn open_with(
-        folder: Folder,
-        application: Arc<Application>,
-        stores: Arc<Stores>,
-    ) -> anyhow::Result<Self> {
+    pub async fn open_with(folder: Folder, application: Arc<Application>, stores: Arc<Stores>) -> anyhow::Result<Self> {
         let path = folder.path().join(FILE);
         let options = options(&path);
         backup::sweep(folder.path());
@@ -119,6 +115,7 @@ impl Store {
         };
         let shares = Shares::new(Reserve::new(folder.path(), folder.kept_free()));
         let writer = writer::Writer::start(connection, options, told.clone(), Arc::clone(&application), shares);
+        outbox::check(&readers, &told.ends, &application).await?;
         let lineage = outbox::lineage(folder.path())?;
         let applied = outbox::positions(&readers, &application).await?;
         Ok(Store { readers, writer, told, application, folder, stores, lineage, applied })

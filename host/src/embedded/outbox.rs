@@ -10,6 +10,7 @@ use sqlx::{Row as _, SqliteConnection, SqlitePool};
 use super::writer::{Work, WriteError};
 use super::{LogEnds, Note, Store, folder};
 use crate::manifest::{Application, Table};
+use crate::stores::{Connection, StoreError};
 
 /// Names the outboxes of a data folder. It is in no backup: a restored folder has other records at the same offsets.
 const LINEAGE: &str = "lineage";
@@ -32,6 +33,31 @@ pub(super) async fn applied(
     .fetch_optional(connection)
     .await?;
     moved.map(|_| ()).ok_or_else(|| WriteError::Position { note: note.clone(), first })
+}
+
+/// Holds where tables were kept until now against where isobar.toml keeps them: what a store has is not in another one.
+///
+/// # Errors
+/// Which function's tables were elsewhere, with the remedy.
+pub(super) async fn check(readers: &SqlitePool, ends: &LogEnds, application: &Application) -> anyhow::Result<()> {
+    for function in application.functions.values() {
+        let connections = application.connections_of(&function.name);
+        let topic = function.outbox_topic(&application.name);
+        let rows = sqlx::query("SELECT function, partition FROM position WHERE source = ?")
+            .bind(&topic)
+            .fetch_all(readers)
+            .await?;
+        for row in rows {
+            let (before, partition): (String, u32) = (row.try_get(0)?, row.try_get(1)?);
+            anyhow::ensure!(
+                ends.of(&topic, partition) == 0 || connections.contains(before.as_str()),
+                "function `{}` has written to tables in `{before}`, which no isobar.toml keeps there now: name the file with \
+                 `--config`, or start with an empty data folder, which computes everything anew",
+                function.name
+            );
+        }
+    }
+    Ok(())
 }
 
 /// The lineage of the outboxes in `folder`; a new one where it has none.
@@ -95,20 +121,28 @@ impl Store {
         Ok(())
     }
 
-    /// Waits until everything that is committed now is applied to the store of `table`.
-    pub(super) async fn all_applied(&self, table: &Table) {
-        let Some((writer, connection)) = self.application.writer_of(&table.name).zip(table.connection.as_ref()) else {
-            return;
-        };
+    /// Waits until everything that is committed now is applied to the store of `table`, as long as it gets on.
+    ///
+    /// # Errors
+    /// [`StoreError::Away`] when nothing was applied for as long as the store may take for an answer.
+    pub(super) async fn all_applied(&self, table: &Table, connection: &Connection) -> Result<(), StoreError> {
+        let Some(writer) = self.application.writer_of(&table.name) else { return Ok(()) };
         let outboxes = self.application.outboxes();
         for (topic, (_, partitions)) in outboxes.iter().filter(|(_, (function, _))| *function == writer) {
             for partition in 0..*partitions {
                 let end = self.ends().of(topic, partition);
-                if let Some(mut applied) = self.applied.watch(&named(connection, topic), partition) {
-                    // It ends with the store, and the read after it says so.
-                    let _ = applied.wait_for(|next| *next >= end).await;
+                let Some(mut applied) = self.applied.watch(&named(&connection.name, topic), partition) else {
+                    continue;
+                };
+                while *applied.borrow_and_update() < end {
+                    let changed = tokio::time::timeout(connection.timeout(), applied.changed()).await;
+                    if !matches!(changed, Ok(Ok(()))) {
+                        let reason = format!("what `{writer}` wrote before waits in `{topic}`/{partition}");
+                        return Err(connection.away(reason));
+                    }
                 }
             }
         }
+        Ok(())
     }
 }

@@ -134,7 +134,8 @@ fn added(commit: &Commit, application: &Application) -> (u64, u64) {
     let log: usize = commit.frames.iter().map(|f| f.bytes.len()).sum();
     // What goes to a store of the operator's is in a frame.
     let is_here = |name: &String| application.tables.get(name).is_some_and(|table| table.connection.is_none());
-    let rows: usize = commit.effects.tables.iter().filter(|(name, _)| is_here(name)).map(|(_, held)| held.bytes()).sum();
+    let rows: usize =
+        commit.effects.tables.iter().filter(|(name, _)| is_here(name)).map(|(_, held)| held.bytes()).sum();
     (state, (log + rows) as u64)
 }
 

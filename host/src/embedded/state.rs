@@ -125,7 +125,7 @@ impl Store {
         allowance: &mut Allowance,
     ) -> Result<Vec<StoredRow>, WriteError> {
         if let Some(connection) = self.stores.of(table) {
-            self.all_applied(table).await;
+            self.all_applied(table, connection).await?;
             return Ok(connection.get(table, columns, keys, allowance).await?);
         }
         let mut connection = self.readers.acquire().await?;
@@ -144,7 +144,7 @@ impl Store {
         allowance: &mut Allowance,
     ) -> Result<Vec<StoredRow>, WriteError> {
         if let Some(connection) = self.stores.of(table) {
-            self.all_applied(table).await;
+            self.all_applied(table, connection).await?;
             return Ok(connection.scan(table, columns, range, allowance).await?);
         }
         let mut connection = self.readers.acquire().await?;

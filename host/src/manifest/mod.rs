@@ -213,7 +213,10 @@ impl Application {
         };
         let outbox = |f: &Function| (f.outbox_topic(&self.name), self.partitions_of(f));
         let functions = self.functions.values().filter(writes);
-        functions.map(|f| (outbox(f), f)).map(|((topic, partitions), f)| (topic, (f.name.as_str(), partitions))).collect()
+        functions
+            .map(|f| (outbox(f), f))
+            .map(|((topic, partitions), f)| (topic, (f.name.as_str(), partitions)))
+            .collect()
     }
 
     /// The connections to the operator's stores that `function` writes by way of.

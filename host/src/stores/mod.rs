@@ -151,17 +151,46 @@ impl Connection {
     }
 
     async fn prepared(&self, ready: &mut Ready) -> Result<(), StoreError> {
-        if !ready.prepared {
+        if ready.prepared {
+            return Ok(());
+        }
+        for statement in self.missing().await? {
             self.within(async {
                 match &self.store {
-                    Store::Cassandra(store) => store.prepare(&self.tables).await,
-                    Store::Postgres(store) => store.prepare(&self.tables).await,
+                    Store::Cassandra(store) => store.make(&statement).await,
+                    Store::Postgres(store) => store.make(&statement).await,
                 }
             })
             .await?;
-            ready.prepared = true;
         }
+        ready.prepared = true;
         Ok(())
+    }
+
+    /// Connects, and gives the statements by which [`Connection::prepare`] would make what is missing; changes nothing.
+    ///
+    /// # Errors
+    /// As [`Connection::prepare`].
+    pub async fn missing(&self) -> Result<Vec<String>, StoreError> {
+        self.within(async {
+            match &self.store {
+                Store::Cassandra(store) => store.missing(&self.tables).await,
+                Store::Postgres(store) => store.missing(&self.tables).await,
+            }
+        })
+        .await
+    }
+
+    /// How long it may take for one answer.
+    #[must_use]
+    pub fn timeout(&self) -> Duration {
+        self.timeout
+    }
+
+    /// How many tables it serves.
+    #[must_use]
+    pub fn tables(&self) -> usize {
+        self.tables.len()
     }
 
     /// Writes a batch. One that was written before, as one whose answer was lost, changes nothing.
@@ -259,7 +288,11 @@ impl Connection {
 
     /// Every row of `table` whose first key column holds `partition`, where that is said, all columns of it; in no particular
     /// order, in constant memory.
-    pub fn rows(self: &Arc<Self>, table: &Table, partition: Option<Value>) -> BoxStream<'static, Result<Row, StoreError>> {
+    pub fn rows(
+        self: &Arc<Self>,
+        table: &Table,
+        partition: Option<Value>,
+    ) -> BoxStream<'static, Result<Row, StoreError>> {
         match &self.store {
             Store::Cassandra(store) => store.rows(table, partition),
             Store::Postgres(store) => store.rows(table, partition),
@@ -281,13 +314,21 @@ impl Connection {
         .await
     }
 
+    /// What is said where it does not answer for so long.
+    #[must_use]
+    pub fn away(&self, reason: String) -> StoreError {
+        StoreError::Away { connection: Arc::clone(&self.name), reason }
+    }
+
     async fn within<T>(&self, work: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
         match tokio::time::timeout(self.timeout, work).await {
             Ok(done) => done,
-            Err(_) => {
-                let reason = format!("it did not answer within {} ms", self.timeout.as_millis());
-                Err(StoreError::Away { connection: Arc::clone(&self.name), reason })
-            }
+            Err(_) => Err(self.away(format!("it did not answer within {} ms", self.timeout.as_millis()))),
         }
     }
+}
+
+/// What is said where a login may not run `statement`.
+fn not_allowed(statement: &str) -> String {
+    format!("the user may not change tables; let one who may run `{statement}`")
 }

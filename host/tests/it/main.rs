@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test that fails is what it is for")]
 
 mod api;
+mod away;
 mod backup;
 mod canary;
 mod cli;

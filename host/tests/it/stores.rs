@@ -1,7 +1,5 @@
 //! The same of every store of tables: SQLite in the data folder, Cassandra, Postgres.
 
-mod services;
-
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -16,7 +14,7 @@ use rand::{RngExt as _, SeedableRng as _};
 use sqlx::SqlitePool;
 use sqlx::sqlite::{SqliteConnectOptions, SqlitePoolOptions};
 
-use services::{Services, services};
+use local_services::{Services, services};
 
 /// One table with every kind of column, kept in `store`, and one whose key is a single column.
 fn manifest(store: &str) -> String {
@@ -65,7 +63,7 @@ fn writer(lineage: &str) -> Writer {
 }
 
 fn settings(services: &Services, space: &str) -> config::Config {
-    let Services { cassandra, postgres } = services;
+    let (cassandra, postgres) = (services.cassandra(), services.postgres());
     let text = format!(
         "[stores.cassandra]\nnodes = [\"{cassandra}\"]\nkeyspace = \"{space}\"\n\
          [stores.postgres]\naddress = \"{postgres}\"\ndatabase = \"postgres\"\nschema = \"{space}\"\nuser = \"postgres\"\n"
@@ -92,7 +90,7 @@ async fn sqlite_bench() -> Bench {
     let application = parse(&manifest("embedded")).unwrap();
     let pool = SqlitePoolOptions::new().max_connections(1);
     let pool = pool.connect_with(SqliteConnectOptions::new().in_memory(true)).await.unwrap();
-    schema::prepare(&mut *pool.acquire().await.unwrap(), &application.tables).await.unwrap();
+    schema::prepare(&mut pool.acquire().await.unwrap(), &application.tables).await.unwrap();
     Bench { name: "sqlite", application, subject: Subject::Sqlite(pool) }
 }
 
@@ -113,7 +111,7 @@ impl Bench {
     async fn apply(&self, offset: i64, table: &str, held: &HeldTable) {
         match &self.subject {
             Subject::Sqlite(pool) => {
-                sqlite::apply(&mut *pool.acquire().await.unwrap(), self.table(table), held).await.unwrap();
+                sqlite::apply(&mut pool.acquire().await.unwrap(), self.table(table), held).await.unwrap();
             }
             Subject::Stored(connection, writer) => {
                 let batch = Batch { offset, tables: BTreeMap::from([(table.to_owned(), held.clone())]) };
@@ -127,7 +125,7 @@ impl Bench {
         let columns: Vec<String> = table.columns.iter().map(|c| c.name.clone()).collect();
         let mut rows = match &self.subject {
             Subject::Sqlite(pool) => {
-                sqlite::get(&mut *pool.acquire().await.unwrap(), table, &columns, keys, &mut allowance).await.unwrap()
+                sqlite::get(&mut pool.acquire().await.unwrap(), table, &columns, keys, &mut allowance).await.unwrap()
             }
             Subject::Stored(connection, _) => connection.get(table, &columns, keys, &mut allowance).await.unwrap(),
         };
@@ -140,7 +138,7 @@ impl Bench {
         let columns = ["count".to_owned()];
         match &self.subject {
             Subject::Sqlite(pool) => {
-                sqlite::scan(&mut *pool.acquire().await.unwrap(), table, &columns, range, &mut allowance).await.unwrap()
+                sqlite::scan(&mut pool.acquire().await.unwrap(), table, &columns, range, &mut allowance).await.unwrap()
             }
             Subject::Stored(connection, _) => connection.scan(table, &columns, range, &mut allowance).await.unwrap(),
         }
@@ -246,7 +244,9 @@ fn some_writes(random: &mut StdRng) -> HeldTable {
                     Value::Bool(random.random()),
                 ];
                 let keep = random.random_range(0..64);
-                let some = |(at, cell): (usize, Option<Value>)| cell.filter(|_| !(2..8).contains(&at) || keep >> (at - 2) & 1 == 1);
+                let some = |(at, cell): (usize, Option<Value>)| {
+                    cell.filter(|_| !(2..8).contains(&at) || keep >> (at - 2) & 1 == 1)
+                };
                 held.upsert(key.clone(), row(&key, cells, 1).into_iter().enumerate().map(some).collect());
             }
         }
@@ -363,7 +363,10 @@ async fn tables_grow_by_columns_that_may_be_null_and_other_changes_are_refused()
         let changed = text.replace("double = \"double?\"", "double = \"int?\"").replace("words = \"text?\"\n", "");
         let (_, after) = connection(store, services, &space, &changed);
         let Err(StoreError::Schema(told)) = after.prepare().await else { panic!("{store} took a change") };
-        assert!(told.contains("table `every_kind` is stored with column `double` as `double?`, and declared with `int?`"), "{told}");
+        assert!(
+            told.contains("table `every_kind` is stored with column `double` as `double?`, and declared with `int?`"),
+            "{told}"
+        );
         assert!(told.contains("`words`, which is no longer declared"), "{told}");
         assert!(told.contains("DROP TABLE"), "{told}");
     }

@@ -25,6 +25,8 @@ pub(crate) fn root() -> PathBuf {
 pub(crate) struct Host<'d> {
     /// Another manifest than the application's own.
     pub(crate) manifest: Option<&'d Path>,
+    /// The operator's file, where there is one.
+    pub(crate) config: Option<&'d Path>,
     pub(crate) data_dir: &'d Path,
     pub(crate) url: String,
     pub(crate) station_ids: &'d str,
@@ -68,10 +70,18 @@ impl Host<'_> {
         self.isobar(words).arg("--data-dir").arg(self.data_dir).output().unwrap()
     }
 
+    /// `isobar check --connect`.
+    pub(crate) fn check(&self) -> Output {
+        self.isobar(&["check", "--connect"]).output().unwrap()
+    }
+
     fn isobar(&self, words: &[&str]) -> Command {
         let mut command = isobar(words);
         if let Some(manifest) = self.manifest {
             command.arg("--manifest").arg(manifest);
+        }
+        if let Some(config) = self.config {
+            command.arg("--config").arg(config);
         }
         command
     }

@@ -51,7 +51,8 @@ async fn a_function_that_misbehaves_costs_the_others_its_share_of_time_and_nothi
         for round in 0..if hold { ROUNDS } else { 1 } {
             let folder = |name: &str| dir.path().join(format!("{name}-{round}"));
             let (calm_dir, beside_dir) = (folder("calm"), folder("beside"));
-            let calm = Host { manifest: None, data_dir: &calm_dir, url: mirror.url(), station_ids: "all" };
+            let calm =
+                Host { manifest: None, config: None, data_dir: &calm_dir, url: mirror.url(), station_ids: "all" };
             let beside = Host { manifest: Some(&manifest), data_dir: &beside_dir, ..calm.clone() };
             let alone = run(&calm, 0, &folder("calm.log"));
             let together = run(&beside, alone.records, &folder("beside.log"));

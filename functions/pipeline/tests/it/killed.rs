@@ -15,9 +15,20 @@ const KILLS: u32 = 20;
 async fn twenty_kills_leave_the_tables_of_an_undisturbed_run() {
     let mirror = Mirror::start(Options::made_up(4, 12.0)).await.unwrap();
     let dir = tempfile::tempdir().unwrap();
-    let undisturbed =
-        Host { manifest: None, data_dir: &dir.path().join("undisturbed"), url: mirror.url(), station_ids: "all" };
-    let killed = Host { manifest: None, data_dir: &dir.path().join("killed"), url: mirror.url(), station_ids: "all" };
+    let undisturbed = Host {
+        manifest: None,
+        config: None,
+        data_dir: &dir.path().join("undisturbed"),
+        url: mirror.url(),
+        station_ids: "all",
+    };
+    let killed = Host {
+        manifest: None,
+        config: None,
+        data_dir: &dir.path().join("killed"),
+        url: mirror.url(),
+        station_ids: "all",
+    };
     tokio::task::block_in_place(|| {
         undisturbed.until_idle();
         let mut random = StdRng::seed_from_u64(7);

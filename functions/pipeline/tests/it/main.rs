@@ -8,5 +8,6 @@ mod host;
 mod hostile;
 mod killed;
 mod official;
+mod stores;
 mod traitor;
 mod troubled;

@@ -23,7 +23,13 @@ async fn daily_means_are_those_that_dwd_publishes() {
     }
     let mirror = Mirror::start(Options::tree(real.join("tree"))).await.unwrap();
     let dir = tempfile::tempdir().unwrap();
-    let host = Host { manifest: None, data_dir: &dir.path().join("data"), url: mirror.url(), station_ids: "03379" };
+    let host = Host {
+        manifest: None,
+        config: None,
+        data_dir: &dir.path().join("data"),
+        url: mirror.url(),
+        station_ids: "03379",
+    };
     tokio::task::block_in_place(|| host.until_idle());
     mirror.stop().await.unwrap();
 

@@ -47,7 +47,8 @@ async fn station_metadata_stay_with_a_function_that_wants_to_tell_them() {
     fs::write(dir.path().join("stations.csv"), stations).unwrap();
     let manifest = written(dir.path(), &with_traitor());
     let data_dir = dir.path().join("data");
-    let host = Host { manifest: Some(&manifest), data_dir: &data_dir, url: mirror.url(), station_ids: "all" };
+    let host =
+        Host { manifest: Some(&manifest), config: None, data_dir: &data_dir, url: mirror.url(), station_ids: "all" };
     let log = dir.path().join("log");
     tokio::task::block_in_place(|| {
         let telling = [("ISOBAR_LOG", "trace"), ("RUST_BACKTRACE", "full")];

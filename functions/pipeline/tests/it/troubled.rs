@@ -8,7 +8,8 @@ use crate::host::{Host, TABLES};
 async fn a_misbehaving_server_delays_and_changes_nothing() {
     let dir = tempfile::tempdir().unwrap();
     let calm = Mirror::start(Options::made_up(2, 2.0)).await.unwrap();
-    let expected = Host { manifest: None, data_dir: &dir.path().join("calm"), url: calm.url(), station_ids: "all" };
+    let expected =
+        Host { manifest: None, config: None, data_dir: &dir.path().join("calm"), url: calm.url(), station_ids: "all" };
     tokio::task::block_in_place(|| expected.until_idle());
 
     let troubled = Mirror::start(Options::made_up(2, 2.0)).await.unwrap();
@@ -19,7 +20,13 @@ async fn a_misbehaving_server_delays_and_changes_nothing() {
     ] {
         post(&format!("{}/_misbehave?{rule}", troubled.root())).await;
     }
-    let host = Host { manifest: None, data_dir: &dir.path().join("troubled"), url: troubled.url(), station_ids: "all" };
+    let host = Host {
+        manifest: None,
+        config: None,
+        data_dir: &dir.path().join("troubled"),
+        url: troubled.url(),
+        station_ids: "all",
+    };
     tokio::task::block_in_place(|| {
         host.until_idle();
         for table in TABLES {

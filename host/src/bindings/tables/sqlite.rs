@@ -6,8 +6,8 @@ use futures::TryStreamExt as _;
 use sqlx::sqlite::{SqliteArguments, SqliteRow};
 use sqlx::{Arguments, AssertSqlSafe, Row as _, SqliteConnection};
 
-use super::schema::{physical, quoted};
 use super::groups::{Group, Writes};
+use super::schema::{physical, quoted};
 use super::{MOST_ROWS_READ, Range, StoredRow, TableError};
 use crate::delivery::{Allowance, HeldRow, HeldTable, Row, Value};
 use crate::manifest::{ColumnKind, Table};
@@ -32,26 +32,26 @@ pub async fn apply(conn: &mut SqliteConnection, table: &Table, held: &HeldTable)
 }
 
 async fn write(conn: &mut SqliteConnection, table: &Table, group: &Group<'_>) -> Result<(), TableError> {
-        let width = table.key.len() + group.columns.len();
-        let names: Vec<String> =
-            group.columns.iter().filter_map(|at| table.columns.get(*at)).map(|c| quoted(&c.name)).collect();
-        let mut rest = group.rows.as_slice();
-        while !rest.is_empty() {
-            let shape = shape(rest.len(), width);
-            let (now, later) = rest.split_at(shape.min(rest.len()));
-            let mut arguments = SqliteArguments::default();
-            arguments.reserve(now.len() * width, 0);
-            for (row, cells) in now {
-                bind_all(&mut arguments, &row.key)?;
-                for at in &group.columns {
-                    bind(&mut arguments, Group::cell(cells, *at))?;
-                }
+    let width = table.key.len() + group.columns.len();
+    let names: Vec<String> =
+        group.columns.iter().filter_map(|at| table.columns.get(*at)).map(|c| quoted(&c.name)).collect();
+    let mut rest = group.rows.as_slice();
+    while !rest.is_empty() {
+        let shape = shape(rest.len(), width);
+        let (now, later) = rest.split_at(shape.min(rest.len()));
+        let mut arguments = SqliteArguments::default();
+        arguments.reserve(now.len() * width, 0);
+        for (row, cells) in now {
+            bind_all(&mut arguments, &row.key)?;
+            for at in &group.columns {
+                bind(&mut arguments, Group::cell(cells, *at))?;
             }
-            run(conn, upsert_sql(table, &names, width, shape), arguments).await?;
-            rest = later;
         }
-        Ok(())
+        run(conn, upsert_sql(table, &names, width, shape), arguments).await?;
+        rest = later;
     }
+    Ok(())
+}
 fn upsert_sql(table: &Table, names: &[String], width: usize, shape: usize) -> String {
     let key: Vec<String> = table.key.iter().map(|k| quoted(k)).collect();
     let all: Vec<&str> = key.iter().chain(names).map(String::as_str).collect();

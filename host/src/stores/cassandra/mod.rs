@@ -81,40 +81,40 @@ impl Cassandra {
         &self.inner.keyspace
     }
 
-    pub(super) async fn prepare(&self, tables: &BTreeMap<String, Table>) -> Result<(), StoreError> {
+    pub(super) async fn missing(&self, tables: &BTreeMap<String, Table>) -> Result<Vec<String>, StoreError> {
         let inner = &self.inner;
         let session = inner.session().await?;
-        schema::prepare(session, &inner.keyspace, &inner.replication, tables, |e| inner.away(e)).await
+        schema::missing(session, &inner.keyspace, &inner.replication, tables, |e| inner.away(e)).await
+    }
+
+    pub(super) async fn make(&self, statement: &str) -> Result<(), StoreError> {
+        schema::run(self.inner.session().await?, statement, |e| self.inner.away(e)).await
     }
 
     /// The epoch under which `writer` writes: that which its outbox had, or the next one after that of another outbox.
     pub(super) async fn epoch(&self, writer: &Writer) -> Result<i64, StoreError> {
         let inner = &self.inner;
         let fence = named(&inner.keyspace, FENCE);
-        let who = [Some(CqlValue::Text(writer.function.to_string())), Some(CqlValue::Int(writer.partition as i32))];
-        let lineage = Some(CqlValue::Text(writer.lineage.to_string()));
+        let text = |text: &str| Some(CqlValue::Text(text.to_owned()));
+        let who = [text(&inner.name), text(&writer.function), Some(CqlValue::Int(writer.partition as i32))];
+        let is_who = "connection = ? AND function = ? AND partition = ?";
+        let (lineage, number) = (text(&writer.lineage), |epoch| Some(CqlValue::BigInt(epoch)));
         for _ in 0..EPOCH_TRIES {
-            let read = format!("SELECT lineage, epoch FROM {fence} WHERE function = ? AND partition = ?");
-            let mut read = inner.statement(&read).await?;
+            let mut read = inner.statement(&format!("SELECT lineage, epoch FROM {fence} WHERE {is_who}")).await?;
             // What others have agreed on, and not what this node has heard of it.
             read.set_consistency(Consistency::Serial);
             let known = inner.rows::<(Option<String>, Option<i64>)>(&read, who.to_vec()).await?;
             let (sql, parameters, epoch) = match known.into_iter().next() {
                 Some((Some(known), Some(epoch))) if known == *writer.lineage => return Ok(epoch),
                 Some((_, Some(epoch))) => {
-                    let sql = format!(
-                        "UPDATE {fence} SET lineage = ?, epoch = ? WHERE function = ? AND partition = ? IF epoch = ?"
-                    );
-                    let [function, partition] = who.clone();
-                    let (next, last) = (Some(CqlValue::BigInt(epoch + 1)), Some(CqlValue::BigInt(epoch)));
-                    (sql, vec![lineage.clone(), next, function, partition, last], epoch + 1)
+                    let sql = format!("UPDATE {fence} SET lineage = ?, epoch = ? WHERE {is_who} IF epoch = ?");
+                    let set = [lineage.clone(), number(epoch + 1)];
+                    (sql, [&set, &who[..], &[number(epoch)]].concat(), epoch + 1)
                 }
                 _ => {
-                    let sql = format!(
-                        "INSERT INTO {fence} (function, partition, lineage, epoch) VALUES (?, ?, ?, ?) IF NOT EXISTS"
-                    );
-                    let [function, partition] = who.clone();
-                    (sql, vec![function, partition, lineage.clone(), Some(CqlValue::BigInt(1))], 1)
+                    let columns = "connection, function, partition, lineage, epoch";
+                    let sql = format!("INSERT INTO {fence} ({columns}) VALUES (?, ?, ?, ?, ?) IF NOT EXISTS");
+                    (sql, [&who[..], &[lineage.clone(), number(1)]].concat(), 1)
                 }
             };
             let statement = inner.statement(&sql).await?;
@@ -135,20 +135,31 @@ impl Cassandra {
             let writes = Writes::of(table, held)?;
             for group in &writes.groups {
                 let statement = self.inner.statement(&self.insert_sql(table, group)).await?;
-                batches.extend(together(&statement, group.rows.iter().map(|(row, cells)| {
-                    let set = group.columns.iter().filter_map(|at| Some((table.columns.get(*at)?, Group::cell(cells, *at))));
-                    let set = set.map(|(column, value)| values::written(column.kind, value));
-                    let row_parameters = key_parameters(table, &row.key).chain(set).chain([Some(CqlValue::BigInt(order))]);
-                    (&row.key, row_parameters.collect(), row.bytes())
-                })));
+                batches.extend(together(
+                    &statement,
+                    group.rows.iter().map(|(row, cells)| {
+                        let set = group
+                            .columns
+                            .iter()
+                            .filter_map(|at| Some((table.columns.get(*at)?, Group::cell(cells, *at))));
+                        let set = set.map(|(column, value)| values::written(column.kind, value));
+                        let row_parameters =
+                            key_parameters(table, &row.key).chain(set).chain([Some(CqlValue::BigInt(order))]);
+                        (&row.key, row_parameters.collect(), row.bytes())
+                    }),
+                ));
             }
             if !writes.deleted.is_empty() {
                 let sql = format!("DELETE FROM {} USING TIMESTAMP ? WHERE {}", self.named(table), key_is(table));
                 let statement = self.inner.statement(&sql).await?;
-                batches.extend(together(&statement, writes.deleted.iter().map(|row| {
-                    let parameters = [Some(CqlValue::BigInt(order))].into_iter().chain(key_parameters(table, &row.key));
-                    (&row.key, parameters.collect(), row.bytes())
-                })));
+                batches.extend(together(
+                    &statement,
+                    writes.deleted.iter().map(|row| {
+                        let parameters =
+                            [Some(CqlValue::BigInt(order))].into_iter().chain(key_parameters(table, &row.key));
+                        (&row.key, parameters.collect(), row.bytes())
+                    }),
+                ));
             }
         }
         stream::iter(batches.into_iter().map(Ok))
@@ -220,11 +231,8 @@ impl Cassandra {
         );
         let statement = self.inner.statement(&sql).await?;
         let written = |name: &str, value| values::written(kind(table, name), value);
-        let bounds = vec![
-            written(partition, &range.partition),
-            written(ranged, &range.first),
-            written(ranged, &range.last),
-        ];
+        let bounds =
+            vec![written(partition, &range.partition), written(ranged, &range.first), written(ranged, &range.last)];
         let session = self.inner.session().await?;
         let pages = session.execute_iter(statement, bounds).await.map_err(|e| self.inner.away(&e))?;
         let mut rows = pages.rows_stream::<CqlRow>().map_err(|e| self.inner.away(&e))?;
@@ -247,7 +255,8 @@ impl Cassandra {
         let first = table.key.first().cloned().unwrap_or_default();
         let condition = if partition.is_some() { format!(" WHERE {}=?", quoted(&first)) } else { String::new() };
         let sql = format!("SELECT {} FROM {}{condition}", names.join(", "), self.named(table));
-        let parameters: Parameters = partition.iter().map(|value| values::written(kind(table, &first), value)).collect();
+        let parameters: Parameters =
+            partition.iter().map(|value| values::written(kind(table, &first), value)).collect();
         let inner = Arc::clone(&self.inner);
         let pages = async move {
             let mut statement = inner.statement(&sql).await?;

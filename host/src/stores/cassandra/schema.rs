@@ -14,20 +14,22 @@ use crate::stores::StoreError;
 /// Epochs of those who write; see `super`.
 pub(super) const FENCE: &str = "isobar_fence";
 
-const FENCE_COLUMNS: &str =
-    "function text, partition int, lineage text, epoch bigint, PRIMARY KEY ((function), partition)";
+const FENCE_COLUMNS: &str = "connection text, function text, partition int, lineage text, epoch bigint, PRIMARY KEY ((connection), function, partition)";
 
 /// A column as the catalogue has it: name, type, `partition_key`, `clustering` or `regular`, place among those.
 type Catalogued = (String, String, String, i32);
 
-/// Makes what is missing of `tables` in `keyspace`.
-pub(super) async fn prepare(
+/// The statements that make what is missing of `tables` in `keyspace`.
+///
+/// # Errors
+/// [`StoreError::Schema`] where no statement of ours helps.
+pub(super) async fn missing(
     session: &Session,
     keyspace: &str,
     replication: &str,
     tables: &BTreeMap<String, Table>,
     away: impl Fn(&(dyn std::error::Error + 'static)) -> StoreError,
-) -> Result<(), StoreError> {
+) -> Result<Vec<String>, StoreError> {
     let mut statements = Vec::new();
     let mut differences = Vec::new();
     let known = rows::<(String,)>(
@@ -38,8 +40,7 @@ pub(super) async fn prepare(
     )
     .await?;
     if known.is_empty() {
-        statements
-            .push(format!("CREATE KEYSPACE IF NOT EXISTS {} WITH replication = {replication}", quoted(keyspace)));
+        statements.push(format!("CREATE KEYSPACE IF NOT EXISTS {} WITH replication = {replication}", quoted(keyspace)));
     }
     if stored(session, keyspace, FENCE, &away).await?.is_empty() {
         statements.push(format!("CREATE TABLE IF NOT EXISTS {} ({FENCE_COLUMNS})", named(keyspace, FENCE)));
@@ -62,14 +63,20 @@ pub(super) async fn prepare(
     if !differences.is_empty() {
         return Err(StoreError::Schema(differences.join("\n")));
     }
-    for statement in statements {
-        let done = session.query_unpaged(statement.as_str(), ()).await;
-        done.map_err(|error| match is_refused(&error) {
-            true => StoreError::Schema(format!("the user may not change tables; run as one who may: {statement}")),
-            false => away(&error),
-        })?;
-    }
-    Ok(())
+    Ok(statements)
+}
+
+/// Runs a statement that [`missing`] gave.
+pub(super) async fn run(
+    session: &Session,
+    statement: &str,
+    away: impl Fn(&(dyn std::error::Error + 'static)) -> StoreError,
+) -> Result<(), StoreError> {
+    let done = session.query_unpaged(statement, ()).await;
+    done.map(|_| ()).map_err(|error| match is_refused(&error) {
+        true => StoreError::Schema(super::super::not_allowed(statement)),
+        false => away(&error),
+    })
 }
 
 fn is_refused(error: &ExecutionError) -> bool {

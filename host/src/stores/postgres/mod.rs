@@ -71,22 +71,28 @@ impl Postgres {
         &self.schema
     }
 
-    pub(super) async fn prepare(&self, tables: &BTreeMap<String, Table>) -> Result<(), StoreError> {
+    pub(super) async fn missing(&self, tables: &BTreeMap<String, Table>) -> Result<Vec<String>, StoreError> {
         let mut connection = self.pool.acquire().await.map_err(|e| self.away(&e))?;
-        let prepared = schema::prepare(&mut connection, &self.schema, tables).await;
-        prepared.map_err(|error| error.into_error(|e| self.away(&e)))
+        let missing = schema::missing(&mut connection, &self.schema, tables).await;
+        missing.map_err(|wrong| wrong.into_error(|e| self.away(&e)))
+    }
+
+    pub(super) async fn make(&self, statement: &str) -> Result<(), StoreError> {
+        let mut connection = self.pool.acquire().await.map_err(|e| self.away(&e))?;
+        schema::run(&mut connection, statement).await.map_err(|wrong| wrong.into_error(|e| self.away(&e)))
     }
 
     /// The epoch under which `writer` writes: that of its fence, or the next one where the fence is of another outbox.
     pub(super) async fn epoch(&self, writer: &Writer) -> Result<i64, StoreError> {
         let sql = format!(
-            "INSERT INTO {fence} AS f (function, partition, lineage, ordering) VALUES ($1, $2, $3, $4)
-             ON CONFLICT (function, partition) DO UPDATE SET lineage = excluded.lineage,
-             ordering = CASE WHEN f.lineage = excluded.lineage THEN f.ordering ELSE (f.ordering / $4 + 1) * $4 END
-             RETURNING ordering / $4",
+            "INSERT INTO {fence} AS f (connection, function, partition, lineage, ordering) VALUES ($1, $2, $3, $4, $5)
+             ON CONFLICT (connection, function, partition) DO UPDATE SET lineage = excluded.lineage,
+             ordering = CASE WHEN f.lineage = excluded.lineage THEN f.ordering ELSE (f.ordering / $5 + 1) * $5 END
+             RETURNING ordering / $5",
             fence = named(&self.schema, FENCE)
         );
         let row = sqlx::query(AssertSqlSafe(sql))
+            .bind(self.name.as_ref())
             .bind(writer.function.as_ref())
             .bind(writer.partition as i32)
             .bind(writer.lineage.as_ref())
@@ -123,11 +129,13 @@ impl Postgres {
     async fn advance(&self, work: &mut PgConnection, writer: &Writer, order: i64) -> Result<bool, StoreError> {
         // What stands there is the least order that may come.
         let sql = format!(
-            "UPDATE {} SET ordering = $1 + 1 WHERE function = $2 AND partition = $3 AND lineage = $4 AND ordering <= $1",
+            "UPDATE {} SET ordering = $1 + 1
+             WHERE connection = $2 AND function = $3 AND partition = $4 AND lineage = $5 AND ordering <= $1",
             named(&self.schema, FENCE)
         );
         let done = sqlx::query(AssertSqlSafe(sql))
             .bind(order)
+            .bind(self.name.as_ref())
             .bind(writer.function.as_ref())
             .bind(writer.partition as i32)
             .bind(writer.lineage.as_ref())
@@ -137,8 +145,12 @@ impl Postgres {
         if done.rows_affected() > 0 {
             return Ok(true);
         }
-        let sql = format!("SELECT lineage FROM {} WHERE function = $1 AND partition = $2", named(&self.schema, FENCE));
+        let sql = format!(
+            "SELECT lineage FROM {} WHERE connection = $1 AND function = $2 AND partition = $3",
+            named(&self.schema, FENCE)
+        );
         let fence = sqlx::query(AssertSqlSafe(sql))
+            .bind(self.name.as_ref())
             .bind(writer.function.as_ref())
             .bind(writer.partition as i32)
             .fetch_optional(work)
@@ -225,11 +237,7 @@ impl Postgres {
         Ok(found)
     }
 
-    pub(super) fn rows(
-        &self,
-        table: &Table,
-        partition: Option<Value>,
-    ) -> BoxStream<'static, Result<Row, StoreError>> {
+    pub(super) fn rows(&self, table: &Table, partition: Option<Value>) -> BoxStream<'static, Result<Row, StoreError>> {
         let names: Vec<String> = table.columns.iter().map(|c| quoted(&c.name)).collect();
         let kinds: Vec<ColumnKind> = table.columns.iter().map(|c| c.kind).collect();
         let condition = match (&partition, table.key.first()) {
@@ -274,7 +282,11 @@ fn away(connection: &Arc<str>, error: &sqlx::Error) -> StoreError {
         sqlx::Error::Database(told) => {
             let code = told.code().unwrap_or_default().into_owned();
             let is_of_itself = ["08", "28", "3D", "42", "53", "57", "58"].iter().any(|class| code.starts_with(class));
-            if is_of_itself { format!("{} ({code})", told.message()) } else { format!("it answered with SQLSTATE {code}") }
+            if is_of_itself {
+                format!("{} ({code})", told.message())
+            } else {
+                format!("it answered with SQLSTATE {code}")
+            }
         }
         sqlx::Error::Io(error) => error.to_string(),
         sqlx::Error::PoolTimedOut => "no connection could be made in time".to_owned(),

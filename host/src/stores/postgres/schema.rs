@@ -13,8 +13,8 @@ use crate::stores::StoreError;
 /// Orders of the last writes, by writer; see `super`.
 pub(super) const FENCE: &str = "isobar_fence";
 
-const FENCE_COLUMNS: &str =
-    "function text, partition integer, lineage text NOT NULL, ordering bigint NOT NULL, PRIMARY KEY (function, partition)";
+const FENCE_COLUMNS: &str = "connection text, function text, partition integer, lineage text NOT NULL, ordering bigint NOT NULL, \
+    PRIMARY KEY (connection, function, partition)";
 
 /// What the catalogue says of a table: name, type, whether it may be null, place in the key from 0.
 const COLUMNS: &str = "SELECT a.attname::text, format_type(a.atttypid, a.atttypmod), NOT a.attnotnull,
@@ -23,12 +23,15 @@ FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid JOIN pg_namespace n ON
 LEFT JOIN pg_index i ON i.indrelid = c.oid AND i.indisprimary
 WHERE n.nspname = $1 AND c.relname = $2 AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attnum";
 
-/// Makes what is missing of `tables` in `schema`.
-pub(super) async fn prepare(
+/// The statements that make what is missing of `tables` in `schema`.
+///
+/// # Errors
+/// [`Wrong::Schema`] where no statement of ours helps.
+pub(super) async fn missing(
     connection: &mut PgConnection,
     schema: &str,
     tables: &BTreeMap<String, Table>,
-) -> Result<(), Prepared> {
+) -> Result<Vec<String>, Wrong> {
     let mut statements = Vec::new();
     let mut differences = Vec::new();
     let known = sqlx::query("SELECT 1 FROM pg_namespace WHERE nspname = $1")
@@ -54,36 +57,38 @@ pub(super) async fn prepare(
         }
     }
     if !differences.is_empty() {
-        return Err(Prepared::Schema(differences.join("\n")));
+        return Err(Wrong::Schema(differences.join("\n")));
     }
-    for statement in statements {
-        // Only names that spin.toml and isobar.toml may hold, quoted, and words of this file.
-        let done = sqlx::raw_sql(AssertSqlSafe(statement.clone())).execute(&mut *connection).await;
-        done.map_err(|error| match is_refused(&error) {
-            true => Prepared::Schema(format!("the user may not change tables; run as one who may: {statement}")),
-            false => Prepared::Store(error),
-        })?;
-    }
-    Ok(())
+    Ok(statements)
 }
 
-/// Why tables could not be made.
-pub(super) enum Prepared {
+/// Runs a statement that [`missing`] gave.
+pub(super) async fn run(connection: &mut PgConnection, statement: &str) -> Result<(), Wrong> {
+    // Only names that spin.toml and isobar.toml may hold, quoted, and words of this file.
+    let done = sqlx::raw_sql(AssertSqlSafe(statement.to_owned())).execute(connection).await;
+    done.map(|_| ()).map_err(|error| match is_refused(&error) {
+        true => Wrong::Schema(super::super::not_allowed(statement)),
+        false => Wrong::Store(error),
+    })
+}
+
+/// Why tables are not as declared.
+pub(super) enum Wrong {
     Schema(String),
     Store(sqlx::Error),
 }
 
-impl From<sqlx::Error> for Prepared {
+impl From<sqlx::Error> for Wrong {
     fn from(error: sqlx::Error) -> Self {
-        Prepared::Store(error)
+        Wrong::Store(error)
     }
 }
 
-impl Prepared {
+impl Wrong {
     pub(super) fn into_error(self, away: impl Fn(sqlx::Error) -> StoreError) -> StoreError {
         match self {
-            Prepared::Schema(text) => StoreError::Schema(text),
-            Prepared::Store(error) => away(error),
+            Wrong::Schema(text) => StoreError::Schema(text),
+            Wrong::Store(error) => away(error),
         }
     }
 }

@@ -107,7 +107,9 @@ pub(super) fn bind_all<'v>(
             arguments.add(cells.map(text).collect::<Vec<Option<&str>>>())
         }
         ColumnKind::Date => arguments.add(cells.map(|c| integer(c).map(Day)).collect::<Vec<Option<Day>>>()),
-        ColumnKind::Timestamp => arguments.add(cells.map(|c| integer(c).map(Instant)).collect::<Vec<Option<Instant>>>()),
+        ColumnKind::Timestamp => {
+            arguments.add(cells.map(|c| integer(c).map(Instant)).collect::<Vec<Option<Instant>>>())
+        }
         ColumnKind::Int => {
             // `domain` lets no other into an `int`.
             let int = |value: &Value| integer(value).and_then(|i| i32::try_from(i).ok());

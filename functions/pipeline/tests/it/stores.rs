@@ -1,0 +1,141 @@
+//! Tables in Cassandra and Postgres are those of the data folder, to the bit: after an undisturbed run, and after one in which
+//! host and stores were killed.
+
+use std::fs;
+use std::path::Path;
+use std::time::Duration;
+
+use dwd_mirror::{Mirror, Options};
+use local_services::{Services, services};
+use rand::rngs::StdRng;
+use rand::{RngExt as _, SeedableRng as _};
+
+use crate::host::{Host, TABLES, root};
+use crate::say;
+
+/// Rounds of faults, where `ISOBAR_ROUNDS` names no other number.
+const ROUNDS: u32 = 10;
+/// What the stations' metadata are in made-up archives.
+const METADATA: &str = "station_id,icao_code,station_name,station_height,latitude,longitude,state\n\
+    00001,,Erfunden,4.5,47.25,8.5,Hessen\n00002,EDXX,\"Auch, erfunden\",-1.0,54.0,13.0,\n";
+
+/// An operator's file with the services, tables in a place of their own, and a login of its own for the sensitive table.
+fn config(services: &Services, dir: &Path) -> std::path::PathBuf {
+    let place = format!("w{:016x}", rand::random::<u64>());
+    let text = format!(
+        "[stores.cassandra]\nnodes = [\"{}\"]\nkeyspace = \"{place}\"\n\
+         [stores.postgres]\naddress = \"{}\"\ndatabase = \"postgres\"\nschema = \"{place}\"\nuser = \"postgres\"\n\
+         [stores.postgres.connections.metadata]\ntables = [\"station_metadata\"]\nuser = \"postgres\"\n",
+        services.cassandra(),
+        services.postgres()
+    );
+    let path = dir.join("isobar.toml");
+    fs::write(&path, text).unwrap();
+    path
+}
+
+/// Loads the metadata and runs to the end.
+fn run(host: &Host<'_>, metadata: &Path) {
+    load(host, metadata);
+    host.until_idle();
+}
+
+fn load(host: &Host<'_>, metadata: &Path) {
+    let loaded = host.command(&["table", "load", "station_metadata", &metadata.display().to_string(), "--yes"]);
+    assert!(loaded.status.success(), "{}", String::from_utf8_lossy(&loaded.stderr));
+}
+
+fn assert_same(found: &Host<'_>, expected: &Host<'_>) {
+    for table in TABLES {
+        let (found, expected) = (found.export(table), expected.export(table));
+        assert!(found == expected, "`{table}` differs from that of the data folder");
+        assert!(expected.lines().count() > 1, "`{table}` is empty");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn tables_in_stores_are_those_of_the_data_folder() {
+    let Some(services) = services("the application's tables in Cassandra and Postgres") else { return };
+    let tree = root().join("../shared/dwd/tree");
+    let real = tree.exists();
+    if !real {
+        say!("SKIPPED: no real DWD files in `../shared/dwd`, so the stores were tried with made-up ones");
+    }
+    let options = if real { Options::tree(tree) } else { Options::made_up(4, 12.0) };
+    let mirror = Mirror::start(options).await.unwrap();
+    let dir = tempfile::tempdir().unwrap();
+    let (config, metadata) = (config(services, dir.path()), dir.path().join("metadata.csv"));
+    let ids = if real { "00433\n03379" } else { "00001\n00002" };
+    let rows = METADATA.replace("00001", ids.lines().next().unwrap()).replace("00002", ids.lines().last().unwrap());
+    fs::write(&metadata, rows).unwrap();
+    let (one, two) = (dir.path().join("embedded"), dir.path().join("stored"));
+    let embedded = Host { manifest: None, config: None, data_dir: &one, url: mirror.url(), station_ids: "all" };
+    let stored = Host { manifest: None, config: Some(&config), data_dir: &two, url: mirror.url(), station_ids: "all" };
+    tokio::task::block_in_place(|| {
+        let _undisturbed = services.undisturbed();
+        run(&embedded, &metadata);
+        run(&stored, &metadata);
+        assert_same(&stored, &embedded);
+        let forgotten = Host { config: None, ..stored.clone() }.command(&["table", "list"]);
+        let told = String::from_utf8_lossy(&forgotten.stderr).into_owned();
+        assert!(!forgotten.status.success() && told.contains("has written to tables in"), "{told}");
+        let checked = stored.check();
+        let told = String::from_utf8_lossy(&checked.stderr).into_owned();
+        assert!(checked.status.success() && told.contains("`cassandra`: it answers, 3 tables as declared"), "{told}");
+        assert!(told.contains("`postgres.metadata`: it answers, 1 table as declared"), "{told}");
+    });
+    mirror.stop().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn faults_of_host_and_stores_change_nothing() {
+    let Some(services) = services("kills of the host, of Cassandra and of Postgres") else { return };
+    let rounds = std::env::var("ISOBAR_ROUNDS").map_or(ROUNDS, |rounds| rounds.parse().unwrap());
+    let seed = std::env::var("ISOBAR_SEED").map_or_else(|_| rand::random(), |seed| seed.parse().unwrap());
+    say!("seed {seed}: `ISOBAR_SEED={seed}` makes the same faults");
+    let mirror = Mirror::start(Options::made_up(4, 12.0)).await.unwrap();
+    let dir = tempfile::tempdir().unwrap();
+    let (config, metadata) = (config(services, dir.path()), dir.path().join("metadata.csv"));
+    fs::write(&metadata, METADATA).unwrap();
+    let (one, two) = (dir.path().join("embedded"), dir.path().join("stored"));
+    let embedded = Host { manifest: None, config: None, data_dir: &one, url: mirror.url(), station_ids: "all" };
+    let stored = Host { manifest: None, config: Some(&config), data_dir: &two, url: mirror.url(), station_ids: "all" };
+    tokio::task::block_in_place(|| {
+        let _undisturbed = services.undisturbed();
+        run(&embedded, &metadata);
+        load(&stored, &metadata);
+        let mut random = StdRng::seed_from_u64(seed);
+        let (mut through, mut away) = (0, 0);
+        for _ in 0..rounds {
+            let mut host = stored.up(&["--until-idle"]);
+            std::thread::sleep(Duration::from_millis(random.random_range(100..1500)));
+            let store = ["cassandra", "postgres"][random.random_range(0..2)];
+            let kill_store = random.random_range(0..3) == 0;
+            if kill_store {
+                services.down(store, random.random());
+                std::thread::sleep(Duration::from_millis(random.random_range(0..1500)));
+                away += 1;
+            }
+            through += u32::from(host.try_wait().unwrap().is_some());
+            host.kill().unwrap();
+            host.wait().unwrap();
+            if kill_store && random.random() {
+                // The next host finds the store away.
+                let mut host = stored.up(&["--until-idle"]);
+                std::thread::sleep(Duration::from_millis(random.random_range(300..1500)));
+                assert!(host.try_wait().unwrap().is_none(), "the host ended while `{store}` was away");
+                services.up(&[store]);
+                host.kill().unwrap();
+                host.wait().unwrap();
+            }
+            services.up(&[store]);
+        }
+        say!("{through} of {rounds} runs were through before they were killed; a store was away in {away}");
+        assert!(through * 2 <= rounds, "{through} of {rounds} runs were through before they were killed");
+        stored.until_idle();
+        assert_same(&stored, &embedded);
+        let verified = stored.command(&["verify"]);
+        assert!(verified.status.success(), "{}", String::from_utf8_lossy(&verified.stdout));
+    });
+    mirror.stop().await.unwrap();
+}

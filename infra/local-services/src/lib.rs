@@ -1,0 +1,125 @@
+//! Real stores for tests: started once per test process by `infra/services`, on free ports and in a folder of their own, and
+//! wiped when the process ends, however that comes.
+
+use std::fs::Permissions;
+use std::net::TcpListener;
+use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::process::CommandExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+
+/// The variable of the environment that asks for them, with the value `1`.
+pub const ASKED_BY: &str = "ISOBAR_SERVICES";
+/// Cassandra takes a second port, so much above the first.
+const SECOND_PORT: u16 = 10;
+/// How often two free ports are looked for.
+const PORT_TRIES: usize = 100;
+
+/// The services of this process.
+pub struct Services {
+    dir: PathBuf,
+    cassandra: u16,
+    postgres: u16,
+    disturbed: Mutex<()>,
+}
+
+/// The services, if the environment asks for them; else says on stderr that `what` is not tried.
+///
+/// # Panics
+/// When they do not start: what was asked for cannot be skipped.
+pub fn services(what: &str) -> Option<&'static Services> {
+    static SERVICES: OnceLock<Services> = OnceLock::new();
+    if std::env::var_os(ASKED_BY).is_none_or(|said| said != "1") {
+        // Past the test harness, which hides what a passing test prints.
+        let told = format!("SKIPPED: {what}: set {ASKED_BY}=1 to try it with real stores\n");
+        let _ = std::io::Write::write_all(&mut std::io::stderr(), told.as_bytes());
+        return None;
+    }
+    Some(SERVICES.get_or_init(Services::start))
+}
+
+impl Services {
+    fn start() -> Self {
+        // Postgres runs as a user of its own, who has to get there.
+        let dir =
+            tempfile::Builder::new().prefix("isobar-services-").permissions(Permissions::from_mode(0o755)).tempdir();
+        let dir = dir.unwrap_or_else(|error| panic!("no folder for the services: {error}")).keep();
+        let services = Services { dir, cassandra: free_port(), postgres: free_port(), disturbed: Mutex::new(()) };
+        services.wipe_in_the_end();
+        services.up(&["cassandra", "postgres"]);
+        services
+    }
+
+    /// `host:port` of Cassandra.
+    #[must_use]
+    pub fn cassandra(&self) -> String {
+        format!("127.0.0.1:{}", self.cassandra)
+    }
+
+    /// `host:port` of Postgres, whose user `postgres` needs no password.
+    #[must_use]
+    pub fn postgres(&self) -> String {
+        format!("127.0.0.1:{}", self.postgres)
+    }
+
+    /// To be held by whoever starts and stops services, and by whoever cannot bear that.
+    pub fn undisturbed(&self) -> MutexGuard<'_, ()> {
+        self.disturbed.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Starts those of `names` that do not run; returns when they are ready.
+    ///
+    /// # Panics
+    /// When one does not start.
+    pub fn up(&self, names: &[&str]) {
+        let (cassandra, postgres) = (self.cassandra.to_string(), self.postgres.to_string());
+        let ports = ["--cassandra-port", &cassandra, "--postgres-port", &postgres];
+        self.script(&[&["up"], names, &ports].concat());
+    }
+
+    /// Stops the service `name`: in order, or as a fault would.
+    ///
+    /// # Panics
+    /// When it does not stop.
+    pub fn down(&self, name: &str, kill: bool) {
+        let words = ["down", name, "--kill"];
+        self.script(words.get(..2 + usize::from(kill)).unwrap_or_default());
+    }
+
+    fn script(&self, words: &[&str]) {
+        let done = Command::new(script()).args(words).arg("--dir").arg(&self.dir).output();
+        let done = done.unwrap_or_else(|error| panic!("`infra/services` cannot be run: {error}"));
+        assert!(done.status.success(), "{words:?} failed: {}", String::from_utf8_lossy(&done.stderr));
+    }
+
+    /// Starts a process that waits for the end of its standard input, which this process holds as long as it lives.
+    fn wipe_in_the_end(&self) {
+        let end = "cat >/dev/null; \"$1\" down --kill --dir \"$2\"; exec \"$1\" wipe --dir \"$2\"";
+        let watch = Command::new("bash")
+            .args(["-c", end, "end"])
+            .arg(script())
+            .arg(&self.dir)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            // What interrupts the tests does not interrupt it.
+            .process_group(0)
+            .spawn();
+        std::mem::forget(watch.unwrap_or_else(|error| panic!("no process watches the services: {error}")));
+    }
+}
+
+fn script() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../services")
+}
+
+/// A port that is free, as is that which Cassandra takes besides.
+fn free_port() -> u16 {
+    let free = |port: u16| TcpListener::bind(("127.0.0.1", port)).and_then(|taken| taken.local_addr()).ok();
+    let pair = || {
+        let port = free(0)?.port();
+        free(port.checked_add(SECOND_PORT)?).map(|_| port)
+    };
+    std::iter::repeat_with(pair).take(PORT_TRIES).flatten().next().unwrap_or_else(|| panic!("no free ports"))
+}
