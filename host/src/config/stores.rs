@@ -13,6 +13,8 @@ use crate::manifest::{Application, nearest};
 const USUAL_TIMEOUT_MS: u32 = 10_000;
 /// A store that is slower than a minute is away.
 const TIMEOUT_MS: std::ops::RangeInclusive<u32> = 100..=60_000;
+/// Cassandra takes no longer name of a keyspace or table.
+const MOST_NAME_BYTES: usize = 48;
 const POSTGRES_PORT: u16 = 5432;
 const CASSANDRA_PORT: u16 = 9042;
 
@@ -31,6 +33,17 @@ pub struct ConnectionConfig {
     pub timeout: Duration,
     /// Where.
     pub backend: Backend,
+}
+
+impl ConnectionConfig {
+    /// The table that keeps the writes of this connection in order: each has its own, as it has its own login.
+    #[must_use]
+    pub fn fence(&self) -> String {
+        match self.name.split_once('.') {
+            Some((_, name)) => format!("isobar_fence_{name}"),
+            None => "isobar_fence".to_owned(),
+        }
+    }
 }
 
 /// Which store, and where.
@@ -212,6 +225,9 @@ fn all(
         return Err(format!("[stores.{store}] `timeout_ms` is {timeout_ms}; keep to {least} to {most}"));
     }
     let timeout = Duration::from_millis(timeout_ms.into());
+    for name in named.keys() {
+        self::name(store, "connections", name.clone())?;
+    }
     let others = named.into_iter().map(|(name, named)| (format!("{store}.{name}"), Some(named.tables.clone()), named));
     for (name, tables, login) in std::iter::once((store.to_owned(), None, own)).chain(others) {
         let password = match (login.password_env, login.password_file) {
@@ -234,10 +250,10 @@ fn all(
 /// What becomes part of statements: letters, digits and underscores.
 fn name(store: &str, field: &str, text: String) -> Result<String, String> {
     let is_plain = text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_');
-    match is_plain && text.starts_with(|c: char| c.is_ascii_lowercase()) && text.len() <= 48 {
+    match is_plain && text.starts_with(|c: char| c.is_ascii_lowercase()) && text.len() <= MOST_NAME_BYTES {
         true => Ok(text),
         false => Err(format!(
-            "[stores.{store}] `{field}` is `{text}`: write up to 48 lower-case letters, digits and underscores, a letter first"
+            "[stores.{store}] `{field}` is `{text}`: write up to {MOST_NAME_BYTES} lower-case letters, digits and underscores, a letter first"
         )),
     }
 }

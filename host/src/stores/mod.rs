@@ -102,9 +102,10 @@ impl Stores {
             if tables.is_empty() {
                 continue;
             }
+            let written = tables.keys().any(|table| application.writer_of(table).is_some());
             let store = match &config.backend {
                 Backend::Cassandra(settings) => Store::Cassandra(cassandra::Cassandra::new(settings, config)?),
-                Backend::Postgres(settings) => Store::Postgres(postgres::Postgres::new(settings, config)?),
+                Backend::Postgres(settings) => Store::Postgres(postgres::Postgres::new(settings, config, written)?),
             };
             let timeout = config.timeout;
             let connection = Connection { name: Arc::clone(&name), tables, timeout, store, ready: Mutex::default() };

@@ -67,6 +67,7 @@ fn what_is_wrong_is_told_with_its_place_and_remedy() {
         (&format!("{POSTGRES}certificates = \"c\"\n"), "no `tls = true`"),
         (&format!("{POSTGRES}timeout_ms = 10\n"), "keep to 100 to 60000"),
         (&format!("{POSTGRES}[stores.postgres.connections.x]\n"), "missing field `tables`"),
+        (&format!("{POSTGRES}[stores.postgres.connections.\"x y\"]\ntables = []\n"), "`connections` is `x y`"),
     ] {
         let error = parse(text).unwrap_err();
         assert!(error.contains(says), "{text}: {error}");

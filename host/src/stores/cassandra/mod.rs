@@ -28,7 +28,7 @@ use crate::bindings::tables::{MOST_ROWS_READ, Range, StoredRow, TableError};
 use crate::config::stores::{CassandraConfig, ConnectionConfig};
 use crate::delivery::{Allowance, HeldTable, Row, Value};
 use crate::manifest::{ColumnKind, Table};
-use schema::{FENCE, named};
+use schema::named;
 
 /// Requests under way at one time, of one batch or read.
 const CONCURRENCY: usize = 64;
@@ -54,6 +54,7 @@ struct Inner {
     timeout: std::time::Duration,
     keyspace: String,
     replication: String,
+    fence: String,
     session: OnceCell<Session>,
     statements: Mutex<HashMap<String, PreparedStatement>>,
 }
@@ -71,6 +72,7 @@ impl Cassandra {
             timeout: config.timeout,
             keyspace: settings.keyspace.clone(),
             replication: replication(&settings.replication),
+            fence: config.fence(),
             session: OnceCell::new(),
             statements: Mutex::default(),
         };
@@ -84,7 +86,8 @@ impl Cassandra {
     pub(super) async fn missing(&self, tables: &BTreeMap<String, Table>) -> Result<Vec<String>, StoreError> {
         let inner = &self.inner;
         let session = inner.session().await?;
-        schema::missing(session, &inner.keyspace, &inner.replication, tables, |e| inner.away(e)).await
+        let away = |e: &(dyn std::error::Error + 'static)| inner.away(e);
+        schema::missing(session, &inner.keyspace, &inner.replication, &inner.fence, tables, away).await
     }
 
     pub(super) async fn make(&self, statement: &str) -> Result<(), StoreError> {
@@ -94,10 +97,10 @@ impl Cassandra {
     /// The epoch under which `writer` writes: that which its outbox had, or the next one after that of another outbox.
     pub(super) async fn epoch(&self, writer: &Writer) -> Result<i64, StoreError> {
         let inner = &self.inner;
-        let fence = named(&inner.keyspace, FENCE);
+        let fence = named(&inner.keyspace, &inner.fence);
         let text = |text: &str| Some(CqlValue::Text(text.to_owned()));
-        let who = [text(&inner.name), text(&writer.function), Some(CqlValue::Int(writer.partition as i32))];
-        let is_who = "connection = ? AND function = ? AND partition = ?";
+        let who = [text(&writer.function), Some(CqlValue::Int(writer.partition as i32))];
+        let is_who = "function = ? AND partition = ?";
         let (lineage, number) = (text(&writer.lineage), |epoch| Some(CqlValue::BigInt(epoch)));
         for _ in 0..EPOCH_TRIES {
             let mut read = inner.statement(&format!("SELECT lineage, epoch FROM {fence} WHERE {is_who}")).await?;
@@ -112,8 +115,8 @@ impl Cassandra {
                     (sql, [&set, &who[..], &[number(epoch)]].concat(), epoch + 1)
                 }
                 _ => {
-                    let columns = "connection, function, partition, lineage, epoch";
-                    let sql = format!("INSERT INTO {fence} ({columns}) VALUES (?, ?, ?, ?, ?) IF NOT EXISTS");
+                    let columns = "function, partition, lineage, epoch";
+                    let sql = format!("INSERT INTO {fence} ({columns}) VALUES (?, ?, ?, ?) IF NOT EXISTS");
                     (sql, [&who[..], &[lineage.clone(), number(1)]].concat(), 1)
                 }
             };

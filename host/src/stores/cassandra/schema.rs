@@ -11,10 +11,8 @@ use crate::bindings::tables::schema::{Stored, added, quoted};
 use crate::manifest::{Column, Table};
 use crate::stores::StoreError;
 
-/// Epochs of those who write; see `super`.
-pub(super) const FENCE: &str = "isobar_fence";
-
-const FENCE_COLUMNS: &str = "connection text, function text, partition int, lineage text, epoch bigint, PRIMARY KEY ((connection), function, partition)";
+/// Columns of a fence: the epochs of those who write; see `super`.
+const FENCE_COLUMNS: &str = "function text, partition int, lineage text, epoch bigint, PRIMARY KEY ((function), partition)";
 
 /// A column as the catalogue has it: name, type, `partition_key`, `clustering` or `regular`, place among those.
 type Catalogued = (String, String, String, i32);
@@ -27,6 +25,7 @@ pub(super) async fn missing(
     session: &Session,
     keyspace: &str,
     replication: &str,
+    fence: &str,
     tables: &BTreeMap<String, Table>,
     away: impl Fn(&(dyn std::error::Error + 'static)) -> StoreError,
 ) -> Result<Vec<String>, StoreError> {
@@ -42,8 +41,8 @@ pub(super) async fn missing(
     if known.is_empty() {
         statements.push(format!("CREATE KEYSPACE IF NOT EXISTS {} WITH replication = {replication}", quoted(keyspace)));
     }
-    if stored(session, keyspace, FENCE, &away).await?.is_empty() {
-        statements.push(format!("CREATE TABLE IF NOT EXISTS {} ({FENCE_COLUMNS})", named(keyspace, FENCE)));
+    if stored(session, keyspace, fence, &away).await?.is_empty() {
+        statements.push(format!("CREATE TABLE IF NOT EXISTS {} ({FENCE_COLUMNS})", named(keyspace, fence)));
     }
     for table in tables.values() {
         let name = named(keyspace, &table.name);

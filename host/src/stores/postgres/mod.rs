@@ -1,4 +1,4 @@
-//! Postgres: a batch of the outbox is one transaction, which has to advance the writer's row in `isobar_fence`. So a batch is
+//! Postgres: a batch of the outbox is one transaction, which has to advance the writer's row in the table `isobar_fence`. So a batch is
 //! written once, and never after a later one, whoever sends it.
 
 mod schema;
@@ -21,7 +21,7 @@ use crate::bindings::tables::{MOST_ROWS_READ, Range, StoredRow, TableError};
 use crate::config::stores::{ConnectionConfig, PostgresConfig, Tls};
 use crate::delivery::{Allowance, HeldRow, HeldTable, Row, Value};
 use crate::manifest::{ColumnKind, Table};
-use schema::{FENCE, named};
+use schema::named;
 use values::{bind_all, read};
 
 /// Connections of one pool: one per writer that waits is of no use, since Postgres has cores of its own to share.
@@ -34,11 +34,14 @@ pub(super) struct Postgres {
     name: Arc<str>,
     pool: PgPool,
     schema: String,
+    fence: String,
+    /// Whether functions write here, which needs the fence.
+    written: bool,
 }
 
 impl Postgres {
     /// Connects when it is used first.
-    pub(super) fn new(settings: &PostgresConfig, config: &ConnectionConfig) -> anyhow::Result<Self> {
+    pub(super) fn new(settings: &PostgresConfig, config: &ConnectionConfig, written: bool) -> anyhow::Result<Self> {
         let mut options = PgConnectOptions::new_without_pgpass()
             .host(&settings.host)
             .port(settings.port)
@@ -60,7 +63,8 @@ impl Postgres {
         }
         let pool = PgPoolOptions::new().max_connections(MOST_CONNECTIONS).acquire_timeout(config.timeout);
         let (name, schema) = (config.name.as_str().into(), settings.schema.clone());
-        Ok(Postgres { name, pool: pool.connect_lazy_with(options), schema })
+        let fence = config.fence();
+        Ok(Postgres { name, pool: pool.connect_lazy_with(options), schema, fence, written })
     }
 
     fn away(&self, error: &sqlx::Error) -> StoreError {
@@ -73,7 +77,8 @@ impl Postgres {
 
     pub(super) async fn missing(&self, tables: &BTreeMap<String, Table>) -> Result<Vec<String>, StoreError> {
         let mut connection = self.pool.acquire().await.map_err(|e| self.away(&e))?;
-        let missing = schema::missing(&mut connection, &self.schema, tables).await;
+        let fence = self.written.then_some(self.fence.as_str());
+        let missing = schema::missing(&mut connection, &self.schema, fence, tables).await;
         missing.map_err(|wrong| wrong.into_error(|e| self.away(&e)))
     }
 
@@ -85,14 +90,13 @@ impl Postgres {
     /// The epoch under which `writer` writes: that of its fence, or the next one where the fence is of another outbox.
     pub(super) async fn epoch(&self, writer: &Writer) -> Result<i64, StoreError> {
         let sql = format!(
-            "INSERT INTO {fence} AS f (connection, function, partition, lineage, ordering) VALUES ($1, $2, $3, $4, $5)
-             ON CONFLICT (connection, function, partition) DO UPDATE SET lineage = excluded.lineage,
-             ordering = CASE WHEN f.lineage = excluded.lineage THEN f.ordering ELSE (f.ordering / $5 + 1) * $5 END
-             RETURNING ordering / $5",
-            fence = named(&self.schema, FENCE)
+            "INSERT INTO {fence} AS f (function, partition, lineage, ordering) VALUES ($1, $2, $3, $4)
+             ON CONFLICT (function, partition) DO UPDATE SET lineage = excluded.lineage,
+             ordering = CASE WHEN f.lineage = excluded.lineage THEN f.ordering ELSE (f.ordering / $4 + 1) * $4 END
+             RETURNING ordering / $4",
+            fence = named(&self.schema, &self.fence)
         );
         let row = sqlx::query(AssertSqlSafe(sql))
-            .bind(self.name.as_ref())
             .bind(writer.function.as_ref())
             .bind(writer.partition as i32)
             .bind(writer.lineage.as_ref())
@@ -129,13 +133,11 @@ impl Postgres {
     async fn advance(&self, work: &mut PgConnection, writer: &Writer, order: i64) -> Result<bool, StoreError> {
         // What stands there is the least order that may come.
         let sql = format!(
-            "UPDATE {} SET ordering = $1 + 1
-             WHERE connection = $2 AND function = $3 AND partition = $4 AND lineage = $5 AND ordering <= $1",
-            named(&self.schema, FENCE)
+            "UPDATE {} SET ordering = $1 + 1 WHERE function = $2 AND partition = $3 AND lineage = $4 AND ordering <= $1",
+            named(&self.schema, &self.fence)
         );
         let done = sqlx::query(AssertSqlSafe(sql))
             .bind(order)
-            .bind(self.name.as_ref())
             .bind(writer.function.as_ref())
             .bind(writer.partition as i32)
             .bind(writer.lineage.as_ref())
@@ -145,12 +147,9 @@ impl Postgres {
         if done.rows_affected() > 0 {
             return Ok(true);
         }
-        let sql = format!(
-            "SELECT lineage FROM {} WHERE connection = $1 AND function = $2 AND partition = $3",
-            named(&self.schema, FENCE)
-        );
+        let fence = named(&self.schema, &self.fence);
+        let sql = format!("SELECT lineage FROM {fence} WHERE function = $1 AND partition = $2");
         let fence = sqlx::query(AssertSqlSafe(sql))
-            .bind(self.name.as_ref())
             .bind(writer.function.as_ref())
             .bind(writer.partition as i32)
             .fetch_optional(work)

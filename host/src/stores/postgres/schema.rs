@@ -10,11 +10,9 @@ use crate::bindings::tables::schema::{Stored, added, quoted};
 use crate::manifest::{Column, ColumnKind, Table};
 use crate::stores::StoreError;
 
-/// Orders of the last writes, by writer; see `super`.
-pub(super) const FENCE: &str = "isobar_fence";
-
-const FENCE_COLUMNS: &str = "connection text, function text, partition integer, lineage text NOT NULL, ordering bigint NOT NULL, \
-    PRIMARY KEY (connection, function, partition)";
+/// Columns of a fence: the order that may come next, by writer; see `super`.
+const FENCE_COLUMNS: &str =
+    "function text, partition integer, lineage text NOT NULL, ordering bigint NOT NULL, PRIMARY KEY (function, partition)";
 
 /// What the catalogue says of a table: name, type, whether it may be null, place in the key from 0.
 const COLUMNS: &str = "SELECT a.attname::text, format_type(a.atttypid, a.atttypmod), NOT a.attnotnull,
@@ -23,13 +21,14 @@ FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid JOIN pg_namespace n ON
 LEFT JOIN pg_index i ON i.indrelid = c.oid AND i.indisprimary
 WHERE n.nspname = $1 AND c.relname = $2 AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attnum";
 
-/// The statements that make what is missing of `tables` in `schema`.
+/// The statements that make what is missing of `tables` in `schema`, and of the table `fence` where it is needed.
 ///
 /// # Errors
 /// [`Wrong::Schema`] where no statement of ours helps.
 pub(super) async fn missing(
     connection: &mut PgConnection,
     schema: &str,
+    fence: Option<&str>,
     tables: &BTreeMap<String, Table>,
 ) -> Result<Vec<String>, Wrong> {
     let mut statements = Vec::new();
@@ -41,8 +40,10 @@ pub(super) async fn missing(
     if known.is_none() {
         statements.push(format!("CREATE SCHEMA IF NOT EXISTS {}", quoted(schema)));
     }
-    if stored(connection, schema, FENCE).await?.is_empty() {
-        statements.push(format!("CREATE TABLE IF NOT EXISTS {} ({FENCE_COLUMNS})", named(schema, FENCE)));
+    if let Some(fence) = fence
+        && stored(connection, schema, fence).await?.is_empty()
+    {
+        statements.push(format!("CREATE TABLE IF NOT EXISTS {} ({FENCE_COLUMNS})", named(schema, fence)));
     }
     for table in tables.values() {
         let name = named(schema, &table.name);
