@@ -201,7 +201,7 @@ async fn where_there_is_no_room_nothing_is_left() {
         names
     };
     assert_eq!(names(dir.path()), [".isobar", "new", "shop.isobar", "spin.toml"]);
-    assert_eq!(names(&dir.path().join(".isobar")), ["isobar.sqlite", "lock", "made-up"]);
+    assert_eq!(names(&dir.path().join(".isobar")), ["isobar.sqlite", "lineage", "lock", "made-up"]);
     assert_eq!(names(&dir.path().join("new")), ["lock"]);
 }
 

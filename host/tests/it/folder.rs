@@ -169,7 +169,7 @@ async fn what_is_refused_for_its_mark_is_not_changed_before() {
         let names = fs::read_dir(&data_dir).unwrap().map(|e| e.unwrap().file_name().into_string().unwrap());
         let mut names: Vec<String> = names.collect();
         names.sort();
-        assert_eq!(names, ["isobar.sqlite", "lock"], "{expected}");
+        assert_eq!(names, ["isobar.sqlite", "lineage", "lock"], "{expected}");
         fs::remove_file(&file).unwrap();
         foreign(&file).await;
     }
