@@ -41,6 +41,13 @@ count = "int"
 store = "{store}"
 key = ["id"]
 columns = {{ id = "bigint", "select" = "text?" }}
+[[trigger.isobar]]
+component = "writes"
+cron_expression = "0 0 0 1 1 *"
+[application.trigger.isobar.grants.writes]
+tables.every_kind = ["upsert", "delete"]
+[component.writes]
+source = "writes.wasm"
 "#
     )
 }

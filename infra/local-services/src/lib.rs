@@ -87,6 +87,19 @@ impl Services {
         self.script(words.get(..2 + usize::from(kill)).unwrap_or_default());
     }
 
+    /// What `psql` prints as `user` when it is given `words`, and whether it succeeds.
+    ///
+    /// # Panics
+    /// When there is no `psql`.
+    #[must_use]
+    pub fn psql(&self, user: &str, words: &[&str]) -> (bool, String) {
+        let port = self.postgres.to_string();
+        let login = ["-X", "-h", "127.0.0.1", "-p", &port, "-U", user, "-d", "postgres"];
+        let done = Command::new("psql").args(login).args(words).output();
+        let done = done.unwrap_or_else(|error| panic!("`psql` cannot be run: {error}"));
+        (done.status.success(), String::from_utf8_lossy(&[done.stdout, done.stderr].concat()).into_owned())
+    }
+
     fn script(&self, words: &[&str]) {
         let done = Command::new(script()).args(words).arg("--dir").arg(&self.dir).output();
         let done = done.unwrap_or_else(|error| panic!("`infra/services` cannot be run: {error}"));

@@ -3,7 +3,7 @@
 
 use std::fs;
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use dwd_mirror::{Mirror, Options};
 use local_services::{Services, services};
@@ -15,17 +15,19 @@ use crate::say;
 
 /// Rounds of faults, where `ISOBAR_ROUNDS` names no other number.
 const ROUNDS: u32 = 10;
+/// No start takes so long.
+const LONGEST_START: Duration = Duration::from_secs(30);
 /// What the stations' metadata are in made-up archives.
 const METADATA: &str = "station_id,icao_code,station_name,station_height,latitude,longitude,state\n\
     00001,,Erfunden,4.5,47.25,8.5,Hessen\n00002,EDXX,\"Auch, erfunden\",-1.0,54.0,13.0,\n";
 
-/// An operator's file with the services, tables in a place of their own, and a login of its own for the sensitive table.
-fn config(services: &Services, dir: &Path) -> std::path::PathBuf {
-    let place = format!("w{:016x}", rand::random::<u64>());
+/// An operator's file with the services, tables in the schema and keyspace `place`, and logins for the tables and for the
+/// sensitive one.
+fn config(services: &Services, dir: &Path, place: &str, [user, metadata]: [&str; 2]) -> std::path::PathBuf {
     let text = format!(
         "[stores.cassandra]\nnodes = [\"{}\"]\nkeyspace = \"{place}\"\n\
-         [stores.postgres]\naddress = \"{}\"\ndatabase = \"postgres\"\nschema = \"{place}\"\nuser = \"postgres\"\n\
-         [stores.postgres.connections.metadata]\ntables = [\"station_metadata\"]\nuser = \"postgres\"\n",
+         [stores.postgres]\naddress = \"{}\"\ndatabase = \"postgres\"\nschema = \"{place}\"\nuser = \"{user}\"\n\
+         [stores.postgres.connections.metadata]\ntables = [\"station_metadata\"]\nuser = \"{metadata}\"\n",
         services.cassandra(),
         services.postgres()
     );
@@ -34,15 +36,54 @@ fn config(services: &Services, dir: &Path) -> std::path::PathBuf {
     path
 }
 
-/// Loads the metadata and runs to the end.
+/// A place that no other test uses.
+fn place() -> String {
+    format!("w{:016x}", rand::random::<u64>())
+}
+
+/// Makes the roles of `infra/roles`, which can be done once in the life of the services.
+fn make_roles(services: &Services, place: &str) -> [&'static str; 2] {
+    let (roles, schema) = (root().join("infra/roles/postgres.sql"), format!("schema={place}"));
+    let (made, told) = services.psql("postgres", &["-v", &schema, "-f", &roles.display().to_string()]);
+    assert!(made, "{told}");
+    ["isobar", "isobar_metadata"]
+}
+
+/// Neither of the two logins reads what is the other's, and both read what is theirs.
+fn assert_apart(services: &Services, place: &str, [user, metadata]: [&str; 2]) {
+    for (login, table, reads) in [
+        (user, "meta_data", true),
+        (user, "station_metadata", false),
+        (metadata, "station_metadata", true),
+        (metadata, "meta_data", false),
+    ] {
+        let (read, told) = services.psql(login, &["-c", &format!("SELECT count(*) FROM {place}.{table}")]);
+        assert!(read == reads && (reads || told.contains("permission denied")), "{login} on {table}: {told}");
+    }
+}
+
+/// Runs to the end, loads the metadata, and lets what reads them read its input again.
 fn run(host: &Host<'_>, metadata: &Path) {
+    host.until_idle();
     load(host, metadata);
     host.until_idle();
 }
 
 fn load(host: &Host<'_>, metadata: &Path) {
-    let loaded = host.command(&["table", "load", "station_metadata", &metadata.display().to_string(), "--yes"]);
+    let loaded = host.command(&["table", "load", "station_metadata", &metadata.display().to_string()]);
     assert!(loaded.status.success(), "{}", String::from_utf8_lossy(&loaded.stderr));
+}
+
+/// Runs until there is a data folder.
+fn begin(host: &Host<'_>) {
+    let mut begun = host.up(&[]);
+    let tried = Instant::now();
+    while !host.command(&["status"]).status.success() {
+        assert!(tried.elapsed() < LONGEST_START, "no data folder after {LONGEST_START:?}");
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    begun.kill().unwrap();
+    begun.wait().unwrap();
 }
 
 fn assert_same(found: &Host<'_>, expected: &Host<'_>) {
@@ -64,7 +105,9 @@ async fn tables_in_stores_are_those_of_the_data_folder() {
     let options = if real { Options::tree(tree) } else { Options::made_up(4, 12.0) };
     let mirror = Mirror::start(options).await.unwrap();
     let dir = tempfile::tempdir().unwrap();
-    let (config, metadata) = (config(services, dir.path()), dir.path().join("metadata.csv"));
+    let (place, metadata) = (place(), dir.path().join("metadata.csv"));
+    let logins = make_roles(services, &place);
+    let config = config(services, dir.path(), &place, logins);
     let ids = if real { "00433\n03379" } else { "00001\n00002" };
     let rows = METADATA.replace("00001", ids.lines().next().unwrap()).replace("00002", ids.lines().last().unwrap());
     fs::write(&metadata, rows).unwrap();
@@ -76,6 +119,7 @@ async fn tables_in_stores_are_those_of_the_data_folder() {
         run(&embedded, &metadata);
         run(&stored, &metadata);
         assert_same(&stored, &embedded);
+        assert_apart(services, &place, logins);
         let forgotten = Host { config: None, ..stored.clone() }.command(&["table", "list"]);
         let told = String::from_utf8_lossy(&forgotten.stderr).into_owned();
         assert!(!forgotten.status.success() && told.contains("has written to tables in"), "{told}");
@@ -95,7 +139,8 @@ async fn faults_of_host_and_stores_change_nothing() {
     say!("seed {seed}: `ISOBAR_SEED={seed}` makes the same faults");
     let mirror = Mirror::start(Options::made_up(4, 12.0)).await.unwrap();
     let dir = tempfile::tempdir().unwrap();
-    let (config, metadata) = (config(services, dir.path()), dir.path().join("metadata.csv"));
+    let config = config(services, dir.path(), &place(), ["postgres"; 2]);
+    let metadata = dir.path().join("metadata.csv");
     fs::write(&metadata, METADATA).unwrap();
     let (one, two) = (dir.path().join("embedded"), dir.path().join("stored"));
     let embedded = Host { manifest: None, config: None, data_dir: &one, url: mirror.url(), station_ids: "all" };
@@ -103,6 +148,7 @@ async fn faults_of_host_and_stores_change_nothing() {
     tokio::task::block_in_place(|| {
         let _undisturbed = services.undisturbed();
         run(&embedded, &metadata);
+        begin(&stored);
         load(&stored, &metadata);
         let mut random = StdRng::seed_from_u64(seed);
         let (mut through, mut away) = (0, 0);

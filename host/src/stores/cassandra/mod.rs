@@ -14,7 +14,7 @@ use futures::{StreamExt as _, TryStreamExt as _};
 use scylla::client::execution_profile::ExecutionProfile;
 use scylla::client::session::Session;
 use scylla::client::session_builder::SessionBuilder;
-use scylla::errors::{ExecutionError, RequestAttemptError};
+use scylla::errors::{DbError, ExecutionError, RequestAttemptError};
 use scylla::statement::Consistency;
 use scylla::statement::batch::{Batch, BatchType};
 use scylla::statement::prepared::PreparedStatement;
@@ -38,6 +38,8 @@ const MOST_BATCH_BYTES: usize = 4096;
 const PAGE_ROWS: i32 = 1000;
 /// How often an epoch is tried to be had while others try the same.
 const EPOCH_TRIES: usize = 10;
+/// How often a statement is sent that Cassandra has forgotten, which is prepared anew each time.
+const MOST_TRIES_UNPREPARED: u32 = 5;
 
 type Parameters = Vec<Option<CqlValue>>;
 
@@ -332,7 +334,14 @@ impl Inner {
         R: for<'f> scylla::deserialize::row::DeserializeRow<'f, 'f>,
     {
         let session = self.session().await?;
-        let answer = session.execute_unpaged(statement, parameters).await.map_err(|e| self.away(&e))?;
+        let mut tries = 1;
+        let answer = loop {
+            match session.execute_unpaged(statement, parameters.as_slice()).await {
+                // After a table was altered, Cassandra may forget its statements more than the one time that the driver bears.
+                Err(error) if tries < MOST_TRIES_UNPREPARED && is_unprepared(&error) => tries += 1,
+                answer => break answer.map_err(|e| self.away(&e))?,
+            }
+        };
         let answer = answer.into_rows_result().map_err(|e| self.away(&e))?;
         let rows = answer.rows::<R>().map_err(|e| self.away(&e))?;
         rows.map(|row| row.map_err(|e| self.away(&e))).collect()
@@ -375,6 +384,10 @@ fn together<'r>(
         }
     }
     batches
+}
+
+fn is_unprepared(error: &ExecutionError) -> bool {
+    matches!(error, ExecutionError::LastAttemptError(RequestAttemptError::DbError(DbError::Unprepared { .. }, _)))
 }
 
 fn stored(table: &Table, row: CqlRow) -> StoredRow {
