@@ -121,10 +121,11 @@ async fn on_a_disk_that_is_nearly_full_the_one_that_stores_most_waits() {
     let progress = Arc::clone(app.dispatcher.progress());
     let script: Vec<(String, &str)> = (0..40).map(|n| (format!("fill {n}"), "fill")).collect();
     let script: Vec<(&str, &str)> = script.iter().map(|(key, value)| (key.as_str(), *value)).collect();
-    for part in script.chunks(10) {
-        write(&app.store, "tricks", part).await;
-    }
-    write(&app.store, "tricks", &script).await;
+    // Who has stored nothing yet may store: the rest is another batch.
+    write(&app.store, "tricks", &script[..1]).await;
+    let begun = |s: &SourceStatus| s.function == "hostile" && s.source == "tricks" && s.position == 1;
+    until("the first batch", || progress.sources().iter().any(begun)).await;
+    write(&app.store, "tricks", &script[1..]).await;
     let waits = |s: &SourceStatus| match &s.standing {
         Standing::Waiting { reason } => reason.contains("MiB left, and `hostile` has stored more than the others"),
         _ => false,

@@ -1,5 +1,7 @@
 //! The same of every store of tables: SQLite in the data folder, Cassandra, Postgres.
 
+mod lines;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -52,6 +54,9 @@ source = "writes.wasm"
     )
 }
 
+/// What rows are called where their names do not matter.
+const NAMES: [&str; 4] = ["a", "b", "B", "ä"];
+
 /// A store of tables.
 enum Subject {
     Sqlite(SqlitePool),
@@ -69,8 +74,7 @@ fn writer(lineage: &str) -> Writer {
     Writer { function: "writes".into(), partition: 3, lineage: lineage.into() }
 }
 
-fn settings(services: &Services, space: &str) -> config::Config {
-    let (cassandra, postgres) = (services.cassandra(), services.postgres());
+fn settings(cassandra: &str, postgres: &str, space: &str) -> config::Config {
     let text = format!(
         "[stores.cassandra]\nnodes = [\"{cassandra}\"]\nkeyspace = \"{space}\"\n\
          [stores.postgres]\naddress = \"{postgres}\"\ndatabase = \"postgres\"\nschema = \"{space}\"\nuser = \"postgres\"\n"
@@ -80,8 +84,11 @@ fn settings(services: &Services, space: &str) -> config::Config {
 
 /// The connection that serves the tables of `store`, in a place of its own.
 fn connection(store: &str, services: &Services, space: &str, text: &str) -> (Application, Arc<Connection>) {
+    served(store, &settings(&services.cassandra(), &services.postgres(), space), text)
+}
+
+fn served(store: &str, config: &config::Config, text: &str) -> (Application, Arc<Connection>) {
     let mut application = parse(text).unwrap_or_else(|problems| panic!("{problems:?}"));
-    let config = settings(services, space);
     place(&mut application, &config.stores).unwrap();
     let stores = Stores::new(&application, &config.stores).unwrap();
     let connection = Arc::clone(stores.all().find(|c| c.name.as_ref() == store).unwrap());
@@ -233,7 +240,7 @@ async fn every_value_of_the_domain_comes_back_as_it_was() {
 fn some_writes(random: &mut StdRng) -> HeldTable {
     let mut held = HeldTable::default();
     for _ in 0..random.random_range(1..40) {
-        let key = key(["a", "b", "B", "ä"][random.random_range(0..4)], random.random_range(-3..4));
+        let key = key(NAMES[random.random_range(0..4)], random.random_range(-3..4));
         match random.random_range(0..6) {
             0 => held.delete(key),
             1 => {
@@ -268,11 +275,11 @@ async fn the_same_writes_leave_the_same_rows_and_ranges() {
     println!("seed {seed}");
     let mut random = StdRng::seed_from_u64(seed);
     let benches = benches(services).await;
-    let all: Vec<Row> = ["a", "b", "B", "ä"].iter().flat_map(|name| (-3..4).map(|day| key(name, day))).collect();
+    let all: Vec<Row> = NAMES.iter().flat_map(|name| (-3..4).map(|day| key(name, day))).collect();
     for offset in 0..60 {
         let held = some_writes(&mut random);
         let range = Range {
-            partition: Value::Text(["a", "b", "B", "ä"][random.random_range(0..4)].to_owned()),
+            partition: Value::Text(NAMES[random.random_range(0..4)].to_owned()),
             first: Value::Int(random.random_range(-4..4)),
             last: Value::Int(random.random_range(-4..4)),
         };

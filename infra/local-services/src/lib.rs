@@ -1,6 +1,8 @@
 //! Real stores for tests: started once per test process by `infra/services`, on free ports and in a folder of their own, and
 //! wiped when the process ends, however that comes.
 
+mod proxy;
+
 use std::fs::Permissions;
 use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt as _;
@@ -8,6 +10,8 @@ use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+
+pub use proxy::{Line, Proxy};
 
 /// The variable of the environment that asks for them, with the value `1`.
 pub const ASKED_BY: &str = "ISOBAR_SERVICES";
