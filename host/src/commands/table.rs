@@ -1,5 +1,6 @@
 //! `isobar table`: the tables there are, their rows, files made of them and files loaded into them.
 
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::path::Path;
 
@@ -39,9 +40,17 @@ async fn list(args: &ReadArgs) -> anyhow::Result<Outcome> {
         let row = |t: &TableSummary| {
             let sensitive = if t.sensitive { "sensitive" } else { "" };
             let writer = t.writer.clone().unwrap_or_else(|| "(table load)".to_owned());
-            [t.table.clone(), t.rows.to_string(), t.key.join(", "), writer, sensitive.to_owned()]
+            [
+                t.table.clone(),
+                t.rows.map_or_else(|| "?".to_owned(), |rows| rows.to_string()),
+                t.key.join(", "),
+                writer,
+                sensitive.to_owned(),
+            ]
         };
         ui::line(ui::table(["TABLE", "ROWS", "KEY", "WRITTEN BY", ""], tables.iter().map(row)))?;
+        let troubles: BTreeSet<&String> = tables.iter().filter_map(|t| t.trouble.as_ref()).collect();
+        troubles.into_iter().for_each(ui::warn);
     }
     Ok(Outcome::Done)
 }

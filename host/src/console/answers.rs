@@ -105,8 +105,10 @@ pub enum Payload {
 pub struct TableSummary {
     /// Its name.
     pub table: String,
-    /// How many rows it has.
-    pub rows: u64,
+    /// How many rows it has; `None` where its store cannot say so now.
+    pub rows: Option<u64>,
+    /// Why its store cannot.
+    pub trouble: Option<String>,
     /// Its key columns.
     pub key: Vec<String>,
     /// The function that writes it; none where it is loaded.

@@ -35,9 +35,17 @@ impl View {
     pub async fn tables(&self) -> Result<Vec<TableSummary>, Refusal> {
         let mut tables = Vec::new();
         for table in self.application().tables.values() {
+            let (rows, trouble) = match self.store.stores().of(table) {
+                None => (Some(query::count(table, &self.store.readers).await?), None),
+                Some(connection) => match connection.count(table).await {
+                    Ok(rows) => (Some(rows), None),
+                    Err(error) => (None, Some(error.to_string())),
+                },
+            };
             tables.push(TableSummary {
                 table: table.name.clone(),
-                rows: self.count(table).await?,
+                rows,
+                trouble,
                 key: table.key.clone(),
                 writer: self.application().writer_of(&table.name).map(str::to_owned),
                 sensitive: table.sensitive,
@@ -120,13 +128,6 @@ impl View {
         let readers: BTreeSet<String> = notes.iter().map(|n| n.function.to_string()).collect();
         self.store.load(&name, rows, notes).await?;
         Ok(Loaded { rows: count, readers: readers.into_iter().collect() })
-    }
-
-    async fn count(&self, table: &Table) -> Result<u64, Refusal> {
-        Ok(match self.store.stores().of(table) {
-            Some(connection) => connection.count(table).await?,
-            None => query::count(table, &self.store.readers).await?,
-        })
     }
 
     /// Where `query` of `table` can be asked: the data file, or a copy of what a store holds of it.

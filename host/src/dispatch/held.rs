@@ -64,8 +64,13 @@ pub(super) fn outbox(
     let Some(function) = application.functions.get(commit.note.function.as_ref()).filter(|_| !stored.is_empty()) else {
         return Ok(None);
     };
-    let rows = stored.into_iter().map(|(table, held)| (table.name.as_str(), held));
-    let records = outbox::records(rows, commit.at_ms).map_err(|error| protocol(error.to_string()))?;
+    let written = stored.into_iter().map(|(table, held)| outbox::Written {
+        table: &table.name,
+        key: &table.key,
+        columns: table.columns.iter().map(|column| column.name.as_str()).collect(),
+        held,
+    });
+    let records = outbox::records(written, commit.at_ms).map_err(|error| protocol(error.to_string()))?;
     let topic = function.outbox_topic(&application.name).into();
     Frame::encode(topic, commit.note.partition, records).map(Some).map_err(unencodable)
 }

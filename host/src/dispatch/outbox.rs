@@ -10,14 +10,17 @@ use tracing::warn;
 
 use super::Shared;
 use super::progress::Standing;
+use crate::bindings::tables::fit::fit;
 use crate::delivery::{Records, outbox, retry};
 use crate::embedded::{Note, WriteError};
 use crate::stores::{Batch, Connection, Writer};
 
 /// Records that a function may be ahead of its stores: each holds up to half a MiB of rows.
 pub(super) const MOST_AHEAD: u64 = 1_000;
-/// Bytes of records that are applied at one time.
+/// Bytes of records that are applied at one time; half of it after each time that failed, in case the store is too slow for
+/// them, down to the least.
 const BATCH_BYTES: usize = 2 * 1024 * 1024;
+const LEAST_BATCH_BYTES: usize = 64 * 1024;
 /// The wait before a store that is away is tried the second time, in milliseconds; doubled for each time after.
 const BACKOFF_MS: u32 = 250;
 
@@ -29,6 +32,7 @@ pub(super) struct Applier {
     note: Note,
     position: i64,
     end: watch::Receiver<i64>,
+    batch_bytes: usize,
     /// The trouble that was told of last, and how often it came in a row.
     troubled: Option<(String, u32)>,
 }
@@ -52,8 +56,13 @@ pub(super) async fn appliers(shared: &Arc<Shared>) -> anyhow::Result<Vec<Applier
                     end: end.ok_or_else(|| anyhow::anyhow!("topic `{topic}` has no partition {partition}"))?,
                     shared: Arc::clone(shared),
                     connection: Arc::clone(connection),
-                    writer: Writer { function: function.into(), partition, lineage: Arc::clone(store.lineage()) },
+                    writer: Writer {
+                        function: format!("{}.{function}", application.name).into(),
+                        partition,
+                        lineage: Arc::clone(store.lineage()),
+                    },
                     note,
+                    batch_bytes: BATCH_BYTES,
                     troubled: None,
                 };
                 applier.standing(Standing::Idle, true);
@@ -71,6 +80,7 @@ impl Applier {
             let wait = match self.step().await {
                 Ok(true) => {
                     self.troubled = None;
+                    self.batch_bytes = BATCH_BYTES;
                     continue;
                 }
                 Ok(false) => {
@@ -93,7 +103,7 @@ impl Applier {
             return Ok(false);
         }
         let Note { source, partition, .. } = &self.note;
-        let records = self.shared.store.read(source, *partition, self.position, BATCH_BYTES).await?;
+        let records = self.shared.store.read(source, *partition, self.position, self.batch_bytes).await?;
         let from = records.index_of(self.position);
         let Some(last) = records.offsets.last().copied().filter(|_| from < records.len()) else { return Ok(false) };
         self.standing(Standing::Running, true);
@@ -117,20 +127,38 @@ impl Applier {
         let mut batch = Batch { offset: last, tables: std::collections::BTreeMap::new() };
         let all = records.keys.iter().zip(records.values.iter()).zip(&records.offsets).skip(from);
         for ((key, value), offset) in all {
-            if !key.and_then(|k| std::str::from_utf8(k).ok()).is_some_and(|table| self.connection.serves(table)) {
-                continue;
-            }
-            let (table, rows) = outbox::rows(key, value).map_err(|error| {
-                let (topic, partition) = (self.note.source.to_string(), self.note.partition);
-                WriteError::Outbox { topic, partition, offset: *offset, error }
+            let name = key.and_then(|k| std::str::from_utf8(k).ok()).unwrap_or_default();
+            let (topic, partition) = (&self.note.source, self.note.partition);
+            let Some(table) = self.connection.table(name) else {
+                let declared = self.shared.store.application().tables.get(name);
+                if declared.is_some_and(|table| table.connection.is_some()) {
+                    // Another connection's.
+                    continue;
+                }
+                let difference = format!("no store has a table `{name}` any more");
+                let topic = topic.to_string();
+                return Err(WriteError::Unfit { topic, partition, offset: *offset, difference });
+            };
+            let rows = outbox::rows(value).map_err(|error| WriteError::Outbox {
+                topic: topic.to_string(),
+                partition,
+                offset: *offset,
+                error,
             })?;
-            batch.tables.entry(table).or_default().follow(rows);
+            let rows = fit(table, rows).map_err(|difference| WriteError::Unfit {
+                topic: topic.to_string(),
+                partition,
+                offset: *offset,
+                difference,
+            })?;
+            batch.tables.entry(name.to_owned()).or_default().follow(rows);
         }
         Ok(batch)
     }
 
     /// Tells of trouble, once as long as it is the same; gives how long to wait.
     fn trouble(&mut self, error: &WriteError) -> Duration {
+        self.batch_bytes = (self.batch_bytes / 2).max(LEAST_BATCH_BYTES);
         let reason = error.to_string();
         let times = match self.troubled.take() {
             Some((before, times)) if before == reason => times.saturating_add(1),

@@ -48,8 +48,9 @@ pub(super) async fn prepare(connection: &mut SqliteConnection, application: &App
     let declared = application.topics.values().map(|t| (t.name.clone(), t.partitions));
     let undeclared = |topic: &String| !application.topics.contains_key(topic);
     let letters = application.letter_topics().into_keys().filter(undeclared).map(|t| (t, DEAD_LETTER_PARTITIONS));
-    let outboxes = application.outboxes().into_iter().map(|(topic, (_, partitions))| (topic, partitions));
-    for (topic, partitions) in declared.chain(letters).chain(outboxes) {
+    let outboxes = application.outboxes();
+    let of_functions = outboxes.iter().map(|(topic, (_, partitions))| (topic.clone(), *partitions));
+    for (topic, partitions) in declared.chain(letters).chain(of_functions) {
         let stored = sqlx::query("SELECT partitions FROM topic WHERE topic = ?")
             .bind(&topic)
             .fetch_optional(&mut *connection)
@@ -57,7 +58,11 @@ pub(super) async fn prepare(connection: &mut SqliteConnection, application: &App
             .map(|row| row.try_get::<u32, _>(0))
             .transpose()?;
         match stored {
-            Some(stored) if stored != partitions => anyhow::bail!(
+            // Nobody has declared an outbox; its function has gained a topic with more partitions.
+            Some(stored) if stored < partitions && outboxes.contains_key(&topic) => {
+                extend(connection, &topic, stored, partitions).await?;
+            }
+            Some(stored) if stored != partitions && !outboxes.contains_key(&topic) => anyhow::bail!(
                 "topic `{topic}` has {stored} partitions and spin.toml declares {partitions}; keys would move between \
                  partitions and away from their state, so declare {stored} again or start with another data folder"
             ),
@@ -72,19 +77,26 @@ pub(super) async fn prepare(connection: &mut SqliteConnection, application: &App
 }
 
 async fn make(connection: &mut SqliteConnection, topic: &str, partitions: u32) -> Result<(), sqlx::Error> {
-    sqlx::query("INSERT INTO topic (topic, partitions) VALUES (?, ?)")
-        .bind(topic)
-        .bind(partitions)
-        .execute(&mut *connection)
-        .await?;
-    for partition in 0..partitions {
+    sqlx::query("INSERT INTO topic (topic, partitions) VALUES (?, 0)").bind(topic).execute(&mut *connection).await?;
+    extend(connection, topic, 0, partitions).await
+}
+
+/// Gives a topic with `stored` partitions the rest of `partitions`.
+async fn extend(
+    connection: &mut SqliteConnection,
+    topic: &str,
+    stored: u32,
+    partitions: u32,
+) -> Result<(), sqlx::Error> {
+    for partition in stored..partitions {
         sqlx::query("INSERT INTO log_end (topic, partition, next) VALUES (?, ?, 0)")
             .bind(topic)
             .bind(partition)
             .execute(&mut *connection)
             .await?;
     }
-    Ok(())
+    let set = sqlx::query("UPDATE topic SET partitions = ? WHERE topic = ?").bind(partitions).bind(topic);
+    set.execute(connection).await.map(|_| ())
 }
 
 /// The ends of all partitions.

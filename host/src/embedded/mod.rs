@@ -3,7 +3,8 @@
 //!
 //! Durability: write-ahead log with `synchronous = NORMAL`. A killed process loses nothing that was committed. A power
 //! cut may lose the last transactions, but whole and in order: positions, state, records and rows go back together, and
-//! what was lost is read and done again.
+//! what was lost is read and done again. Where rows go to a store of the operator's, which would not go back, it is `FULL`: then
+//! nothing is lost.
 
 mod attempt;
 pub mod backup;
@@ -97,7 +98,10 @@ impl Store {
     /// As [`Store::open`]. That a store cannot be reached is none.
     pub async fn open_with(folder: Folder, application: Arc<Application>, stores: Arc<Stores>) -> anyhow::Result<Self> {
         let path = folder.path().join(FILE);
-        let options = options(&path);
+        let options = match application.outboxes().is_empty() {
+            true => options(&path),
+            false => options(&path).synchronous(SqliteSynchronous::Full),
+        };
         backup::sweep(folder.path());
         let connection = prepared(&path, &options, &folder, &application).await;
         let connection = connection.map_err(|error| trouble::explained(error, &path))?;

@@ -9,7 +9,7 @@ use sqlx::{Row as _, SqliteConnection, SqlitePool};
 
 use super::writer::{Work, WriteError};
 use super::{LogEnds, Note, Store, folder};
-use crate::manifest::{Application, Table};
+use crate::manifest::{Application, Function, Table};
 use crate::stores::{Connection, StoreError};
 
 /// Names the outboxes of a data folder. It is in no backup: a restored folder has other records at the same offsets.
@@ -35,29 +35,43 @@ pub(super) async fn applied(
     moved.map(|_| ()).ok_or_else(|| WriteError::Position { note: note.clone(), first })
 }
 
-/// Holds where tables were kept until now against where isobar.toml keeps them: what a store has is not in another one.
+/// Holds where tables were kept until now against where isobar.toml keeps them: what a store has is not in another one, and what
+/// waits for a store has to get there.
 ///
 /// # Errors
-/// Which function's tables were elsewhere, with the remedy.
+/// Which tables were elsewhere, or which outbox nobody would apply, with the remedy.
 pub(super) async fn check(readers: &SqlitePool, ends: &LogEnds, application: &Application) -> anyhow::Result<()> {
-    for function in application.functions.values() {
-        let connections = application.connections_of(&function.name);
-        let topic = function.outbox_topic(&application.name);
-        let rows = sqlx::query("SELECT function, partition FROM position WHERE source = ?")
-            .bind(&topic)
-            .fetch_all(readers)
-            .await?;
-        for row in rows {
-            let (before, partition): (String, u32) = (row.try_get(0)?, row.try_get(1)?);
-            anyhow::ensure!(
-                ends.of(&topic, partition) == 0 || connections.contains(before.as_str()),
+    let rows = sqlx::query("SELECT function, source, partition, next FROM position WHERE source LIKE '%.tables'");
+    for row in rows.fetch_all(readers).await? {
+        let (before, topic, partition): (String, String, u32) = (row.try_get(0)?, row.try_get(1)?, row.try_get(2)?);
+        let (next, end) = (row.try_get::<i64, _>(3)?, ends.of(&topic, partition));
+        let writer = application.functions.values().find(|f| f.outbox_topic(&application.name) == topic);
+        let connections = writer.map(|f| application.connections_of(&f.name)).unwrap_or_default();
+        if application.topics.contains_key(&topic) || end == 0 || connections.contains(before.as_str()) {
+            continue;
+        }
+        if let Some(writer) = writer.filter(|f| writes_to_store(application, f, &before)) {
+            anyhow::bail!(
                 "function `{}` has written to tables in `{before}`, which no isobar.toml keeps there now: name the file with \
                  `--config`, or start with an empty data folder, which computes everything anew",
-                function.name
+                writer.name
             );
         }
+        anyhow::ensure!(
+            next >= end,
+            "{} records of `{topic}` wait for `{before}`, and spin.toml has nobody left who writes there: start once more as it \
+             was before until nothing waits, or start with an empty data folder, which computes everything anew",
+            end - next
+        );
     }
     Ok(())
+}
+
+/// Whether `function` writes to a table of the store that the connection `before` belongs to.
+fn writes_to_store(application: &Application, function: &Function, before: &str) -> bool {
+    let store = before.split('.').next().unwrap_or_default();
+    let written = function.grants.tables.iter().filter(|(_, grant)| grant.operations.iter().any(|o| o.writes()));
+    written.filter_map(|(table, _)| application.tables.get(table)).any(|table| table.store == store)
 }
 
 /// The lineage of the outboxes in `folder`; a new one where it has none.

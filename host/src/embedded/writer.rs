@@ -66,6 +66,21 @@ pub enum WriteError {
         /// What is wrong with it.
         error: RowsError,
     },
+    /// A record of an outbox that the table as it is declared now does not take.
+    #[error(
+        "the record at offset {offset} of `{topic}`/{partition} waits for a table that spin.toml has changed: {difference}; \
+         declare it as it was until nothing waits"
+    )]
+    Unfit {
+        /// The outbox.
+        topic: String,
+        /// The partition.
+        partition: u32,
+        /// The record's offset.
+        offset: i64,
+        /// What does not fit.
+        difference: String,
+    },
     /// A dead letter whose fate was decided before.
     #[error("the dead letter at offset {offset} of `{topic}` was redriven or dropped meanwhile; look again")]
     Settled {

@@ -9,7 +9,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures::stream::BoxStream;
+use futures::StreamExt as _;
+use futures::stream::{self, BoxStream};
 use tokio::sync::Mutex;
 
 use crate::bindings::tables::{Range, StoredRow, TableError};
@@ -20,6 +21,10 @@ use crate::manifest::{Application, Table};
 /// What an order has below its epoch: 2^52 is above any clock's microseconds, so that a row written by other means never
 /// wins over one of ours, and no outbox comes to so many records.
 const EPOCH: i64 = 1 << 52;
+/// Rows of one load for which a store has the time that it has for an answer.
+const ROWS_LOADED_IN_TIME: u32 = 1000;
+/// Epochs that an order has room for.
+const MOST_EPOCHS: i64 = i64::MAX / EPOCH - 1;
 
 /// Why a store did not do what was asked.
 #[derive(Debug, thiserror::Error)]
@@ -136,10 +141,10 @@ impl Connection {
         }
     }
 
-    /// Whether it serves `table`.
+    /// The table `name`, if it serves it.
     #[must_use]
-    pub fn serves(&self, table: &str) -> bool {
-        self.tables.contains_key(table)
+    pub fn table(&self, name: &str) -> Option<&Table> {
+        self.tables.get(name)
     }
 
     /// Connects, makes the tables that are missing, adds columns that may be null.
@@ -147,8 +152,12 @@ impl Connection {
     /// # Errors
     /// [`StoreError::Away`]; [`StoreError::Schema`] with the statement to run, nothing being changed then.
     pub async fn prepare(&self) -> Result<(), StoreError> {
-        let mut ready = self.ready.lock().await;
-        self.prepared(&mut ready).await
+        // Others may hold the lock for as long as the store keeps them waiting.
+        let prepared = async {
+            let mut ready = self.ready.lock().await;
+            self.prepared(&mut ready).await
+        };
+        self.within(Box::pin(prepared)).await
     }
 
     async fn prepared(&self, ready: &mut Ready) -> Result<(), StoreError> {
@@ -199,24 +208,7 @@ impl Connection {
     /// # Errors
     /// [`StoreError`]; what was written of it is written again by the next try, to the same effect.
     pub async fn apply(&self, writer: &Writer, batch: &Batch) -> Result<(), StoreError> {
-        let mut ready = self.ready.lock().await;
-        self.prepared(&mut ready).await?;
-        let key = (Arc::clone(&writer.function), writer.partition);
-        let epoch = match ready.epochs.get(&key) {
-            Some(epoch) => *epoch,
-            None => {
-                let epoch = self
-                    .within(async {
-                        match &self.store {
-                            Store::Cassandra(store) => store.epoch(writer).await,
-                            Store::Postgres(store) => store.epoch(writer).await,
-                        }
-                    })
-                    .await?;
-                *ready.epochs.entry(key).or_insert(epoch)
-            }
-        };
-        drop(ready);
+        let epoch = self.within(Box::pin(self.epoch(writer))).await?;
         let order = epoch * EPOCH + batch.offset;
         let tables: Vec<(&Table, &HeldTable)> =
             batch.tables.iter().filter_map(|(name, held)| Some((self.tables.get(name)?, held))).collect();
@@ -229,13 +221,29 @@ impl Connection {
         .await
     }
 
+    /// The epoch of `writer`, once the tables are as declared.
+    async fn epoch(&self, writer: &Writer) -> Result<i64, StoreError> {
+        let mut ready = self.ready.lock().await;
+        self.prepared(&mut ready).await?;
+        let key = (Arc::clone(&writer.function), writer.partition);
+        if let Some(epoch) = ready.epochs.get(&key) {
+            return Ok(*epoch);
+        }
+        let epoch = match &self.store {
+            Store::Cassandra(store) => store.epoch(writer).await,
+            Store::Postgres(store) => store.epoch(writer).await,
+        }?;
+        Ok(*ready.epochs.entry(key).or_insert(epoch))
+    }
+
     /// Writes rows that an operator loads; whatever was loaded before comes before.
     ///
     /// # Errors
     /// [`StoreError`]; all of them can be loaded again then.
     pub async fn load(&self, table: &Table, rows: &HeldTable) -> Result<(), StoreError> {
         self.prepare().await?;
-        self.within(async {
+        let timeout = self.timeout * (1 + rows.rows.len() as u32 / ROWS_LOADED_IN_TIME);
+        within(&self.name, timeout, async {
             match &self.store {
                 Store::Cassandra(store) => store.load(table, rows).await,
                 Store::Postgres(store) => store.load(table, rows).await,
@@ -294,10 +302,22 @@ impl Connection {
         table: &Table,
         partition: Option<Value>,
     ) -> BoxStream<'static, Result<Row, StoreError>> {
-        match &self.store {
+        let rows = match &self.store {
             Store::Cassandra(store) => store.rows(table, partition),
             Store::Postgres(store) => store.rows(table, partition),
-        }
+        };
+        let connection = Arc::clone(self);
+        let next = move |rows: Option<BoxStream<'static, Result<Row, StoreError>>>| {
+            let connection = Arc::clone(&connection);
+            async move {
+                let mut rows = rows?;
+                match connection.within(async { rows.next().await.transpose() }).await {
+                    Ok(row) => Some((Ok(row?), Some(rows))),
+                    Err(error) => Some((Err(error), None)),
+                }
+            }
+        };
+        stream::unfold(Some(rows), next).boxed()
     }
 
     /// How many rows `table` has.
@@ -322,11 +342,36 @@ impl Connection {
     }
 
     async fn within<T>(&self, work: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
-        match tokio::time::timeout(self.timeout, work).await {
-            Ok(done) => done,
-            Err(_) => Err(self.away(format!("it did not answer within {} ms", self.timeout.as_millis()))),
-        }
+        within(&self.name, self.timeout, work).await
     }
+}
+
+async fn within<T>(
+    connection: &Arc<str>,
+    timeout: Duration,
+    work: impl Future<Output = Result<T, StoreError>>,
+) -> Result<T, StoreError> {
+    tokio::time::timeout(timeout, work).await.unwrap_or_else(|_| {
+        let reason = format!("it did not answer within {} ms", timeout.as_millis());
+        Err(StoreError::Away { connection: Arc::clone(connection), reason })
+    })
+}
+
+/// What is said to a data folder whose place another one has taken.
+fn superseded(writer: &Writer) -> String {
+    format!(
+        "another data folder has taken over the tables of `{}`; end this host, or delete `lineage` in its data folder to take \
+         them back",
+        writer.function
+    )
+}
+
+/// What is said where no epoch is left.
+fn exhausted(writer: &Writer) -> String {
+    format!(
+        "the tables of `{}` were taken over {MOST_EPOCHS} times, which is as often as can be; drop them and compute everything anew",
+        writer.function
+    )
 }
 
 /// What is said where a login may not run `statement`.

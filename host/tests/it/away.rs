@@ -1,5 +1,6 @@
 //! A store of tables that is away holds up its own rows and nothing else; what it has is not looked for elsewhere.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use isobar::config::{self, Config};
@@ -51,8 +52,46 @@ async fn rows_wait_for_a_store_and_functions_do_not() {
     let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_isobar"));
     let listed = command.args(["table", "list", "--manifest"]).arg(manifest_path()).arg("--data-dir").arg(&data_dir);
     let told = String::from_utf8_lossy(&listed.output().unwrap().stderr).into_owned();
-    assert!(told.contains("function `hostile` has written to tables in `postgres`"), "{told}");
-    assert!(told.contains("--config"), "{told}");
+    assert!(told.contains("2 records of `stage.hostile.tables` wait for `postgres`"), "{told}");
+    assert!(told.contains("start once more as it was"), "{told}");
+}
+
+/// Opens the folder as `text` of the manifest and `config` say; gives why not.
+async fn opened(data_dir: &Path, change: impl Fn(&str) -> String, config: &Config) -> String {
+    let text = change(&std::fs::read_to_string(manifest_path()).unwrap());
+    let mut application = isobar::manifest::parse(&text).unwrap_or_else(|problems| panic!("{problems:?}"));
+    let stores = isobar::app::stores(&mut application, config).unwrap();
+    let folder = isobar::embedded::Folder::take_existing(data_dir).unwrap();
+    let opened = isobar::embedded::Store::open_with(folder, Arc::new(application), stores).await;
+    opened.err().map(|error| format!("{error:#}")).unwrap_or_default()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_waits_for_a_store_is_not_left_behind() {
+    let dir = tempfile::tempdir().unwrap();
+    let data_dir = dir.path().join("data");
+    let app = start_with(&data_dir, in_postgres, nobody()).await;
+    write(&app.store, "tricks", &[("one", COUNT)]).await;
+    let progress = Arc::clone(app.dispatcher.progress());
+    let handled = |s: &SourceStatus| s.function == "hostile" && s.source == "tricks" && s.position == 1;
+    until("the function's end", || progress.sources().iter().any(handled)).await;
+    app.stop().await;
+    assert_eq!(opened(&data_dir, in_postgres, &nobody()).await, "");
+    let (manifest, config) = (dir.path().join("spin.toml"), dir.path().join("isobar.toml"));
+    std::fs::write(&manifest, in_postgres(&std::fs::read_to_string(manifest_path()).unwrap())).unwrap();
+    std::fs::write(&config, NOBODY).unwrap();
+    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_isobar"));
+    let command = command.args(["table", "list", "--manifest"]).arg(&manifest).arg("--config").arg(&config);
+    let listed = command.arg("--data-dir").arg(&data_dir).output().unwrap();
+    let (shown, told) = (String::from_utf8_lossy(&listed.stdout), String::from_utf8_lossy(&listed.stderr));
+    let line = |table: &str| shown.lines().find(|line| line.starts_with(table)).unwrap_or_default();
+    assert!(line("seen ").contains(" ? ") && line("reports ").contains(" 0 "), "{shown}{told}");
+    assert!(told.contains("postgres cannot be used now"), "{told}");
+    let elsewhere = opened(&data_dir, in_postgres, &Config::default()).await;
+    assert!(elsewhere.contains("has written to tables in `postgres`"), "{elsewhere}");
+    let renamed = |text: &str| in_postgres(text).replacen("name = \"stage\"", "name = \"other\"", 1);
+    let orphaned = opened(&data_dir, renamed, &nobody()).await;
+    assert!(orphaned.contains("1 records of `stage.hostile.tables` wait for `postgres`"), "{orphaned}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -64,13 +103,7 @@ async fn rows_in_the_data_folder_are_not_left_behind() {
     let progress = Arc::clone(app.dispatcher.progress());
     until("an end", || progress.idle()).await;
     app.stop().await;
-    let application =
-        isobar::manifest::parse(&in_postgres(&std::fs::read_to_string(manifest_path()).unwrap())).unwrap();
-    let mut application = application;
-    let stores = isobar::app::stores(&mut application, &nobody()).unwrap();
-    let folder = isobar::embedded::Folder::take_existing(&data_dir).unwrap();
-    let opened = isobar::embedded::Store::open_with(folder, Arc::new(application), stores).await;
-    let told = format!("{:#}", opened.err().unwrap());
+    let told = opened(&data_dir, in_postgres, &nobody()).await;
     assert!(
         told.contains("table `seen` has rows in the data folder, and isobar.toml puts it into `postgres`"),
         "{told}"

@@ -341,8 +341,18 @@ async fn what_comes_late_or_again_changes_nothing() {
         assert_eq!(counts().await, [Value::Int(5), Value::Int(70)], "{}: {answer:?}", bench.name);
         if bench.name == "postgres" {
             let refused = answer.unwrap_err().to_string();
-            assert!(refused.contains("another data folder writes the tables of `writes`"), "{refused}");
+            assert!(refused.contains("another data folder has taken over the tables of `writes`"), "{refused}");
         }
+        // Nor does it take them back by being started again.
+        let (_, again) = connection_again(&bench, services, connection);
+        let refused = again.apply(mine, &late).await.unwrap_err().to_string();
+        assert!(refused.contains("taken over") && refused.contains("delete `lineage`"), "{}: {refused}", bench.name);
+        assert_eq!(counts().await, [Value::Int(5), Value::Int(70)], "{}", bench.name);
+        // A function that has another name now writes after what it wrote under the old one.
+        let renamed = Writer { function: "renamed".into(), ..writer("second") };
+        let first = Batch { offset: 0, tables: BTreeMap::from([("every_kind".to_owned(), upsert(&deleted, 71))]) };
+        again.apply(&renamed, &first).await.unwrap();
+        assert_eq!(counts().await, [Value::Int(5), Value::Int(71)], "{}", bench.name);
         // Loads come one after the other, without an outbox.
         for count in [1, 2, 3] {
             let mut rows = HeldTable::default();

@@ -6,6 +6,7 @@ pub mod copy;
 pub mod domain;
 pub mod export;
 pub mod filter;
+pub mod fit;
 pub mod groups;
 pub mod load;
 pub mod overlay;

@@ -3,6 +3,7 @@
 //! an older epoch loses to all of a newer one.
 
 mod schema;
+mod trouble;
 mod values;
 
 use std::collections::{BTreeMap, HashMap};
@@ -14,14 +15,13 @@ use futures::{StreamExt as _, TryStreamExt as _};
 use scylla::client::execution_profile::ExecutionProfile;
 use scylla::client::session::Session;
 use scylla::client::session_builder::SessionBuilder;
-use scylla::errors::{DbError, ExecutionError, RequestAttemptError};
 use scylla::statement::Consistency;
 use scylla::statement::batch::{Batch, BatchType};
 use scylla::statement::prepared::PreparedStatement;
 use scylla::value::{CqlValue, Row as CqlRow};
 use tokio::sync::{Mutex, OnceCell};
 
-use super::{EPOCH, StoreError, Writer};
+use super::{EPOCH, MOST_EPOCHS, StoreError, Writer};
 use crate::bindings::tables::groups::{Group, Writes};
 use crate::bindings::tables::schema::quoted;
 use crate::bindings::tables::{MOST_ROWS_READ, Range, StoredRow, TableError};
@@ -36,6 +36,8 @@ const CONCURRENCY: usize = 64;
 const MOST_BATCH_BYTES: usize = 4096;
 /// Rows that a page of a whole table has.
 const PAGE_ROWS: i32 = 1000;
+/// What those who load a table are called, before its name.
+const LOAD: &str = "load:";
 /// How often an epoch is tried to be had while others try the same.
 const EPOCH_TRIES: usize = 10;
 /// How often a statement is sent that Cassandra has forgotten, which is prepared anew each time.
@@ -96,7 +98,8 @@ impl Cassandra {
         schema::run(self.inner.session().await?, statement, |e| self.inner.away(e)).await
     }
 
-    /// The epoch under which `writer` writes: that which its outbox had, or the next one after that of another outbox.
+    /// The epoch under which `writer` writes: that which its outbox had, or the next one after that of another outbox. Who never
+    /// wrote begins after everybody else: a function that has another name now goes on with the rows of the old one.
     pub(super) async fn epoch(&self, writer: &Writer) -> Result<i64, StoreError> {
         let inner = &self.inner;
         let fence = named(&inner.keyspace, &inner.fence);
@@ -104,24 +107,33 @@ impl Cassandra {
         let who = [text(&writer.function), Some(CqlValue::Int(writer.partition as i32))];
         let is_who = "function = ? AND partition = ?";
         let (lineage, number) = (text(&writer.lineage), |epoch| Some(CqlValue::BigInt(epoch)));
+        let read = inner.serial(&format!("SELECT lineage, superseded, epoch FROM {fence} WHERE {is_who}")).await?;
         for _ in 0..EPOCH_TRIES {
-            let mut read = inner.statement(&format!("SELECT lineage, epoch FROM {fence} WHERE {is_who}")).await?;
-            // What others have agreed on, and not what this node has heard of it.
-            read.set_consistency(Consistency::Serial);
-            let known = inner.rows::<(Option<String>, Option<i64>)>(&read, who.to_vec()).await?;
+            let known = inner.rows::<(Option<String>, Option<String>, Option<i64>)>(&read, who.to_vec()).await?;
             let (sql, parameters, epoch) = match known.into_iter().next() {
-                Some((Some(known), Some(epoch))) if known == *writer.lineage => return Ok(epoch),
-                Some((_, Some(epoch))) => {
-                    let sql = format!("UPDATE {fence} SET lineage = ?, epoch = ? WHERE {is_who} IF epoch = ?");
-                    let set = [lineage.clone(), number(epoch + 1)];
+                Some((Some(known), _, Some(epoch))) if known == *writer.lineage => return Ok(epoch),
+                Some((known, superseded, Some(epoch))) => {
+                    let superseded = superseded.unwrap_or_default();
+                    if superseded.contains(&*writer.lineage) {
+                        return Err(inner.refused(super::superseded(writer)));
+                    }
+                    let superseded = format!("{superseded} {}", known.unwrap_or_default());
+                    let sql = format!(
+                        "UPDATE {fence} SET lineage = ?, superseded = ?, epoch = ? WHERE {is_who} IF epoch = ?"
+                    );
+                    let set = [lineage.clone(), text(&superseded), number(epoch + 1)];
                     (sql, [&set, &who[..], &[number(epoch)]].concat(), epoch + 1)
                 }
                 _ => {
-                    let columns = "function, partition, lineage, epoch";
-                    let sql = format!("INSERT INTO {fence} ({columns}) VALUES (?, ?, ?, ?) IF NOT EXISTS");
-                    (sql, [&who[..], &[lineage.clone(), number(1)]].concat(), 1)
+                    let epoch = self.newest_of_others(&fence, &writer.function).await? + 1;
+                    let columns = "function, partition, lineage, superseded, epoch";
+                    let sql = format!("INSERT INTO {fence} ({columns}) VALUES (?, ?, ?, '', ?) IF NOT EXISTS");
+                    (sql, [&who[..], &[lineage.clone(), number(epoch)]].concat(), epoch)
                 }
             };
+            if epoch > MOST_EPOCHS {
+                return Err(inner.refused(super::exhausted(writer)));
+            }
             let statement = inner.statement(&sql).await?;
             let answer = inner.rows::<CqlRow>(&statement, parameters).await?;
             let applied = answer.first().and_then(|row| row.columns.first());
@@ -129,8 +141,15 @@ impl Cassandra {
                 return Ok(epoch);
             }
         }
-        let reason = format!("others write as function `{}`; is it run twice?", writer.function);
-        Err(StoreError::Away { connection: Arc::clone(&inner.name), reason })
+        Err(inner.refused(format!("others write as function `{}`; is it run twice?", writer.function)))
+    }
+
+    /// The newest epoch of functions other than `function`, 0 where there are none.
+    async fn newest_of_others(&self, fence: &str, function: &str) -> Result<i64, StoreError> {
+        let read = self.inner.serial(&format!("SELECT function, epoch FROM {fence}")).await?;
+        let known = self.inner.rows::<(String, Option<i64>)>(&read, Vec::new()).await?;
+        let others = known.into_iter().filter(|(other, _)| other != function && !other.starts_with(LOAD));
+        Ok(others.filter_map(|(_, epoch)| epoch).max().unwrap_or_default())
     }
 
     pub(super) async fn apply(&self, order: i64, tables: &[(&Table, &HeldTable)]) -> Result<(), StoreError> {
@@ -177,7 +196,7 @@ impl Cassandra {
     /// Loads are ordered by a number that each takes, as if it were an epoch of its own.
     pub(super) async fn load(&self, table: &Table, rows: &HeldTable) -> Result<(), StoreError> {
         let lineage = format!("{:032x}", rand::random::<u128>()).into();
-        let writer = Writer { function: format!("load:{}", table.name).into(), partition: 0, lineage };
+        let writer = Writer { function: format!("{LOAD}{}", table.name).into(), partition: 0, lineage };
         let number = self.epoch(&writer).await?;
         self.apply(EPOCH + number, &[(table, rows)]).await
     }
@@ -329,6 +348,13 @@ impl Inner {
         Ok(statement)
     }
 
+    /// A statement that reads what others have agreed on, and not what one node has heard of it.
+    async fn serial(&self, sql: &str) -> Result<PreparedStatement, StoreError> {
+        let mut statement = self.statement(sql).await?;
+        statement.set_consistency(Consistency::Serial);
+        Ok(statement)
+    }
+
     async fn rows<R>(&self, statement: &PreparedStatement, parameters: Parameters) -> Result<Vec<R>, StoreError>
     where
         R: for<'f> scylla::deserialize::row::DeserializeRow<'f, 'f>,
@@ -338,7 +364,7 @@ impl Inner {
         let answer = loop {
             match session.execute_unpaged(statement, parameters.as_slice()).await {
                 // After a table was altered, Cassandra may forget its statements more than the one time that the driver bears.
-                Err(error) if tries < MOST_TRIES_UNPREPARED && is_unprepared(&error) => tries += 1,
+                Err(error) if tries < MOST_TRIES_UNPREPARED && trouble::is_unprepared(&error) => tries += 1,
                 answer => break answer.map_err(|e| self.away(&e))?,
             }
         };
@@ -347,14 +373,12 @@ impl Inner {
         rows.map(|row| row.map_err(|e| self.away(&e))).collect()
     }
 
-    /// Trouble in words that hold no cell: what the server itself says could.
-    fn away(&self, error: &(dyn std::error::Error + 'static)) -> StoreError {
-        let told = error.downcast_ref::<ExecutionError>();
-        let reason = match told {
-            Some(ExecutionError::LastAttemptError(RequestAttemptError::DbError(told, _))) => told.to_string(),
-            _ => error.to_string(),
-        };
+    fn refused(&self, reason: String) -> StoreError {
         StoreError::Away { connection: Arc::clone(&self.name), reason }
+    }
+
+    fn away(&self, error: &(dyn std::error::Error + 'static)) -> StoreError {
+        self.refused(trouble::told(error))
     }
 }
 
@@ -384,10 +408,6 @@ fn together<'r>(
         }
     }
     batches
-}
-
-fn is_unprepared(error: &ExecutionError) -> bool {
-    matches!(error, ExecutionError::LastAttemptError(RequestAttemptError::DbError(DbError::Unprepared { .. }, _)))
 }
 
 fn stored(table: &Table, row: CqlRow) -> StoredRow {

@@ -11,9 +11,9 @@ use crate::bindings::tables::schema::{Stored, added, quoted};
 use crate::manifest::{Column, Table};
 use crate::stores::StoreError;
 
-/// Columns of a fence: the epochs of those who write; see `super`.
-const FENCE_COLUMNS: &str =
-    "function text, partition int, lineage text, epoch bigint, PRIMARY KEY ((function), partition)";
+/// Columns of a fence: the epochs of those who write, and the lineages whose place they have taken; see `super`.
+const FENCE_COLUMNS: &str = "function text, partition int, lineage text, superseded text, epoch bigint, \
+    PRIMARY KEY ((function), partition)";
 
 /// A column as the catalogue has it: name, type, `partition_key`, `clustering` or `regular`, place among those.
 type Catalogued = (String, String, String, i32);

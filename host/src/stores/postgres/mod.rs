@@ -14,7 +14,7 @@ use futures::{SinkExt as _, StreamExt as _, TryStreamExt as _};
 use sqlx::postgres::{PgArguments, PgConnectOptions, PgPoolOptions, PgRow, PgSslMode};
 use sqlx::{AssertSqlSafe, PgConnection, PgPool, Row as _};
 
-use super::{EPOCH, StoreError, Writer};
+use super::{EPOCH, MOST_EPOCHS, StoreError, Writer};
 use crate::bindings::tables::groups::{Group, Writes};
 use crate::bindings::tables::schema::quoted;
 use crate::bindings::tables::{MOST_ROWS_READ, Range, StoredRow, TableError};
@@ -90,9 +90,11 @@ impl Postgres {
     /// The epoch under which `writer` writes: that of its fence, or the next one where the fence is of another outbox.
     pub(super) async fn epoch(&self, writer: &Writer) -> Result<i64, StoreError> {
         let sql = format!(
-            "INSERT INTO {fence} AS f (function, partition, lineage, ordering) VALUES ($1, $2, $3, $4)
+            "INSERT INTO {fence} AS f (function, partition, lineage, superseded, ordering) VALUES ($1, $2, $3, '', $4)
              ON CONFLICT (function, partition) DO UPDATE SET lineage = excluded.lineage,
+             superseded = f.superseded || CASE WHEN f.lineage = excluded.lineage THEN '' ELSE ' ' || f.lineage END,
              ordering = CASE WHEN f.lineage = excluded.lineage THEN f.ordering ELSE (f.ordering / $4 + 1) * $4 END
+             WHERE position(excluded.lineage IN f.superseded) = 0
              RETURNING ordering / $4",
             fence = named(&self.schema, &self.fence)
         );
@@ -101,9 +103,17 @@ impl Postgres {
             .bind(writer.partition as i32)
             .bind(writer.lineage.as_ref())
             .bind(EPOCH)
-            .fetch_one(&self.pool)
+            .fetch_optional(&self.pool)
             .await;
-        row.and_then(|row| row.try_get(0)).map_err(|e| self.away(&e))
+        match row.and_then(|row| row.map(|row| row.try_get(0)).transpose()).map_err(|e| self.away(&e))? {
+            Some(epoch) if epoch > MOST_EPOCHS => Err(self.refused(super::exhausted(writer))),
+            Some(epoch) => Ok(epoch),
+            None => Err(self.refused(super::superseded(writer))),
+        }
+    }
+
+    fn refused(&self, reason: String) -> StoreError {
+        StoreError::Away { connection: Arc::clone(&self.name), reason }
     }
 
     pub(super) async fn apply(
@@ -158,10 +168,7 @@ impl Postgres {
             .map_err(|e| self.away(&e))?;
         match fence {
             Some(lineage) if lineage == *writer.lineage => Ok(false),
-            _ => {
-                let reason = format!("another data folder writes the tables of `{}` there now", writer.function);
-                Err(StoreError::Away { connection: Arc::clone(&self.name), reason })
-            }
+            _ => Err(self.refused(super::superseded(writer))),
         }
     }
 
@@ -255,7 +262,20 @@ impl Postgres {
                 let _ = into.send(Err(away(&name, &error))).await;
                 return;
             }
-            let mut found = sqlx::query_with(AssertSqlSafe(sql), arguments).fetch(&pool);
+            let begun = async {
+                let mut work = pool.begin().await?;
+                // Who reads may be slow; that the server is not is seen at each row.
+                sqlx::query("SET LOCAL statement_timeout = 0").execute(&mut *work).await?;
+                Ok::<_, sqlx::Error>(work)
+            };
+            let mut work = match begun.await {
+                Ok(work) => work,
+                Err(error) => {
+                    let _ = into.send(Err(away(&name, &error))).await;
+                    return;
+                }
+            };
+            let mut found = sqlx::query_with(AssertSqlSafe(sql), arguments).fetch(&mut *work);
             while let Some(row) = found.next().await {
                 let row = row.and_then(|row| read(&row, 0, &kinds)).map_err(|e| away(&name, &e));
                 if into.send(row).await.is_err() {

@@ -10,8 +10,9 @@ use crate::bindings::tables::schema::{Stored, added, quoted};
 use crate::manifest::{Column, ColumnKind, Table};
 use crate::stores::StoreError;
 
-/// Columns of a fence: the order that may come next, by writer; see `super`.
-const FENCE_COLUMNS: &str = "function text, partition integer, lineage text NOT NULL, ordering bigint NOT NULL, PRIMARY KEY (function, partition)";
+/// Columns of a fence: the order that may come next, by writer, and the lineages whose place it has taken; see `super`.
+const FENCE_COLUMNS: &str = "function text, partition integer, lineage text NOT NULL, superseded text NOT NULL, \
+    ordering bigint NOT NULL, PRIMARY KEY (function, partition)";
 
 /// What the catalogue says of a table: name, type, whether it may be null, place in the key from 0.
 const COLUMNS: &str = "SELECT a.attname::text, format_type(a.atttypid, a.atttypmod), NOT a.attnotnull,
