@@ -80,8 +80,8 @@ mod tests {
 
     #[test]
     fn cells_stay_with_their_columns_when_others_come_between() {
-        let before = table(r#"id = "bigint", day = "int?", rain = "double?""#);
-        let now = table(r#"id = "bigint", rain = "double?", humidity = "double?", day = "int?""#);
+        let before = table(r#"id = "bigint", day = "int?", amount = "double?""#);
+        let now = table(r#"id = "bigint", amount = "double?", added = "double?", day = "int?""#);
         let cells = vec![Some(Value::Int(1)), Some(Value::Int(5)), Some(Value::Double(2.5))];
         let fitted = fit(&now, waiting(&before, cells)).unwrap();
         let rows: Vec<_> = fitted.rows.values().map(|row| (row.key.clone(), row.cells.clone())).collect();
