@@ -40,10 +40,11 @@ fn trace(command: &Command) {
     tracing_subscriber::registry().with(said.with_filter(filter.and(filter_fn(may_be_said)))).init();
 }
 
-/// Below warnings the engine tells what functions write and are given, which may be sensitive: whatever `ISOBAR_LOG` says, that
-/// is not logged.
+/// Below warnings the engine tells what functions write and are given, and the driver of Cassandra repeats what the server says,
+/// which quotes keys; both may be sensitive: whatever `ISOBAR_LOG` says, that is not logged.
 fn may_be_said(metadata: &Metadata<'_>) -> bool {
-    *metadata.level() <= Level::WARN || !metadata.target().starts_with("wasmtime")
+    let (level, target) = (*metadata.level(), metadata.target());
+    !target.starts_with("scylla") && (level <= Level::WARN || !target.starts_with("wasmtime"))
 }
 
 /// Whoever read our stdout has seen enough, as `head` does.
