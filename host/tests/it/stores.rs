@@ -236,6 +236,13 @@ async fn every_value_of_the_domain_comes_back_as_it_was() {
     }
 }
 
+/// What random writes follow from.
+fn seed() -> u64 {
+    let seed = std::env::var("ISOBAR_SEED").map_or_else(|_| rand::random(), |seed| seed.parse().unwrap());
+    println!("seed {seed}: `ISOBAR_SEED={seed}` makes the same writes");
+    seed
+}
+
 /// Writes of one batch, as a function may hold them.
 fn some_writes(random: &mut StdRng) -> HeldTable {
     let mut held = HeldTable::default();
@@ -271,9 +278,7 @@ fn some_writes(random: &mut StdRng) -> HeldTable {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_same_writes_leave_the_same_rows_and_ranges() {
     let Some(services) = services("random writes to every store") else { return };
-    let seed = rand::random();
-    println!("seed {seed}");
-    let mut random = StdRng::seed_from_u64(seed);
+    let mut random = StdRng::seed_from_u64(seed());
     let benches = benches(services).await;
     let all: Vec<Row> = NAMES.iter().flat_map(|name| (-3..4).map(|day| key(name, day))).collect();
     for offset in 0..60 {

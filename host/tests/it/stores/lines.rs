@@ -15,8 +15,7 @@ const BATCHES: i64 = 16;
 #[tokio::test(flavor = "multi_thread")]
 async fn lines_that_are_slow_cut_or_silent_lose_nothing_and_hold_up_nobody_for_ever() {
     let Some(services) = services("connections to stores that are slow, cut or silent") else { return };
-    let seed = rand::random();
-    println!("seed {seed}");
+    let seed = seed();
     for (store, service) in [("cassandra", services.cassandra()), ("postgres", services.postgres())] {
         let mut random = StdRng::seed_from_u64(seed);
         let (proxy, begun) = (Proxy::start(&service), Instant::now());
