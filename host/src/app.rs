@@ -9,12 +9,14 @@ use anyhow::Context as _;
 use tokio_util::sync::CancellationToken;
 
 use crate::config::Config;
+use crate::config::kafka::KafkaConfig;
 use crate::config::stores::place;
 use crate::dispatch::Dispatcher;
 use crate::embedded::{Folder, Kind, Store};
 use crate::engine::{Engine, Ticker};
+use crate::kafka::Cluster;
 use crate::manifest::variables::Resolved;
-use crate::manifest::{Application, TriggerSource};
+use crate::manifest::{Application, DATA_FOLDER, TriggerSource};
 use crate::registry::{Registry, Version};
 use crate::stores::{StoreError, Stores};
 
@@ -44,6 +46,8 @@ pub struct Plan {
 pub struct App {
     /// Its data.
     pub store: Arc<Store>,
+    /// Where its log is, if not in the data folder.
+    pub cluster: Option<Arc<Cluster>>,
     /// Its functions at work.
     pub dispatcher: Dispatcher,
     _ticker: Ticker,
@@ -54,6 +58,8 @@ pub struct Prepared {
     /// The data.
     pub store: Arc<Store>,
     registry: Registry,
+    /// Where the log is, if not in the data folder.
+    pub cluster: Option<Arc<Cluster>>,
     engine: Engine,
 }
 
@@ -64,8 +70,15 @@ pub struct Prepared {
 pub async fn prepare(plan: Plan) -> anyhow::Result<Prepared> {
     let mut application = plan.application;
     let stores = stores(&mut application, &plan.config)?;
-    let application = Arc::new(application);
     let folder = Folder::take(&plan.data_dir, plan.kind)?;
+    let cluster = match &plan.config.kafka {
+        Some(kafka) => Some(Arc::new(cluster(kafka, &folder, &mut application).await?)),
+        None => {
+            folder.belongs_to(None)?;
+            None
+        }
+    };
+    let application = Arc::new(application);
     let folder = folder.keep_free(plan.config.keep_free_mb.map(|mb| mb << 20));
     let engine = Engine::new(&absolute(&plan.data_dir)?.join(CACHE))?;
     let loading = {
@@ -82,7 +95,7 @@ pub async fn prepare(plan: Plan) -> anyhow::Result<Prepared> {
         }
     }
     let registry = loading.await.context("the functions could not be loaded")??;
-    Ok(Prepared { store, registry, engine })
+    Ok(Prepared { store, registry, engine, cluster })
 }
 
 /// Says of each table where it is, and gives the stores of those that are not in the data folder; none is connected to yet.
@@ -91,7 +104,50 @@ pub async fn prepare(plan: Plan) -> anyhow::Result<Prepared> {
 /// Where the operator's settings do not fit the application, or a password cannot be had.
 pub fn stores(application: &mut Application, config: &Config) -> anyhow::Result<Arc<Stores>> {
     place(application, &config.stores).map_err(anyhow::Error::msg)?;
+    if config.kafka.is_some() {
+        let rest = application.tables.values_mut().filter(|table| table.connection.is_none());
+        rest.for_each(|table| table.connection = Some(DATA_FOLDER.to_owned()));
+    }
     Ok(Arc::new(Stores::new(application, &config.stores)?))
+}
+
+/// The cluster that holds the log, with the topics that the application needs.
+///
+/// # Errors
+/// When it cannot be reached, or the folder, a topic or another host does not go with it.
+async fn cluster(kafka: &KafkaConfig, folder: &Folder, application: &mut Application) -> anyhow::Result<Cluster> {
+    let cluster = Cluster::new(kafka, folder)?;
+    folder.belongs_to(Some(&cluster.id().await?))?;
+    let found = cluster.topics().await?;
+    Cluster::fit(application, &found)?;
+    cluster.make(application, &found).await?;
+    let here: Vec<&str> =
+        application.tables.values().filter(|t| t.is_in_data_folder()).map(|t| t.name.as_str()).collect();
+    let others = cluster.others(application).await?;
+    anyhow::ensure!(
+        here.is_empty() || others.is_empty(),
+        "another host ({}) runs functions of `{}`, and `{}` would be kept in this host's data folder, where the other does not \
+         see it; say in isobar.toml which store they are in, or run one host",
+        others.into_iter().collect::<Vec<_>>().join(", "),
+        application.name,
+        here.join("`, `")
+    );
+    Ok(cluster)
+}
+
+/// The cluster for who only looks: nothing is made there.
+///
+/// # Errors
+/// When it cannot be reached, or is not that of the folder.
+pub async fn visit(
+    kafka: &KafkaConfig,
+    folder: &Folder,
+    application: &mut Application,
+) -> anyhow::Result<Arc<Cluster>> {
+    let cluster = Cluster::visit(kafka)?;
+    folder.belongs_to(Some(&cluster.id().await?))?;
+    Cluster::fit(application, &cluster.topics().await?)?;
+    Ok(Arc::new(cluster))
 }
 
 impl Prepared {
@@ -116,8 +172,8 @@ impl Prepared {
     pub async fn start(self) -> anyhow::Result<App> {
         let ticker = self.engine.tick()?;
         let stop = CancellationToken::new();
-        let dispatcher = Dispatcher::start(Arc::clone(&self.store), &self.registry, stop).await?;
-        Ok(App { store: self.store, dispatcher, _ticker: ticker })
+        let dispatcher = Dispatcher::start(Arc::clone(&self.store), &self.registry, self.cluster.clone(), stop).await?;
+        Ok(App { store: self.store, cluster: self.cluster, dispatcher, _ticker: ticker })
     }
 }
 

@@ -1,7 +1,8 @@
 //! Isobar, the platform: WebAssembly components as functions on event streams, a batch being a transaction.
 //!
 //! Layers, arrows downward only (`tests/it/layers.rs` holds them): shell (`cli`, `commands`, `ui`, `console`, `app`,
-//! `demo`, `program`), flow (`dispatch`, `triggers`, `registry`), tools (`bindings`, `embedded`, `engine`), pure
+//! `demo`, `program`), flow (`dispatch`, `triggers`, `registry`), tools (`bindings`, `embedded`, `engine`, `kafka`,
+//! `stores`), pure
 //! (`manifest`, `config`, `delivery`, `clock`).
 
 pub mod app;
@@ -16,6 +17,7 @@ pub mod demo;
 pub mod dispatch;
 pub mod embedded;
 pub mod engine;
+pub mod kafka;
 pub mod manifest;
 pub mod program;
 pub mod registry;

@@ -9,7 +9,9 @@ use serde::Serialize;
 use super::Outcome;
 use crate::app;
 use crate::cli::CheckArgs;
+use crate::config::kafka::KafkaConfig;
 use crate::engine::inspect;
+use crate::kafka::Cluster;
 use crate::manifest::{Application, Function, Problem, variables};
 use crate::registry::gate;
 use crate::stores::{Connection, StoreError, Stores};
@@ -30,8 +32,11 @@ struct Wrong {
 /// When the manifest cannot be read at all.
 pub async fn run(args: &CheckArgs) -> anyhow::Result<Outcome> {
     let path = &args.manifest.manifest;
-    let (mut problems, functions, stores) = problems(args)?;
-    if let Some(stores) = stores.filter(|_| args.connect) {
+    let (mut problems, functions, parts) = problems(args)?;
+    if let Some(Parts { application, stores, kafka }) = parts.filter(|_| args.connect) {
+        if let Some(kafka) = kafka {
+            problems.extend(reached(&kafka, application, args.json).await);
+        }
         for connection in stores.all() {
             problems.extend(connected(connection, args.json).await);
         }
@@ -51,8 +56,39 @@ pub async fn run(args: &CheckArgs) -> anyhow::Result<Outcome> {
     Ok(outcome)
 }
 
-/// Everything that is wrong, how many functions there are, and the stores that can be tried.
-fn problems(args: &CheckArgs) -> anyhow::Result<(Vec<Problem>, usize, Option<Arc<Stores>>)> {
+/// Where an application runs, which can be tried.
+struct Parts {
+    application: Application,
+    stores: Arc<Stores>,
+    kafka: Option<KafkaConfig>,
+}
+
+/// What is wrong with the log in Kafka, and, for people, what is right with it.
+async fn reached(kafka: &KafkaConfig, mut application: Application, quiet: bool) -> Option<Problem> {
+    let tried = async {
+        let found = Cluster::visit(kafka)?.topics().await?;
+        Cluster::fit(&mut application, &found)?;
+        Cluster::missing(&application, &found)
+    };
+    match tried.await {
+        Ok(missing) => {
+            if !quiet && missing.is_empty() {
+                ui::say("`kafka`: it answers, all topics as declared");
+            } else if !quiet {
+                ui::say(format_args!("`kafka`: it answers; `up` will make there: {}", missing.join(", ")));
+            }
+            None
+        }
+        Err(error) => Some(Problem {
+            line: None,
+            message: format!("{error:#}"),
+            hint: "until then, `up` refuses to start".to_owned(),
+        }),
+    }
+}
+
+/// Everything that is wrong, how many functions there are, and where it runs.
+fn problems(args: &CheckArgs) -> anyhow::Result<(Vec<Problem>, usize, Option<Parts>)> {
     let path = &args.manifest.manifest;
     let config = super::config(args.config.config.as_deref())?;
     let mut application = match crate::manifest::parse(&super::manifest_text(path)?) {
@@ -66,7 +102,8 @@ fn problems(args: &CheckArgs) -> anyhow::Result<(Vec<Problem>, usize, Option<Arc
     for function in application.functions.values() {
         problems.extend(component(&application, function, root));
     }
-    Ok((problems, application.functions.len(), Some(stores)))
+    let functions = application.functions.len();
+    Ok((problems, functions, Some(Parts { application, stores, kafka: config.kafka })))
 }
 
 /// What is wrong with a store, and, for people, what is right with it.

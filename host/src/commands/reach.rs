@@ -37,8 +37,15 @@ impl Reach {
         let (mut application, _) = super::manifest(&place.manifest.manifest)?;
         let config = super::config(place.config.config.as_deref())?;
         let stores = app::stores(&mut application, &config)?;
+        let cluster = match &config.kafka {
+            Some(kafka) => Some(app::visit(kafka, &folder, &mut application).await?),
+            None => {
+                folder.belongs_to(None)?;
+                None
+            }
+        };
         let store = Store::open_with(folder, Arc::new(application), stores).await?;
-        Ok(Reach::Folder(View::new(Arc::new(store), None)))
+        Ok(Reach::Folder(View::new(Arc::new(store), None).with_log(cluster)))
     }
 
     pub(super) async fn close(self) {

@@ -79,12 +79,13 @@ fn row(partitions: &[&SourceStatus]) -> Option<[String; 7]> {
 
 fn severity(standing: &Standing) -> u8 {
     match standing {
-        Standing::Idle => 0,
-        Standing::Running => 1,
-        Standing::Paced { .. } => 2,
-        Standing::Waiting { .. } => 3,
-        Standing::Retrying { .. } => 4,
-        Standing::Stopped { .. } => 5,
+        Standing::Elsewhere => 0,
+        Standing::Idle => 1,
+        Standing::Running => 2,
+        Standing::Paced { .. } => 3,
+        Standing::Waiting { .. } => 4,
+        Standing::Retrying { .. } => 5,
+        Standing::Stopped { .. } => 6,
     }
 }
 
@@ -95,6 +96,7 @@ fn standing(source: &SourceStatus) -> String {
             None => "idle".to_owned(),
         },
         Standing::Running => "running".to_owned(),
+        Standing::Elsewhere => "not on this host".to_owned(),
         Standing::Retrying { attempt, .. } => format!("retrying after delivery {attempt}, see below"),
         Standing::Waiting { reason } => format!("waiting: {reason}"),
         Standing::Stopped { reason } => format!("stopped: {reason}"),

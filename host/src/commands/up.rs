@@ -15,7 +15,7 @@ use crate::bindings::tables::load;
 use crate::cli::UpArgs;
 use crate::console;
 use crate::console::view::{Running, View};
-use crate::dispatch::Progress;
+use crate::dispatch::{Progress, rereads};
 use crate::embedded::{Folder, Kind};
 use crate::manifest::variables::resolve;
 use crate::manifest::{Application, Demo};
@@ -91,7 +91,7 @@ async fn load_files(prepared: &Prepared, declared: &Demo, running: &demo::Runnin
         let table = application.tables.get(name).with_context(|| format!("the demo loads unknown table `{name}`"))?;
         let bytes = std::fs::read(&path).with_context(|| format!("cannot read `{}`", path.display()))?;
         let rows = load::read(table, &bytes).map_err(|e| anyhow::anyhow!("`{}`: {e}", path.display()))?;
-        prepared.store.load(name, rows, crate::dispatch::rereads::rereads(application, name)).await?;
+        rereads::load(&prepared.store, prepared.cluster.as_ref(), name, rows).await?;
     }
     Ok(())
 }
@@ -100,7 +100,7 @@ async fn serve(args: &UpArgs, app: &App) -> anyhow::Result<()> {
     let shutdown = CancellationToken::new();
     let progress = Arc::clone(app.dispatcher.progress());
     let running = Running { progress: Arc::clone(&progress), pauses: Arc::clone(app.dispatcher.pauses()) };
-    let view = Arc::new(View::new(Arc::clone(&app.store), Some(running)));
+    let view = Arc::new(View::new(Arc::clone(&app.store), Some(running)).with_log(app.cluster.clone()));
     let serving = console::serve(view, args.listen, shutdown.clone()).await?;
     ui::say(format_args!(
         "isobar is up: http://{}  (data in `{}`)",

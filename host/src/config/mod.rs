@@ -1,6 +1,7 @@
 //! What the operator says, in `isobar.toml`: where the application runs, not what it is. Pure; reading the file is the
 //! caller's.
 
+pub mod kafka;
 pub mod stores;
 
 use http::Uri;
@@ -15,6 +16,8 @@ pub struct Config {
     pub https_proxy: Option<Uri>,
     /// Stores that tables are kept in.
     pub stores: Vec<stores::ConnectionConfig>,
+    /// The cluster that holds the log; `None`: the data folder does.
+    pub kafka: Option<kafka::KafkaConfig>,
 }
 
 #[derive(Deserialize)]
@@ -26,6 +29,7 @@ struct Document {
     http: Http,
     #[serde(default)]
     stores: stores::Document,
+    kafka: Option<kafka::Document>,
 }
 
 #[derive(Default, Deserialize)]
@@ -48,7 +52,8 @@ pub fn parse(text: &str) -> Result<Config, String> {
     let document: Document = toml::from_str(text).map_err(|error| error.to_string())?;
     let https_proxy = document.http.https_proxy.as_deref().map(proxy).transpose()?;
     let stores = stores::read(document.stores)?;
-    Ok(Config { keep_free_mb: document.disk.keep_free_mb.map(u64::from), https_proxy, stores })
+    let kafka = document.kafka.map(kafka::read).transpose()?;
+    Ok(Config { keep_free_mb: document.disk.keep_free_mb.map(u64::from), https_proxy, stores, kafka })
 }
 
 /// `http://name:port`. The text is not repeated in what is wrong: it could hold a password.

@@ -230,14 +230,7 @@ fn all(
     }
     let others = named.into_iter().map(|(name, named)| (format!("{store}.{name}"), Some(named.tables.clone()), named));
     for (name, tables, login) in std::iter::once((store.to_owned(), None, own)).chain(others) {
-        let password = match (login.password_env, login.password_file) {
-            (Some(_), Some(_)) => {
-                return Err(format!("[stores.{name}] has `password_env` and `password_file`: say one"));
-            }
-            (Some(variable), None) => Some(Secret::Environment(variable)),
-            (None, Some(file)) => Some(Secret::File(file)),
-            (None, None) => None,
-        };
+        let password = secret(&format!("stores.{name}"), login.password_env, login.password_file)?;
         if password.is_some() && login.user.is_none() {
             return Err(format!("[stores.{name}] has a password and no `user`: say whose it is"));
         }
@@ -245,6 +238,16 @@ fn all(
         connections.push(ConnectionConfig { name, tables, user: login.user, password, timeout, backend });
     }
     Ok(())
+}
+
+/// A password of `[section]`, where one is said.
+pub(super) fn secret(section: &str, env: Option<String>, file: Option<PathBuf>) -> Result<Option<Secret>, String> {
+    match (env, file) {
+        (Some(_), Some(_)) => Err(format!("[{section}] has `password_env` and `password_file`: say one")),
+        (Some(variable), None) => Ok(Some(Secret::Environment(variable))),
+        (None, Some(file)) => Ok(Some(Secret::File(file))),
+        (None, None) => Ok(None),
+    }
 }
 
 /// What becomes part of statements: letters, digits and underscores.
@@ -269,7 +272,7 @@ fn nodes(nodes: Vec<String>) -> Result<Vec<String>, String> {
 }
 
 /// `host`, `host:port` or `[::1]:port`.
-fn host_and_port(place: &str, text: &str, usual: u16) -> Result<(String, u16), String> {
+pub(super) fn host_and_port(place: &str, text: &str, usual: u16) -> Result<(String, u16), String> {
     let wrong = || format!("{place}: `{text}` is no address; write `host:port`");
     let authority: http::uri::Authority = text.parse().map_err(|_| wrong())?;
     if authority.as_str().contains('@') || authority.host().is_empty() {

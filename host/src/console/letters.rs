@@ -9,7 +9,7 @@ use crate::clock::now_ms;
 use crate::delivery::Records;
 use crate::delivery::failure::hidden;
 use crate::delivery::letters::{Letter, redrive};
-use crate::embedded::{Fate, Frame, Settlement, WriteError};
+use crate::embedded::{Fate, Frame, Settlement, TopicStatus, WriteError};
 
 /// Letters where no number is asked for.
 const USUAL_LETTERS: u32 = 100;
@@ -17,8 +17,6 @@ const USUAL_LETTERS: u32 = 100;
 const MOST_LETTERS: u32 = 1000;
 /// Most bytes of an answer, and of a settlement, for they are held in memory; one letter alone may be larger.
 const MOST_BYTES: usize = 8 * 1024 * 1024;
-/// Bytes read of a topic at one time.
-const READ_BYTES: usize = 4 * 1024 * 1024;
 
 /// A dead letter in its topic.
 struct Found {
@@ -82,7 +80,7 @@ impl View {
             let mut rest = part.as_slice();
             while !rest.is_empty() {
                 let (now, later) = rest.split_at(fitting(rest));
-                self.store.settle_letters(self.settlement(now, function, fate)?).await?;
+                self.decide(function, self.settlement(now, function, fate)?).await?;
                 settled.letters += now.len() as u64;
                 rest = later;
             }
@@ -129,15 +127,26 @@ impl View {
         let topics = self.application().letter_topics();
         let ours = |topic: &str| topics.get(topic).is_some_and(|functions| functions.contains(function));
         let (mut places, mut fates) = (Vec::new(), BTreeMap::new());
-        for partition in self.store.topics().await?.into_iter().filter(|t| ours(&t.topic)) {
-            if !fates.contains_key(&partition.topic) {
-                fates.insert(partition.topic.clone(), self.store.fates(&partition.topic).await?);
+        for status in self.partitions().await?.into_iter().filter(|t| ours(&t.topic)) {
+            let TopicStatus { topic, partition, first, next, .. } = status;
+            if !fates.contains_key(&topic) {
+                let known = match &self.cluster {
+                    Some(cluster) => cluster.fates(self.application(), function, &topic).await?,
+                    None => self.store.fates(&topic).await?,
+                };
+                fates.insert(topic.clone(), known);
             }
-            let next = self.store.ends().of(&partition.topic, partition.partition);
-            places.push(Place { topic: partition.topic, partition: partition.partition, from: partition.first, next });
+            places.push(Place { topic, partition, from: first, next });
         }
         places.reverse();
         Ok(Walk { function: function.to_owned(), places, fates })
+    }
+
+    async fn decide(&self, function: &str, settlement: Settlement) -> Result<(), WriteError> {
+        match &self.cluster {
+            Some(cluster) => cluster.settle(self.application(), function, settlement).await,
+            None => self.store.settle_letters(settlement).await,
+        }
     }
 
     fn settlement(&self, found: &[Found], function: &str, fate: Fate) -> Result<Settlement, Refusal> {
@@ -196,7 +205,7 @@ struct Place {
 impl Walk {
     async fn next(&mut self, view: &View) -> Result<Option<Vec<Found>>, WriteError> {
         let Some(place) = self.places.last_mut() else { return Ok(None) };
-        let records = view.store.read(&place.topic, place.partition, place.from, READ_BYTES).await?;
+        let records = view.log(&place.topic, place.partition, place.from).await?;
         let first = records.index_of(place.from);
         let mut part = Vec::new();
         for at in first..records.len().min(records.index_of(place.next)) {

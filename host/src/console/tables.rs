@@ -14,7 +14,7 @@ use crate::bindings::tables::export::{self, ExportError, Format, Sheet};
 use crate::bindings::tables::query::{self, Ask, AskError, Query};
 use crate::bindings::tables::{load, text};
 use crate::delivery::Value;
-use crate::dispatch::rereads::rereads;
+use crate::dispatch::rereads;
 use crate::manifest::{Column, Table, nearest};
 
 /// Most rows of an answer that is not an export: they are held in memory.
@@ -124,9 +124,8 @@ impl View {
             Err(error) => return Err(Refusal::new(Fault::Store, format!("the file could not be read: {error}"))),
         };
         let count = rows.rows.len() as u64;
-        let notes = rereads(self.application(), &name);
+        let notes = rereads::load(&self.store, self.cluster.as_ref(), &name, rows).await?;
         let readers: BTreeSet<String> = notes.iter().map(|n| n.function.to_string()).collect();
-        self.store.load(&name, rows, notes).await?;
         Ok(Loaded { rows: count, readers: readers.into_iter().collect() })
     }
 

@@ -14,7 +14,8 @@ use crate::delivery::Records;
 use crate::delivery::failure::hidden;
 use crate::delivery::letters::is_sensitive;
 use crate::dispatch::{Pauses, Progress, SourceStatus, Standing};
-use crate::embedded::{LedgerReport, Note, Store};
+use crate::embedded::{LedgerReport, Note, Store, TopicStatus, WriteError};
+use crate::kafka::Cluster;
 use crate::manifest::{Application, Trigger, TriggerSource, nearest};
 
 /// Exports and walks over the ledger at one time: each holds up to two of the store's readers, which functions need
@@ -41,6 +42,8 @@ pub struct Running {
 pub struct View {
     pub(super) store: Arc<Store>,
     pub(super) running: Option<Running>,
+    /// Where the log is, if not in the data folder.
+    pub(super) cluster: Option<Arc<Cluster>>,
     long_reads: Arc<Semaphore>,
     pub(super) backups: Arc<Semaphore>,
 }
@@ -50,7 +53,29 @@ impl View {
     #[must_use]
     pub fn new(store: Arc<Store>, running: Option<Running>) -> Self {
         let (long_reads, backups) = (Semaphore::new(MOST_LONG_READS), Semaphore::new(1));
-        View { store, running, long_reads: Arc::new(long_reads), backups: Arc::new(backups) }
+        View { store, running, cluster: None, long_reads: Arc::new(long_reads), backups: Arc::new(backups) }
+    }
+
+    /// The same, of an application whose log is in `cluster`, if there is one.
+    #[must_use]
+    pub fn with_log(self, cluster: Option<Arc<Cluster>>) -> Self {
+        View { cluster, ..self }
+    }
+
+    /// How much each partition of each topic holds.
+    pub(super) async fn partitions(&self) -> Result<Vec<TopicStatus>, WriteError> {
+        match &self.cluster {
+            Some(cluster) => Ok(cluster.extents(self.application()).await?),
+            None => self.store.topics().await,
+        }
+    }
+
+    /// Records of a partition, from `from` on; some before may be among them.
+    pub(super) async fn log(&self, topic: &str, partition: u32, from: i64) -> Result<Arc<Records>, WriteError> {
+        match &self.cluster {
+            Some(cluster) => Ok(cluster.read(topic, partition, from, READ_BYTES).await?),
+            None => self.store.read(topic, partition, from, READ_BYTES).await,
+        }
     }
 
     /// Finishes what is being written and closes the data.
@@ -72,7 +97,7 @@ impl View {
         let failures = self.failures().await?;
         let sources = match &self.running {
             // What is sensitive of them is hidden where it arises.
-            Some(running) => running.progress.sources(),
+            Some(running) => self.all_hosts(running.progress.sources()).await?,
             None => self.resting(&failures).await?,
         };
         Ok(Status {
@@ -80,7 +105,7 @@ impl View {
             made_up: is_made_up(self.store.folder().kind()),
             running: self.running.is_some(),
             sources,
-            topics: self.store.topics().await?,
+            topics: self.partitions().await?,
             failures,
         })
     }
@@ -91,7 +116,10 @@ impl View {
     /// When the data file cannot be read, or too much else is being read.
     pub async fn verify(&self) -> Result<LedgerReport, Refusal> {
         let _permit = self.long_read()?;
-        Ok(self.store.verify().await?)
+        Ok(match &self.cluster {
+            Some(cluster) => cluster.verify(self.application()).await.map_err(WriteError::from)?,
+            None => self.store.verify().await?,
+        })
     }
 
     /// Leave to read for long; given back when it is dropped.
@@ -108,7 +136,7 @@ impl View {
     /// When the data file cannot be read.
     pub async fn topics(&self) -> Result<Vec<TopicSummary>, Refusal> {
         let mut topics: BTreeMap<String, TopicSummary> = BTreeMap::new();
-        for partition in self.store.topics().await? {
+        for partition in self.partitions().await? {
             let new = || TopicSummary {
                 topic: partition.topic.clone(),
                 sensitive: self.is_sensitive(&partition.topic),
@@ -166,7 +194,7 @@ impl View {
     ) -> Result<(), Refusal> {
         let mut left = limit as usize;
         loop {
-            let records = self.store.read(topic, partition, from, READ_BYTES).await?;
+            let records = self.log(topic, partition, from).await?;
             let first = records.index_of(from);
             for at in first..records.len() {
                 if left == 0 || *bytes >= MOST_RECORD_BYTES {
@@ -226,8 +254,57 @@ impl View {
         Ok(failures)
     }
 
+    /// Where functions stand in Kafka, and behind the last record there.
+    async fn committed(&self) -> Result<HashMap<(String, u32), (i64, i64)>, WriteError> {
+        let Some(cluster) = &self.cluster else { return Ok(HashMap::new()) };
+        let extents = cluster.extents(self.application()).await?;
+        let mut committed = HashMap::new();
+        for function in self.application().functions.values() {
+            let topic = function.triggers.iter().find_map(|trigger| match &trigger.source {
+                TriggerSource::Topic(topic) => Some(topic.as_str()),
+                TriggerSource::Cron(_) => None,
+            });
+            for (partition, stands) in (0..).zip(cluster.stands(self.application(), function).await?) {
+                let of = |e: &&TopicStatus| Some(e.topic.as_str()) == topic && e.partition == partition;
+                let next = extents.iter().find(of).map_or(stands, |extent| extent.next);
+                committed.insert((function.name.clone(), partition), (stands, next));
+            }
+        }
+        Ok(committed)
+    }
+
+    /// The standings of this host, and of the partitions that it has not what Kafka says of them.
+    async fn all_hosts(&self, mut sources: Vec<SourceStatus>) -> Result<Vec<SourceStatus>, Refusal> {
+        let committed = self.committed().await?;
+        for function in self.application().functions.values().filter(|_| !committed.is_empty()) {
+            let notes = |trigger| self.notes(&function.name, trigger).into_iter().map(move |note| (trigger, note));
+            for (trigger, note) in function.triggers.iter().flat_map(notes) {
+                let known = committed.get(&(function.name.clone(), note.partition)).copied();
+                let (position, end) = known.unwrap_or_default();
+                let ours = |s: &&mut SourceStatus| {
+                    s.function == *note.function && s.source == *note.source && s.partition == note.partition
+                };
+                match sources.iter_mut().find(ours) {
+                    // What has not come yet is behind, too; at the end stands what ended the last transaction.
+                    Some(source) if source.lag > 0 => source.lag = source.lag.max(end - source.position),
+                    Some(_) => {}
+                    None => {
+                        let mut source = SourceStatus::resting(&note);
+                        source.standing = Standing::Elsewhere;
+                        source.position = position;
+                        source.lag = end - position;
+                        source.scheduled = matches!(trigger.source, TriggerSource::Cron(_));
+                        sources.push(source);
+                    }
+                }
+            }
+        }
+        Ok(sources)
+    }
+
     /// The standings where no host runs.
     async fn resting(&self, failures: &[Failure]) -> Result<Vec<SourceStatus>, Refusal> {
+        let committed = self.committed().await?;
         let stored: HashMap<(Arc<str>, Arc<str>, u32), i64> = self
             .store
             .positions()
@@ -243,13 +320,17 @@ impl View {
                     let key = (Arc::clone(&note.function), Arc::clone(&note.source), note.partition);
                     let mut source = SourceStatus::resting(&note);
                     source.position = stored.get(&key).copied().unwrap_or_default();
+                    let end = self.store.ends().of(&note.source, note.partition);
+                    let known = committed.get(&(function.name.clone(), note.partition)).copied();
+                    let (position, end) = known.unwrap_or((source.position, end));
+                    source.position = position;
                     source.scheduled = matches!(trigger.source, TriggerSource::Cron(_));
                     if source.scheduled {
                         let is_hidden = |again: bool| again && function.reads_sensitive(self.application());
                         let stored = self.store.schedule(&note).await?;
                         source.due_ms = stored.filter(|(_, again)| !is_hidden(*again)).map(|(due_ms, _)| due_ms);
                     } else {
-                        source.lag = self.store.ends().of(&note.source, note.partition) - source.position;
+                        source.lag = end - position;
                     }
                     let of = |f: &&Failure| {
                         f.function == source.function && f.source == source.source && f.partition == source.partition

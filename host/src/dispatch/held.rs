@@ -22,6 +22,7 @@ pub(super) fn frames(
     published: BTreeMap<String, Vec<Published>>,
     ends: &LogEnds,
     at_ms: i64,
+    encoded: bool,
 ) -> Result<Vec<Frame>, FrameError> {
     let mut frames = Vec::new();
     for (topic, published) in published {
@@ -31,17 +32,25 @@ pub(super) fn frames(
             let mut records = stamped(keys, values, at_ms);
             rounds::note(&mut records, round);
             if records.len() <= MAX_FRAME_RECORDS {
-                frames.push(Frame::encode(Arc::clone(&topic), partition, records)?);
+                frames.push(frame(Arc::clone(&topic), partition, records, encoded)?);
                 continue;
             }
             for from in (0..records.len()).step_by(MAX_FRAME_RECORDS) {
                 let mut part = records.slice(from, from + MAX_FRAME_RECORDS);
                 part.offsets.iter_mut().for_each(|offset| *offset -= from as i64);
-                frames.push(Frame::encode(Arc::clone(&topic), partition, part)?);
+                frames.push(frame(Arc::clone(&topic), partition, part, encoded)?);
             }
         }
     }
     Ok(frames)
+}
+
+/// Records for `partition` of `topic`, as the data file keeps them if `encoded`.
+fn frame(topic: Arc<str>, partition: u32, records: Records, encoded: bool) -> Result<Frame, FrameError> {
+    match encoded {
+        true => Frame::encode(topic, partition, records),
+        false => Ok(Frame { topic, partition, records, bytes: Vec::new() }),
+    }
 }
 
 /// The writes of a commit to tables of the operator's stores, for its outbox; `None` where there are none.
@@ -52,6 +61,7 @@ pub(super) fn outbox(
     application: &Application,
     commit: &Commit,
     effects: &Effects,
+    encoded: bool,
 ) -> Result<Option<Frame>, WriteError> {
     let stored = effects.tables.iter().filter_map(|(name, held)| {
         let table = application.tables.get(name)?;
@@ -72,7 +82,7 @@ pub(super) fn outbox(
     });
     let records = outbox::records(written, commit.at_ms).map_err(|error| protocol(error.to_string()))?;
     let topic = function.outbox_topic(&application.name).into();
-    Frame::encode(topic, commit.note.partition, records).map(Some).map_err(unencodable)
+    frame(topic, commit.note.partition, records, encoded).map(Some).map_err(unencodable)
 }
 
 fn protocol(text: String) -> WriteError {

@@ -2,7 +2,9 @@
 //! transaction.
 
 mod held;
+mod log;
 mod outbox;
+mod partitions;
 mod pauses;
 mod pending;
 pub mod progress;
@@ -24,6 +26,7 @@ pub use progress::{Progress, SourceStatus, Standing};
 use crate::bindings::CallContext;
 use crate::clock::Steady;
 use crate::embedded::Store;
+use crate::kafka::Cluster;
 use crate::manifest::TriggerSource;
 use crate::registry::{Registered, Registry};
 
@@ -46,27 +49,29 @@ pub struct Dispatcher {
 }
 
 impl Dispatcher {
-    /// Starts a worker for each partition of each function.
+    /// Starts a worker for each partition of each function; where the log is in Kafka, of those that become this host's.
     ///
     /// # Errors
     /// When a position cannot be read or a cron expression cannot be parsed.
-    pub async fn start(store: Arc<Store>, registry: &Registry, stop: CancellationToken) -> anyhow::Result<Self> {
+    pub async fn start(
+        store: Arc<Store>,
+        registry: &Registry,
+        cluster: Option<Arc<Cluster>>,
+        stop: CancellationToken,
+    ) -> anyhow::Result<Self> {
         let progress = Arc::new(Progress::new(Arc::clone(store.ends())));
         let pauses = Arc::new(Pauses::load(Arc::clone(&store)).await?);
         let shared = Arc::new(Shared { store, progress, pauses, voices: voices::Voices::default() });
         let tasks = TaskTracker::new();
-        let mut workers = Vec::new();
-        for registered in registry.functions.values() {
-            for partition in 0..partitions(&shared.store, registered) {
-                workers.push(worker::Worker::new(Arc::clone(&shared), Arc::clone(registered), partition).await?);
+        match cluster {
+            Some(cluster) => {
+                for registered in registry.functions.values() {
+                    shared.progress.joining(&registered.name, true);
+                    let (shared, registered) = (Arc::clone(&shared), Arc::clone(registered));
+                    tasks.spawn(partitions::run(shared, registered, Arc::clone(&cluster), stop.clone()));
+                }
             }
-        }
-        let appliers = outbox::appliers(&shared).await?;
-        for worker in workers {
-            tasks.spawn(worker.run(stop.clone()));
-        }
-        for applier in appliers {
-            tasks.spawn(applier.run(stop.clone()));
+            None => start_all(&shared, registry, &tasks, &stop).await?,
         }
         tasks.spawn(trim(Arc::clone(&shared), stop.clone()));
         tasks.close();
@@ -92,6 +97,30 @@ impl Dispatcher {
     }
 }
 
+/// Starts a worker for each partition of each function, and what applies their outboxes.
+async fn start_all(
+    shared: &Arc<Shared>,
+    registry: &Registry,
+    tasks: &TaskTracker,
+    stop: &CancellationToken,
+) -> anyhow::Result<()> {
+    let log = log::Log::Embedded(Arc::clone(&shared.store));
+    let mut workers = Vec::new();
+    for registered in registry.functions.values() {
+        for partition in 0..partitions_of(&shared.store, registered) {
+            workers.push(worker::Worker::new(Arc::clone(shared), Arc::clone(registered), partition, &log).await?);
+        }
+    }
+    let appliers = outbox::appliers(shared).await?;
+    for worker in workers {
+        tasks.spawn(worker.run(stop.clone()));
+    }
+    for applier in appliers {
+        tasks.spawn(applier.run(stop.clone()));
+    }
+    Ok(())
+}
+
 /// Lets go now and then of what topics need not keep. Ages are not believed at first, and then go on steadily: a clock that is
 /// ahead for a while must not cost what is still to be read again.
 async fn trim(shared: Arc<Shared>, stop: CancellationToken) {
@@ -110,7 +139,7 @@ async fn trim(shared: Arc<Shared>, stop: CancellationToken) {
 }
 
 /// As many workers as its widest topic has partitions; a schedule runs on the first.
-fn partitions(store: &Store, registered: &Registered) -> u32 {
+fn partitions_of(store: &Store, registered: &Registered) -> u32 {
     let version = registered.version.load();
     let of = |source: &TriggerSource| match source {
         TriggerSource::Topic(topic) => store.ends().partitions(topic),

@@ -13,6 +13,8 @@ use super::progress::Standing;
 use crate::bindings::tables::fit::fit;
 use crate::delivery::{Records, outbox, retry};
 use crate::embedded::{Note, WriteError};
+use crate::kafka::{Next, Owned, Tail};
+use crate::manifest::{DATA_FOLDER, Table};
 use crate::stores::{Batch, Connection, Writer};
 
 /// Records that a function may be ahead of its stores: each holds up to half a MiB of rows.
@@ -27,14 +29,30 @@ const BACKOFF_MS: u32 = 250;
 /// One store's part of one outbox.
 pub(super) struct Applier {
     shared: Arc<Shared>,
-    connection: Arc<Connection>,
-    writer: Writer,
+    source: Source,
+    target: Target,
     note: Note,
     position: i64,
     end: watch::Receiver<i64>,
     batch_bytes: usize,
     /// The trouble that was told of last, and how often it came in a row.
     troubled: Option<(String, u32)>,
+}
+
+/// Where an applier reads, and notes how far it has come.
+enum Source {
+    /// In the data folder.
+    Embedded,
+    /// In Kafka.
+    Kafka(Arc<Tail>),
+}
+
+/// Where rows go.
+enum Target {
+    /// Into a store of the operator's, in whose order.
+    Store(Arc<Connection>, Writer),
+    /// Into the data folder, though the log is not there.
+    DataFolder,
 }
 
 /// One for each store, function and partition.
@@ -46,34 +64,70 @@ pub(super) async fn appliers(shared: &Arc<Shared>) -> anyhow::Result<Vec<Applier
     let application = store.application();
     let mut appliers = Vec::new();
     for (topic, (function, partitions)) in application.outboxes() {
-        let connections = application.connections_of(function);
-        for connection in store.stores().all().filter(|c| connections.contains(c.name.as_ref())) {
+        for connection in application.connections_of(function) {
             for partition in 0..partitions {
-                let note = Note { function: Arc::clone(&connection.name), source: topic.as_str().into(), partition };
-                let end = store.ends().watch(&topic, partition);
-                let applier = Applier {
-                    position: store.position(&note).await?,
-                    end: end.ok_or_else(|| anyhow::anyhow!("topic `{topic}` has no partition {partition}"))?,
-                    shared: Arc::clone(shared),
-                    connection: Arc::clone(connection),
-                    writer: Writer {
-                        function: format!("{}.{function}", application.name).into(),
-                        partition,
-                        lineage: Arc::clone(store.lineage()),
-                    },
-                    note,
-                    batch_bytes: BATCH_BYTES,
-                    troubled: None,
-                };
-                applier.standing(Standing::Idle, true);
-                appliers.push(applier);
+                let note = Note { function: connection.into(), source: topic.as_str().into(), partition };
+                let target = target(shared, function, &note, store.lineage())?;
+                let position = store.position(&note).await?;
+                appliers.push(Applier::new(shared, note, position, Source::Embedded, target)?);
             }
         }
     }
     Ok(appliers)
 }
 
+/// One for each store that the function of `owned` writes to, for the partition that this host has taken over.
+///
+/// # Errors
+/// When a position cannot be read.
+pub(super) async fn appliers_of(
+    shared: &Arc<Shared>,
+    function: &str,
+    owned: &Owned,
+    lineage: &Arc<str>,
+) -> anyhow::Result<Vec<Applier>> {
+    let application = shared.store.application();
+    let source: Option<Arc<str>> =
+        application.functions.get(function).map(|f| f.outbox_topic(&application.name).into());
+    let mut appliers = Vec::new();
+    for (connection, tail) in owned.tails() {
+        let source = source.clone().unwrap_or_default();
+        let note = Note { function: connection, source, partition: owned.partition() };
+        let target = target(shared, function, &note, lineage)?;
+        let position = match &target {
+            Target::Store(..) => tail.position().await?,
+            Target::DataFolder => shared.store.rows_applied(&note).await?,
+        };
+        // Of another outbox that had the same name.
+        let position = if position > tail.end() { 0 } else { position };
+        shared.store.ends().advance(&note.source, note.partition, tail.end());
+        shared.store.note_applied(&note, position);
+        appliers.push(Applier::new(shared, note, position, Source::Kafka(tail), target)?);
+    }
+    Ok(appliers)
+}
+
+fn target(shared: &Shared, function: &str, note: &Note, lineage: &Arc<str>) -> anyhow::Result<Target> {
+    if note.function.as_ref() == DATA_FOLDER {
+        return Ok(Target::DataFolder);
+    }
+    let connection = shared.store.stores().all().find(|connection| connection.name == note.function);
+    let connection = connection.ok_or_else(|| anyhow::anyhow!("there is no connection `{}`", note.function))?;
+    let function = format!("{}.{function}", shared.store.application().name).into();
+    let writer = Writer { function, partition: note.partition, lineage: Arc::clone(lineage) };
+    Ok(Target::Store(Arc::clone(connection), writer))
+}
+
 impl Applier {
+    fn new(shared: &Arc<Shared>, note: Note, position: i64, source: Source, target: Target) -> anyhow::Result<Self> {
+        let end = shared.store.ends().watch(&note.source, note.partition);
+        let end = end.ok_or_else(|| anyhow::anyhow!("topic `{}` has no partition {}", note.source, note.partition))?;
+        let shared = Arc::clone(shared);
+        let applier = Applier { shared, source, target, note, position, end, batch_bytes: BATCH_BYTES, troubled: None };
+        applier.standing(Standing::Idle, true);
+        Ok(applier)
+    }
+
     pub(super) async fn run(mut self, stop: CancellationToken) {
         while !stop.is_cancelled() {
             self.end.mark_unchanged();
@@ -103,15 +157,23 @@ impl Applier {
             return Ok(false);
         }
         let Note { source, partition, .. } = &self.note;
-        let records = self.shared.store.read(source, *partition, self.position, self.batch_bytes).await?;
+        let records = match &self.source {
+            Source::Embedded => self.shared.store.read(source, *partition, self.position, self.batch_bytes).await?,
+            Source::Kafka(tail) => match tail.next(self.position, self.batch_bytes).await? {
+                Next::Records(records) => Arc::new(*records),
+                Next::Nothing(next) => {
+                    self.position = next.max(self.position);
+                    self.shared.store.note_applied(&self.note, self.position);
+                    // More may have come meanwhile.
+                    return Ok(*self.end.borrow() > self.position);
+                }
+            },
+        };
         let from = records.index_of(self.position);
         let Some(last) = records.offsets.last().copied().filter(|_| from < records.len()) else { return Ok(false) };
         self.standing(Standing::Running, true);
         let batch = self.batch(&records, from, last)?;
-        if !batch.tables.is_empty() {
-            self.connection.apply(&self.writer, &batch).await?;
-        }
-        self.shared.store.applied(self.note.clone(), self.position, last + 1).await?;
+        self.apply(batch, last + 1).await?;
         self.position = last + 1;
         self.shared.progress.committed();
         self.shared.progress.update(&self.note, |s| {
@@ -122,6 +184,35 @@ impl Applier {
         Ok(true)
     }
 
+    /// Writes what stands before `next`, and notes it.
+    async fn apply(&self, batch: Batch, next: i64) -> Result<(), WriteError> {
+        let store = &self.shared.store;
+        match &self.target {
+            Target::Store(connection, writer) if !batch.tables.is_empty() => connection.apply(writer, &batch).await?,
+            Target::Store(..) => {}
+            Target::DataFolder => store.apply_rows(self.note.clone(), batch.tables, next).await?,
+        }
+        match (&self.source, &self.target) {
+            (Source::Embedded, _) => return store.applied(self.note.clone(), self.position, next).await,
+            (Source::Kafka(tail), Target::Store(..)) => tail.applied(next).await,
+            // It is noted with the rows.
+            (Source::Kafka(_), Target::DataFolder) => {}
+        }
+        store.note_applied(&self.note, next);
+        Ok(())
+    }
+
+    /// The table `name`, if its rows are this applier's.
+    fn table(&self, name: &str) -> Option<&Table> {
+        match &self.target {
+            Target::Store(connection, _) => connection.table(name),
+            Target::DataFolder => {
+                let declared = self.shared.store.application().tables.get(name);
+                declared.filter(|table| table.connection.as_deref() == Some(DATA_FOLDER))
+            }
+        }
+    }
+
     /// What of `records`, from index `from` on, is for tables of this store.
     fn batch(&self, records: &Records, from: usize, last: i64) -> Result<Batch, WriteError> {
         let mut batch = Batch { offset: last, tables: std::collections::BTreeMap::new() };
@@ -129,7 +220,7 @@ impl Applier {
         for ((key, value), offset) in all {
             let name = key.and_then(|k| std::str::from_utf8(k).ok()).unwrap_or_default();
             let (topic, partition) = (&self.note.source, self.note.partition);
-            let Some(table) = self.connection.table(name) else {
+            let Some(table) = self.table(name) else {
                 let declared = self.shared.store.application().tables.get(name);
                 if declared.is_some_and(|table| table.connection.is_some()) {
                     // Another connection's.

@@ -9,7 +9,8 @@ use std::sync::Arc;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
-use super::{Shared, held};
+use super::held;
+use super::log::Log;
 use crate::delivery::Effects;
 use crate::embedded::{Commit, WriteError};
 
@@ -54,22 +55,24 @@ impl<S> Commits<S> {
     }
 
     /// Begins to commit what a call held, besides what is in `commit` already.
-    pub(super) fn begin(&mut self, shared: &Arc<Shared>, mut commit: Commit, mut effects: Effects, stand: S) {
+    pub(super) fn begin(&mut self, log: &Log, mut commit: Commit, mut effects: Effects, stand: S) {
         let published = take(&mut effects.published);
         let effects = Arc::new(effects);
         commit.effects = Arc::clone(&effects);
-        let shared = Arc::clone(shared);
+        let log = log.clone();
         let (now_queued, queued) = oneshot::channel();
         let before = self.queued.replace(queued);
         let task = tokio::spawn(async move {
-            let frames = held::frames(published, shared.store.ends(), commit.at_ms).map_err(held::unencodable)?;
-            commit.frames.extend(frames);
-            commit.frames.extend(held::outbox(shared.store.application(), &commit, &commit.effects)?);
+            let store = log.store();
+            let frames = held::frames(published, store.ends(), commit.at_ms, log.stores_frames());
+            commit.frames.extend(frames.map_err(held::unencodable)?);
+            let stores_frames = log.stores_frames();
+            commit.frames.extend(held::outbox(store.application(), &commit, &commit.effects, stores_frames)?);
             if let Some(before) = before {
                 // One that never came so far has failed; then the position refuses this one.
                 let _ = before.await;
             }
-            let written = shared.store.queue_commit(commit).await?;
+            let written = log.queue_commit(commit).await?;
             // Nobody may follow.
             let _ = now_queued.send(());
             written.await

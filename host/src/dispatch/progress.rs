@@ -1,6 +1,6 @@
 //! Where every function stands, for status, for pacing, and for "everything has caught up".
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -33,6 +33,8 @@ pub enum Standing {
         /// Why.
         reason: String,
     },
+    /// Another host has the partition, or nobody for now.
+    Elsewhere,
     /// It publishes faster than a reader reads.
     Paced {
         /// The reader that lags.
@@ -110,11 +112,13 @@ pub struct Progress {
     ends: Arc<LogEnds>,
     commits: AtomicU64,
     sources: Mutex<BTreeMap<SourceKey, SourceStatus>>,
+    /// Functions of which it is not known yet which partitions are this host's.
+    joining: Mutex<BTreeSet<Arc<str>>>,
 }
 
 impl Progress {
     pub(super) fn new(ends: Arc<LogEnds>) -> Self {
-        Progress { ends, commits: AtomicU64::new(0), sources: Mutex::default() }
+        Progress { ends, commits: AtomicU64::new(0), sources: Mutex::default(), joining: Mutex::default() }
     }
 
     /// Says that something was committed; called before the standing that follows from it is noted, so that
@@ -128,6 +132,21 @@ impl Progress {
         let mut sources = self.sources.lock().unwrap_or_else(PoisonError::into_inner);
         let key = (Arc::clone(&note.function), Arc::clone(&note.source), note.partition);
         change(sources.entry(key).or_insert_with(|| SourceStatus { busy: true, ..SourceStatus::resting(note) }));
+    }
+
+    /// Says whether it is not known yet which partitions of a function are this host's.
+    pub(super) fn joining(&self, function: &Arc<str>, is_joining: bool) {
+        let mut joining = self.joining.lock().unwrap_or_else(PoisonError::into_inner);
+        match is_joining {
+            true => joining.insert(Arc::clone(function)),
+            false => joining.remove(function),
+        };
+    }
+
+    /// Forgets a partition that is another host's now, with its outbox.
+    pub(super) fn forget(&self, function: &str, outbox: &str, partition: u32) {
+        let mut sources = self.sources.lock().unwrap_or_else(PoisonError::into_inner);
+        sources.retain(|(f, source, p), _| *p != partition || f.as_ref() != function && source.as_ref() != outbox);
     }
 
     /// All standings, lags as of now.
@@ -160,12 +179,16 @@ impl Progress {
     pub fn idle(&self) -> bool {
         let before = self.commits.load(Ordering::SeqCst);
         let done = self.sources().iter().all(|s| !s.busy && s.lag == 0);
-        done && before == self.commits.load(Ordering::SeqCst)
+        let all_known = self.joining.lock().unwrap_or_else(PoisonError::into_inner).is_empty();
+        done && all_known && before == self.commits.load(Ordering::SeqCst)
     }
 
     /// Why the functions that are not done yet will not be: all of them stand still. `None` while one goes on.
     #[must_use]
     pub fn stuck(&self) -> Option<String> {
+        if !self.joining.lock().unwrap_or_else(PoisonError::into_inner).is_empty() {
+            return None;
+        }
         let left: Vec<_> = self.sources().into_iter().filter(|s| s.busy || s.lag > 0).collect();
         let reasons: Option<BTreeMap<String, String>> = left
             .into_iter()

@@ -1,7 +1,32 @@
-//! Which functions have to read their input again once a table was loaded. Pure; asking them to is the store's.
+//! Loads of tables, and which functions have to read their input again then.
 
-use crate::embedded::Note;
+use std::sync::Arc;
+
+use crate::delivery::HeldTable;
+use crate::embedded::{Note, Store, WriteError};
+use crate::kafka::Cluster;
 use crate::manifest::{Application, Function, TriggerSource};
+
+/// Writes rows of a table and asks the functions that read it to read their input again, wherever they run; gives what they read.
+///
+/// # Errors
+/// [`WriteError`]; the table is to be loaded again then.
+pub async fn load(
+    store: &Store,
+    cluster: Option<&Arc<Cluster>>,
+    table: &str,
+    rows: HeldTable,
+) -> Result<Vec<Note>, WriteError> {
+    let notes = rereads(store.application(), table);
+    match cluster {
+        Some(cluster) => {
+            store.load(table, rows, Vec::new()).await?;
+            cluster.reread(store.application(), notes.clone()).await?;
+        }
+        None => store.load(table, rows, notes.clone()).await?,
+    }
+    Ok(notes)
+}
 
 /// Every partition of every topic of the functions that read `table`.
 #[must_use]

@@ -7,6 +7,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
 use super::Shared;
+use super::log::Log;
 use super::pending::{Commits, MOST_UNDER_WAY, Settled};
 use super::progress::Standing;
 use super::topic::seed;
@@ -27,6 +28,7 @@ pub(super) const PACING: Duration = Duration::from_millis(100);
 /// One schedule under one function.
 pub(super) struct ScheduleSource {
     shared: Arc<Shared>,
+    log: Log,
     registered: Arc<Registered>,
     context: CallContext,
     delivery: Delivery,
@@ -55,7 +57,7 @@ impl ScheduleSource {
         registered: Arc<Registered>,
         trigger: &Trigger,
         cron: &str,
-        context: CallContext,
+        (context, log): (CallContext, Log),
     ) -> anyhow::Result<Self> {
         let note = Note { function: Arc::clone(&registered.name), source: trigger.id.as_str().into(), partition: 0 };
         let runs = shared.store.position(&note).await?;
@@ -66,6 +68,7 @@ impl ScheduleSource {
             schedule: Schedule::parse(cron)?,
             delivery: trigger.delivery.clone(),
             shared,
+            log,
             registered,
             context,
             note,
@@ -174,7 +177,7 @@ impl ScheduleSource {
             trial: (attempt > 1).then_some(None),
             ..Commit::default()
         };
-        self.commits.begin(&self.shared, commit, effects, (self.stands, micros));
+        self.commits.begin(&self.log, commit, effects, (self.stands, micros));
         self.stands = Stands { stored: Some(next), runs: runs + 1, attempt: 0, due: None };
         self.waits = 0;
     }
@@ -236,7 +239,7 @@ impl ScheduleSource {
             reason: reason.clone(),
             at_ms: now,
         };
-        self.shared.store.keep_attempt(kept).await?;
+        self.log.keep_attempt(kept).await?;
         self.standing(Standing::Retrying { attempt, reason }, true);
         Ok(())
     }

@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
 use super::Shared;
+use super::log::Log;
 use super::pending::Commits;
 use super::progress::Standing;
 use super::schedule::{PACING, paced_by};
@@ -32,6 +33,7 @@ const READ_AHEAD_BYTES: usize = 4 * 1024 * 1024;
 /// One topic's partition under one function.
 pub(super) struct TopicSource {
     shared: Arc<Shared>,
+    log: Log,
     registered: Arc<Registered>,
     context: CallContext,
     delivery: Delivery,
@@ -61,7 +63,7 @@ impl TopicSource {
         registered: Arc<Registered>,
         trigger: &Trigger,
         topic: &str,
-        context: CallContext,
+        (context, log): (CallContext, Log),
     ) -> anyhow::Result<Self> {
         let note = Note { function: Arc::clone(&registered.name), source: topic.into(), partition: context.partition };
         let position = shared.store.position(&note).await?;
@@ -74,6 +76,7 @@ impl TopicSource {
             letters: letters_of(&shared, &registered, trigger),
             delivery: trigger.delivery.clone(),
             shared,
+            log,
             registered,
             context,
             note,
@@ -136,7 +139,7 @@ impl TopicSource {
         }
         let Some(batch) = self.next_batch().await? else {
             self.settle().await?;
-            self.standing(Standing::Idle, false);
+            self.standing(Standing::Idle, !self.log.seen_end());
             return Ok(Step::Idle(Duration::MAX));
         };
         if let Some(wait) = self.waits_for_more(&batch) {
@@ -165,12 +168,16 @@ impl TopicSource {
             return Ok(None);
         }
         if self.ahead_from >= self.ahead.len() {
-            self.ahead =
-                self.shared.store.read(&self.note.source, self.note.partition, self.position, READ_AHEAD_BYTES).await?;
+            self.ahead = self.log.read(&self.note, self.position, READ_AHEAD_BYTES).await?;
             self.ahead_from = self.ahead.index_of(self.position);
         }
         let from = self.ahead_from;
         let most = (self.delivery.batch_max_records as usize, self.delivery.batch_max_bytes as usize);
+        let first = self.ahead.offsets.get(from).copied();
+        if self.trial.is_some_and(|trial| first.is_some_and(|first| first >= trial.range.next)) {
+            // Its records are gone from the topic.
+            self.trial = None;
+        }
         let count = match &self.trial {
             Some(trial) => self.ahead.offsets.partition_point(|o| *o < trial.range.next).saturating_sub(from),
             None => self.ahead.fitting(from, most.0, most.1),

@@ -6,6 +6,7 @@ use std::time::Duration;
 use futures::future::{FutureExt as _, select_all};
 use tokio_util::sync::CancellationToken;
 
+use super::log::Log;
 use super::schedule::ScheduleSource;
 use super::topic::TopicSource;
 use super::{Shared, context};
@@ -71,11 +72,16 @@ pub(super) struct Worker {
 }
 
 impl Worker {
-    pub(super) async fn new(shared: Arc<Shared>, registered: Arc<Registered>, partition: u32) -> anyhow::Result<Self> {
+    pub(super) async fn new(
+        shared: Arc<Shared>,
+        registered: Arc<Registered>,
+        partition: u32,
+        log: &Log,
+    ) -> anyhow::Result<Self> {
         let mut sources = Vec::new();
         let version = registered.version.load_full();
         for trigger in &version.function.triggers {
-            let context = context(&shared, &registered, partition);
+            let context = (context(&shared, &registered, partition), log.clone());
             let (shared, registered) = (Arc::clone(&shared), Arc::clone(&registered));
             match &trigger.source {
                 TriggerSource::Topic(topic) if partition < shared.store.ends().partitions(topic) => {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use sqlx::{AssertSqlSafe, Row as _, SqliteConnection};
 
 use super::writer::WriteError;
-use super::{attempt, log, pauses, state};
+use super::{attempt, log, pauses, replica, state};
 use crate::bindings::tables::sqlite;
 use crate::delivery::{Effects, Interval, Records, Trial, frame};
 use crate::manifest::Application;
@@ -37,6 +37,10 @@ pub struct Commit {
     pub schedule: Option<(i64, bool)>,
     /// Whether the records were under trial; then what is left of that.
     pub trial: Option<Option<Trial>>,
+    /// Whether it is committed elsewhere and noted here: nothing is asked any more.
+    pub is_decided: bool,
+    /// Where the changelog stands that holds its state, if that is another than before.
+    pub changelog: Option<i64>,
 }
 
 /// Who commits.
@@ -81,6 +85,10 @@ pub(super) async fn apply(
     commit: &Commit,
 ) -> Result<Vec<i64>, WriteError> {
     enter(connection, commit).await?;
+    if let Some(next) = commit.changelog {
+        let (application, function) = (&application.name, &commit.note.function);
+        replica::stand(connection, application, function, commit.note.partition, next).await?;
+    }
     if let Some(rest) = &commit.trial {
         attempt::go_on(connection, &commit.note, rest.as_ref()).await?;
     }
@@ -115,6 +123,8 @@ WHERE function = ?1 AND source = ?2 AND partition = ?3 AND next = ?4 AND version
 AND first = (SELECT max(first) FROM ledger WHERE function = ?1 AND source = ?2 AND partition = ?3); ";
 const UNLESS_JOINED: &str = " WHERE changes() = 0";
 const POSITION: &str = "; UPDATE position SET next = ?5 WHERE function = ?1 AND source = ?2 AND partition = ?3 AND next = ?4 RETURNING next";
+const DECIDED: &str =
+    "; UPDATE position SET next = ?5 WHERE function = ?1 AND source = ?2 AND partition = ?3 RETURNING next";
 const SCHEDULE: &str = "; INSERT OR REPLACE INTO schedule (function, source, due_ms, again) VALUES (?1, ?2, ?12, ?13)";
 
 /// Moves the position, or fails where another did, and notes the commit: one round trip to the connection's thread.
@@ -123,7 +133,7 @@ async fn enter(connection: &mut SqliteConnection, commit: &Commit) -> Result<(),
         Some(_) => [JOIN, LEDGER, UNLESS_JOINED].concat(),
         None => LEDGER.to_owned(),
     };
-    sql.extend(commit.interval.map(|_| POSITION));
+    sql.extend(commit.interval.map(|_| if commit.is_decided { DECIDED } else { POSITION }));
     sql.extend(commit.schedule.map(|_| SCHEDULE));
     let moved = sqlx::query(AssertSqlSafe(sql))
         .bind(commit.note.function.as_ref())

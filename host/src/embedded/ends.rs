@@ -41,6 +41,14 @@ impl LogEnds {
         ends.get(&(Arc::from(topic), partition)).map(watch::Sender::subscribe)
     }
 
+    /// As [`LogEnds::grow`], from who may not be the only one to know: the end never goes back, and who waits is woken in any case.
+    pub(crate) fn advance(&self, topic: &str, partition: u32, next: i64) {
+        let ends = self.ends.read().unwrap_or_else(PoisonError::into_inner);
+        if let Some(end) = ends.get(&(Arc::from(topic), partition)) {
+            end.send_modify(|end| *end = next.max(*end));
+        }
+    }
+
     /// Whether anybody waits for a partition to grow.
     pub(super) fn is_watched(&self, topic: &str, partition: u32) -> bool {
         let ends = self.ends.read().unwrap_or_else(PoisonError::into_inner);

@@ -4,6 +4,7 @@ use std::fs::{self, DirBuilder, File, TryLockError};
 use std::io::{self, ErrorKind};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use anyhow::Context as _;
 
@@ -18,6 +19,11 @@ const BESIDE: [&str; 2] = ["isobar.sqlite-wal", "isobar.sqlite-journal"];
 pub(super) const COPIES: &str = "isobar.sqlite.format-";
 /// A file that is about to become the data file.
 const COMING: &str = "isobar.sqlite.part";
+/// Says which host works in the folder.
+const HOST: &str = "host";
+const HOST_DIGITS: usize = 12;
+/// Says which Kafka cluster holds the log, if one does.
+const CLUSTER: &str = "cluster";
 /// What everybody but the owner may do with a file.
 const OTHERS: u32 = 0o077;
 
@@ -143,6 +149,47 @@ impl Folder {
         &self.path
     }
 
+    /// Names the host that works in it. It is in no backup: two hosts of one name would end each other's transactions.
+    ///
+    /// # Errors
+    /// When it cannot be read or written.
+    pub fn host(&self) -> anyhow::Result<Arc<str>> {
+        own_number(&self.path, HOST, HOST_DIGITS)
+    }
+
+    /// Holds the folder against where the log is: in the Kafka cluster of this id, or in the folder itself. A folder without data
+    /// becomes what is asked for.
+    ///
+    /// # Errors
+    /// What the folder belongs to instead.
+    pub fn belongs_to(&self, cluster: Option<&str>) -> anyhow::Result<()> {
+        let mark = self.path.join(CLUSTER);
+        let path = self.path.display();
+        let before = fs::read_to_string(&mark).ok();
+        match (before.as_deref(), cluster) {
+            (None, None) => Ok(()),
+            (Some(before), Some(cluster)) if before == cluster => Ok(()),
+            (Some(before), Some(cluster)) => anyhow::bail!(
+                "`{path}` belongs to the Kafka cluster {before}, and [kafka] of isobar.toml names {cluster}; name another folder \
+                 with `--data-dir`, as what it holds can be had from Kafka again"
+            ),
+            (Some(before), None) => anyhow::bail!(
+                "the log of `{path}` is in the Kafka cluster {before}: name the isobar.toml that says so with `--config`, or \
+                 another folder with `--data-dir`"
+            ),
+            (None, Some(_)) if Self::holds_data(&self.path) => anyhow::bail!(
+                "`{path}` holds a log of its own, which Kafka has nothing of; name another folder with `--data-dir`"
+            ),
+            (None, Some(cluster)) => write_whole(&mark, cluster),
+        }
+    }
+
+    /// Whether it holds copies of what a Kafka cluster holds.
+    #[must_use]
+    pub fn is_copy(&self) -> bool {
+        self.path.join(CLUSTER).exists()
+    }
+
     /// What its data are.
     #[must_use]
     pub fn kind(&self) -> Kind {
@@ -203,6 +250,30 @@ impl Folder {
             }
         }
     }
+}
+
+/// A random number of so many hexadecimal digits that `folder` keeps in `file`; a new one where it has none.
+pub(super) fn own_number(folder: &Path, file: &str, digits: usize) -> anyhow::Result<Arc<str>> {
+    let path = folder.join(file);
+    match fs::read_to_string(&path) {
+        Ok(text) if text.trim().len() == digits => return Ok(text.trim().into()),
+        Ok(_) => {}
+        Err(error) if error.kind() == ErrorKind::NotFound => {}
+        Err(error) => return Err(error).with_context(|| format!("cannot read `{}`", path.display())),
+    }
+    let all = format!("{:032x}", rand::random::<u128>());
+    let number = all.get(..digits).unwrap_or(&all);
+    write_whole(&path, number)?;
+    Ok(number.into())
+}
+
+/// Writes a file for its owner, whole or not at all.
+fn write_whole(path: &Path, text: &str) -> anyhow::Result<()> {
+    let unfinished = path.with_extension("unfinished");
+    make_private(&unfinished)
+        .and_then(|()| fs::write(&unfinished, text))
+        .and_then(|()| fs::rename(&unfinished, path))
+        .with_context(|| format!("cannot write `{}`", path.display()))
 }
 
 /// SQLite takes the name of a copy as text; another file would come of one that is none.

@@ -176,7 +176,8 @@ impl LedgerReport {
         }
     }
 
-    fn find(&mut self, note: &Note, message: String) {
+    /// Notes what does not fit.
+    pub(crate) fn find(&mut self, note: &Note, message: String) {
         self.finding_count += 1;
         if self.findings.len() < MAX_FINDINGS {
             self.findings.push(Finding {

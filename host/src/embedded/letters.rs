@@ -42,7 +42,8 @@ impl Fate {
         }
     }
 
-    fn parse(name: &str) -> Option<Self> {
+    /// As it is kept.
+    pub(crate) fn parse(name: &str) -> Option<Self> {
         [Fate::Redriven, Fate::Dropped].into_iter().find(|fate| fate.name() == name)
     }
 }

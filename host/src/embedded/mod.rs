@@ -4,7 +4,7 @@
 //! Durability: write-ahead log with `synchronous = NORMAL`. A killed process loses nothing that was committed. A power
 //! cut may lose the last transactions, but whole and in order: positions, state, records and rows go back together, and
 //! what was lost is read and done again. Where rows go to a store of the operator's, which would not go back, it is `FULL`: then
-//! nothing is lost.
+//! nothing is lost. A file that is a copy of what Kafka holds goes back and has the rest from there again.
 
 mod attempt;
 pub mod backup;
@@ -18,6 +18,7 @@ mod mark;
 mod outbox;
 mod overview;
 mod pauses;
+mod replica;
 mod reserve;
 mod retention;
 mod schema;
@@ -44,6 +45,7 @@ pub use ledger::{Finding, LedgerReport};
 pub use letters::{Fate, Settlement};
 pub use log::{TopicPartition, TopicStatus};
 pub use pauses::Pause;
+pub use replica::Changes;
 pub use writer::WriteError;
 
 use crate::manifest::Application;
@@ -98,7 +100,7 @@ impl Store {
     /// As [`Store::open`]. That a store cannot be reached is none.
     pub async fn open_with(folder: Folder, application: Arc<Application>, stores: Arc<Stores>) -> anyhow::Result<Self> {
         let path = folder.path().join(FILE);
-        let options = match application.outboxes().is_empty() {
+        let options = match application.outboxes().is_empty() || folder.is_copy() {
             true => options(&path),
             false => options(&path).synchronous(SqliteSynchronous::Full),
         };

@@ -3,17 +3,20 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
-use anyhow::Context as _;
 use sqlx::{Row as _, SqliteConnection, SqlitePool};
 
 use super::writer::{Work, WriteError};
 use super::{LogEnds, Note, Store, folder};
 use crate::manifest::{Application, Function, Table};
-use crate::stores::{Connection, StoreError};
+
+/// How long rows may take to get from an outbox into the data folder.
+const DATA_FOLDER_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Names the outboxes of a data folder. It is in no backup: a restored folder has other records at the same offsets.
 const LINEAGE: &str = "lineage";
+const LINEAGE_DIGITS: usize = 32;
 
 /// Moves the position of a store in an outbox.
 pub(super) async fn applied(
@@ -76,20 +79,7 @@ fn writes_to_store(application: &Application, function: &Function, before: &str)
 
 /// The lineage of the outboxes in `folder`; a new one where it has none.
 pub(super) fn lineage(folder: &Path) -> anyhow::Result<Arc<str>> {
-    let path = folder.join(LINEAGE);
-    match std::fs::read_to_string(&path) {
-        Ok(text) if text.trim().len() == 32 => return Ok(text.trim().into()),
-        Ok(_) => {}
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
-        Err(error) => return Err(error).with_context(|| format!("cannot read `{}`", path.display())),
-    }
-    let lineage = format!("{:032x}", rand::random::<u128>());
-    let unfinished = path.with_extension("unfinished");
-    folder::make_private(&unfinished)
-        .and_then(|()| std::fs::write(&unfinished, &lineage))
-        .and_then(|()| std::fs::rename(&unfinished, &path))
-        .with_context(|| format!("cannot write `{}`", path.display()))?;
-    Ok(lineage.into())
+    folder::own_number(folder, LINEAGE, LINEAGE_DIGITS)
 }
 
 /// How far each store has come in each outbox.
@@ -113,7 +103,7 @@ pub(super) async fn positions(readers: &SqlitePool, application: &Application) -
 }
 
 /// A store's place in an outbox.
-fn named(connection: &str, topic: &str) -> String {
+pub(super) fn named(connection: &str, topic: &str) -> String {
     format!("{connection} {topic}")
 }
 
@@ -138,21 +128,24 @@ impl Store {
     /// Waits until everything that is committed now is applied to the store of `table`, as long as it gets on.
     ///
     /// # Errors
-    /// [`StoreError::Away`] when nothing was applied for as long as the store may take for an answer.
-    pub(super) async fn all_applied(&self, table: &Table, connection: &Connection) -> Result<(), StoreError> {
+    /// [`WriteError::Store`] when nothing was applied for as long as the store may take for an answer.
+    pub(super) async fn all_applied(&self, table: &Table) -> Result<(), WriteError> {
+        let Some(name) = &table.connection else { return Ok(()) };
+        let connection = self.stores.of(table);
+        let timeout = connection.map_or(DATA_FOLDER_TIMEOUT, |connection| connection.timeout());
         let Some(writer) = self.application.writer_of(&table.name) else { return Ok(()) };
         let outboxes = self.application.outboxes();
         for (topic, (_, partitions)) in outboxes.iter().filter(|(_, (function, _))| *function == writer) {
             for partition in 0..*partitions {
                 let end = self.ends().of(topic, partition);
-                let Some(mut applied) = self.applied.watch(&named(&connection.name, topic), partition) else {
+                let Some(mut applied) = self.applied.watch(&named(name, topic), partition) else {
                     continue;
                 };
                 while *applied.borrow_and_update() < end {
-                    let changed = tokio::time::timeout(connection.timeout(), applied.changed()).await;
+                    let changed = tokio::time::timeout(timeout, applied.changed()).await;
                     if !matches!(changed, Ok(Ok(()))) {
                         let reason = format!("what `{writer}` wrote before waits in `{topic}`/{partition}");
-                        return Err(connection.away(reason));
+                        return Err(connection.map_or(WriteError::Log(reason.clone()), |c| c.away(reason).into()));
                     }
                 }
             }

@@ -124,8 +124,8 @@ impl Store {
         keys: &[Row],
         allowance: &mut Allowance,
     ) -> Result<Vec<StoredRow>, WriteError> {
+        self.all_applied(table).await?;
         if let Some(connection) = self.stores.of(table) {
-            self.all_applied(table, connection).await?;
             return Ok(connection.get(table, columns, keys, allowance).await?);
         }
         let mut connection = self.readers.acquire().await?;
@@ -143,8 +143,8 @@ impl Store {
         range: &Range,
         allowance: &mut Allowance,
     ) -> Result<Vec<StoredRow>, WriteError> {
+        self.all_applied(table).await?;
         if let Some(connection) = self.stores.of(table) {
-            self.all_applied(table, connection).await?;
             return Ok(connection.scan(table, columns, range, allowance).await?);
         }
         let mut connection = self.readers.acquire().await?;

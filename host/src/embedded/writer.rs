@@ -12,7 +12,7 @@ use tokio::task::JoinHandle;
 use super::shares::Shares;
 use super::tail::Tail;
 use super::{Attempt, Commit, LogEnds, Note, Pause, Settlement, Store};
-use super::{attempt, commit, letters, outbox, pauses, retention, trouble};
+use super::{attempt, commit, letters, outbox, pauses, replica, retention, trouble};
 use crate::bindings::tables::TableError;
 use crate::delivery::HeldTable;
 use crate::delivery::frame::FrameError;
@@ -133,6 +133,9 @@ pub enum WriteError {
     /// SQLite failed.
     #[error("the data file cannot be used: {0}{remedy}", remedy = trouble::remedy(.0).map(|r| format!("; {r}")).unwrap_or_default())]
     File(#[from] sqlx::Error),
+    /// The log is elsewhere and did not do what was asked.
+    #[error("{0}")]
+    Log(String),
     /// The host is stopping.
     #[error("the host is stopping")]
     Stopped,
@@ -141,12 +144,28 @@ pub enum WriteError {
 /// What is written.
 pub(super) enum Work {
     Commit(Box<Commit>),
+    /// Asks whether a commit may be made elsewhere.
+    Admit(Box<Commit>),
+    Replica(replica::Work),
     Attempt(Attempt),
     Begin(Note),
-    Load { table: String, rows: HeldTable, rereads: Vec<Note> },
-    RereadDone { note: Note, loads: u64 },
-    Applied { note: Note, first: i64, next: i64 },
-    Trim { now_ms: Option<i64> },
+    Load {
+        table: String,
+        rows: HeldTable,
+        rereads: Vec<Note>,
+    },
+    RereadDone {
+        note: Note,
+        loads: u64,
+    },
+    Applied {
+        note: Note,
+        first: i64,
+        next: i64,
+    },
+    Trim {
+        now_ms: Option<i64>,
+    },
     Pause(Pause),
     Resume(String),
     Settle(Settlement),
@@ -187,7 +206,10 @@ impl Writer {
     }
 
     /// Puts work into the queue; gives what its result comes by.
-    async fn queue(&self, work: Work) -> Result<impl Future<Output = Result<(), WriteError>> + use<>, WriteError> {
+    pub(super) async fn queue(
+        &self,
+        work: Work,
+    ) -> Result<impl Future<Output = Result<(), WriteError>> + use<>, WriteError> {
         let jobs = self.jobs.lock().await.clone().ok_or(WriteError::Stopped)?;
         let (done, result) = oneshot::channel();
         jobs.send((work, done)).await.map_err(|_| WriteError::Stopped)?;
@@ -290,7 +312,10 @@ async fn perform(
 ) -> Result<Vec<i64>, WriteError> {
     match work {
         Work::Commit(commit) => {
-            let admitted = shares.admit(connection, application, commit).await;
+            let admitted = match commit.is_decided {
+                true => Ok(()),
+                false => shares.admit(connection, application, commit).await,
+            };
             let applied = match admitted {
                 Ok(()) => commit::apply(connection, application, commit).await,
                 Err(refused) => Err(refused),
@@ -301,6 +326,8 @@ async fn perform(
             }
             return applied;
         }
+        Work::Admit(commit) => shares.admit(connection, application, commit).await,
+        Work::Replica(work) => replica::perform(connection, application, work).await,
         Work::Attempt(attempt) => attempt::keep(connection, attempt).await,
         Work::Begin(note) => {
             mark(
@@ -313,7 +340,7 @@ async fn perform(
         Work::Load { table, rows, rereads } => {
             told.load_count.fetch_add(1, Ordering::SeqCst);
             let table = application.tables.get(table).ok_or_else(|| WriteError::UnknownTable(table.clone()))?;
-            if table.connection.is_none() {
+            if table.is_in_data_folder() {
                 crate::bindings::tables::sqlite::apply(connection, table, rows).await?;
             }
             for note in rereads {
@@ -435,8 +462,24 @@ impl Store {
         self.submit(Work::RereadDone { note, loads }).await
     }
 
+    /// As [`Store::keep_attempt`]; gives what its result comes by.
+    ///
+    /// # Errors
+    /// [`WriteError::Stopped`].
+    pub(crate) async fn queue_attempt(
+        &self,
+        attempt: Attempt,
+    ) -> Result<impl Future<Output = Result<(), WriteError>> + use<>, WriteError> {
+        self.writer.queue(Work::Attempt(attempt)).await
+    }
+
     pub(super) async fn submit(&self, work: Work) -> Result<(), WriteError> {
         self.writer.queue(work).await?.await
+    }
+
+    /// Wakes functions to look whether a table was loaded.
+    pub fn tell_of_load(&self) {
+        self.told.loads.send_replace(());
     }
 
     /// Changes when a table was loaded.

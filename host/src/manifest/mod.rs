@@ -22,7 +22,7 @@ pub use grants::{Grants, Operation, TableGrant};
 pub use limits::{HttpLimits, Limits};
 pub use problem::{Problem, nearest};
 pub use read::parse;
-pub use schema::{Column, ColumnKind, Table};
+pub use schema::{Column, ColumnKind, DATA_FOLDER, Table};
 
 /// A whole application, checked: every name that it uses is declared, every default filled in.
 #[derive(Debug, Clone)]
@@ -228,7 +228,8 @@ impl Application {
     }
 
     /// As many as its widest topic has; a schedule runs on the first.
-    fn partitions_of(&self, function: &Function) -> u32 {
+    #[must_use]
+    pub fn partitions_of(&self, function: &Function) -> u32 {
         let of = |source: &TriggerSource| match source {
             TriggerSource::Topic(topic) => self.topics.get(topic).map_or(1, |t| t.partitions),
             TriggerSource::Cron(_) => 1,

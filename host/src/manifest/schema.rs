@@ -90,7 +90,16 @@ impl ColumnKind {
     }
 }
 
+/// The connection of tables that are in the data folder although the log is not: their rows come by the outbox, too.
+pub const DATA_FOLDER: &str = "data-folder";
+
 impl Table {
+    /// Whether its rows are in the data folder.
+    #[must_use]
+    pub fn is_in_data_folder(&self) -> bool {
+        self.connection.as_deref().is_none_or(|connection| connection == DATA_FOLDER)
+    }
+
     /// The column of that name.
     #[must_use]
     pub fn column(&self, name: &str) -> Option<&Column> {

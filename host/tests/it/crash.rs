@@ -7,8 +7,8 @@ use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Once};
 use std::time::{Duration, Instant};
 
-use isobar::delivery::Allowance;
-use isobar::embedded::{Folder, Store};
+use isobar::delivery::{Allowance, Value};
+use isobar::embedded::{Folder, LedgerReport, Store};
 use isobar::manifest;
 use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
@@ -117,9 +117,9 @@ pub(crate) fn with_store<T, F: Future<Output = T>>(data_dir: &Path, look: impl F
 }
 
 /// Keys of a topic with the values of their records in order of offset, by partition.
-async fn read(store: &Store, topic: &str, partitions: u32) -> BTreeMap<String, Vec<(i64, String)>> {
+async fn read(store: &Store, topic: &str, partitions: u32) -> Found {
     let text = |bytes: Option<&[u8]>| String::from_utf8(bytes.unwrap().to_vec()).unwrap();
-    let mut found: BTreeMap<String, Vec<(i64, String)>> = BTreeMap::new();
+    let mut found = Found::new();
     for partition in 0..partitions {
         let mut from = 0;
         while from < store.ends().of(topic, partition) {
@@ -166,37 +166,60 @@ fn run_through(seed: u64) {
     with_store(&data_dir, |store| async move { check(&store).await });
 }
 
-/// The input holds every number once; those that cannot be counted are dead letters; the counts are those of the others, in state (by what was published from it), in
-/// the topic and in the table; the ledger has neither gap nor overlap.
+/// What is there in the end.
+pub(crate) struct Counted {
+    pub(crate) input: Found,
+    pub(crate) output: Found,
+    pub(crate) letters: Found,
+    /// Of the table, by key: records, and the position of the last.
+    pub(crate) rows: BTreeMap<String, (i64, i64)>,
+    pub(crate) report: LedgerReport,
+}
+
+/// Keys of a topic with the values of their records and their offsets, by partition.
+pub(crate) type Found = BTreeMap<String, Vec<(i64, String)>>;
+
+/// As [`Counted::check`], of what a store holds.
 pub(crate) async fn check(store: &Store) {
     let input = read(store, "input", 3).await;
-    let mut numbers: Vec<i64> = input.values().flatten().map(|(_, number)| number.parse().unwrap()).collect();
-    numbers.sort_unstable();
-    assert!(numbers.into_iter().eq(0..RECORDS), "the input does not hold each number once");
-
-    let output = read(store, "output", 2).await;
     let table = &store.application().tables["totals"];
     let columns: Vec<String> = ["records", "last_position"].map(str::to_owned).to_vec();
-    for (key, records) in &input {
-        let number = |value: &String| value.parse::<i64>().unwrap();
-        let records: Vec<_> = records.iter().filter(|(_, value)| !is_poison(number(value))).collect();
-        let counted: Vec<i64> = output[key].iter().map(|(_, count)| count.parse().unwrap()).collect();
-        assert!(counted.into_iter().eq(1..=records.len() as i64), "`{key}` was not counted one by one");
-        let wanted = vec![vec![isobar::delivery::Value::Text(key.clone())]];
-        let rows = store.rows(table, &columns, &wanted, &mut Allowance::unlimited()).await.unwrap();
-        let last = records.last().unwrap().0;
-        let expected = vec![isobar::delivery::Value::Int(records.len() as i64), isobar::delivery::Value::Int(last)];
-        assert_eq!(rows.iter().map(|r| r.cells.clone()).collect::<Vec<_>>(), vec![expected], "{key}");
+    let mut rows = BTreeMap::new();
+    for key in input.keys() {
+        let wanted = vec![vec![Value::Text(key.clone())]];
+        let found = store.rows(table, &columns, &wanted, &mut Allowance::unlimited()).await.unwrap();
+        for row in found {
+            let [Value::Int(records), Value::Int(last)] = row.cells[..] else { panic!("{row:?}") };
+            rows.insert(key.clone(), (records, last));
+        }
     }
-    assert_eq!(output.len(), input.len());
-
-    let report = store.verify().await.unwrap();
-    assert_eq!(report.findings, vec![]);
-    assert_eq!(report.records, report.records_read);
-    assert!(report.records >= RECORDS as u64);
+    let output = read(store, "output", 2).await;
     let letters = read(store, "counts.counting.dead-letters", 1).await;
-    let mut dead: Vec<i64> = letters.values().flatten().map(|(_, number)| number.parse().unwrap()).collect();
-    dead.sort_unstable();
-    let poison: Vec<i64> = (0..RECORDS).filter(|number| is_poison(*number)).collect();
-    assert_eq!(dead, poison, "each record that cannot be handled died once, and no other");
+    Counted { input, output, letters, rows, report: store.verify().await.unwrap() }.check();
+}
+
+impl Counted {
+    /// The input holds every number once; those that cannot be counted are dead letters; the counts are those of the others, in
+    /// state (by what was published from it), in the topic and in the table; the ledger has neither gap nor overlap.
+    pub(crate) fn check(&self) {
+        let Counted { input, output, letters, rows, report } = self;
+        let mut numbers: Vec<i64> = input.values().flatten().map(|(_, number)| number.parse().unwrap()).collect();
+        numbers.sort_unstable();
+        assert!(numbers.into_iter().eq(0..RECORDS), "the input does not hold each number once");
+        for (key, records) in input {
+            let number = |value: &String| value.parse::<i64>().unwrap();
+            let records: Vec<_> = records.iter().filter(|(_, value)| !is_poison(number(value))).collect();
+            let counted: Vec<i64> = output[key].iter().map(|(_, count)| count.parse().unwrap()).collect();
+            assert!(counted.into_iter().eq(1..=records.len() as i64), "`{key}` was not counted one by one");
+            assert_eq!(rows[key], (records.len() as i64, records.last().unwrap().0), "{key}");
+        }
+        assert_eq!((output.len(), rows.len()), (input.len(), input.len()));
+        assert_eq!(report.findings, vec![]);
+        assert_eq!(report.records, report.records_read);
+        assert!(report.records >= RECORDS as u64);
+        let mut dead: Vec<i64> = letters.values().flatten().map(|(_, number)| number.parse().unwrap()).collect();
+        dead.sort_unstable();
+        let poison: Vec<i64> = (0..RECORDS).filter(|number| is_poison(*number)).collect();
+        assert_eq!(dead, poison, "each record that cannot be handled died once, and no other");
+    }
 }

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 /// From below to above.
 const LAYERS: [&[&str]; 4] = [
     &["manifest", "config", "delivery", "clock"],
-    &["bindings", "embedded", "engine", "stores"],
+    &["bindings", "embedded", "engine", "kafka", "stores"],
     &["dispatch", "triggers", "registry"],
     &["app", "cli", "commands", "console", "demo", "program", "ui", "main", "lib"],
 ];

@@ -15,7 +15,7 @@ pub use proxy::{Line, Proxy};
 
 /// The variable of the environment that asks for them, with the value `1`.
 pub const ASKED_BY: &str = "ISOBAR_SERVICES";
-/// Cassandra takes a second port, so much above the first.
+/// Cassandra and Kafka take a second port, so much above the first.
 const SECOND_PORT: u16 = 10;
 /// How often two free ports are looked for.
 const PORT_TRIES: usize = 100;
@@ -25,6 +25,7 @@ pub struct Services {
     dir: PathBuf,
     cassandra: u16,
     postgres: u16,
+    kafka: u16,
     disturbed: Mutex<()>,
 }
 
@@ -49,7 +50,8 @@ impl Services {
         let dir =
             tempfile::Builder::new().prefix("isobar-services-").permissions(Permissions::from_mode(0o755)).tempdir();
         let dir = dir.unwrap_or_else(|error| panic!("no folder for the services: {error}")).keep();
-        let services = Services { dir, cassandra: free_port(), postgres: free_port(), disturbed: Mutex::new(()) };
+        let (cassandra, postgres, kafka) = (free_port(), free_port(), free_port());
+        let services = Services { dir, cassandra, postgres, kafka, disturbed: Mutex::new(()) };
         services.wipe_in_the_end();
         services.up(&["cassandra", "postgres"]);
         services
@@ -59,6 +61,23 @@ impl Services {
     #[must_use]
     pub fn cassandra(&self) -> String {
         format!("127.0.0.1:{}", self.cassandra)
+    }
+
+    /// `host:port` of Kafka, which runs once [`Services::new_kafka`] was called.
+    #[must_use]
+    pub fn kafka(&self) -> String {
+        format!("127.0.0.1:{}", self.kafka)
+    }
+
+    /// Starts a Kafka of one broker that holds nothing; what the one before it held is gone. To be called by who holds
+    /// [`Services::undisturbed`].
+    ///
+    /// # Panics
+    /// When it does not start.
+    pub fn new_kafka(&self) {
+        self.script(&["down", "kafka", "--kill"]);
+        self.script(&["wipe", "kafka"]);
+        self.up(&["kafka"]);
     }
 
     /// `host:port` of Postgres, whose user `postgres` needs no password.
@@ -77,8 +96,8 @@ impl Services {
     /// # Panics
     /// When one does not start.
     pub fn up(&self, names: &[&str]) {
-        let (cassandra, postgres) = (self.cassandra.to_string(), self.postgres.to_string());
-        let ports = ["--cassandra-port", &cassandra, "--postgres-port", &postgres];
+        let [cassandra, postgres, kafka] = [self.cassandra, self.postgres, self.kafka].map(|port| port.to_string());
+        let ports = ["--cassandra-port", &cassandra, "--postgres-port", &postgres, "--kafka-port", &kafka];
         self.script(&[&["up"], names, &ports].concat());
     }
 
@@ -131,7 +150,7 @@ fn script() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../services")
 }
 
-/// A port that is free, as is that which Cassandra takes besides.
+/// A port that is free, as is that which Cassandra and Kafka take besides.
 fn free_port() -> u16 {
     let free = |port: u16| TcpListener::bind(("127.0.0.1", port)).and_then(|taken| taken.local_addr()).ok();
     let pair = || {

@@ -6,6 +6,7 @@ mod away;
 mod guests;
 mod host;
 mod hostile;
+mod kafka;
 mod killed;
 mod official;
 mod stores;

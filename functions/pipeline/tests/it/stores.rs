@@ -14,11 +14,11 @@ use crate::host::{Host, TABLES, root};
 use crate::say;
 
 /// Rounds of faults, where `ISOBAR_ROUNDS` names no other number.
-const ROUNDS: u32 = 10;
+pub(crate) const ROUNDS: u32 = 10;
 /// No start takes so long.
 const LONGEST_START: Duration = Duration::from_secs(30);
 /// What the stations' metadata are in made-up archives.
-const METADATA: &str = "station_id,icao_code,station_name,station_height,latitude,longitude,state\n\
+pub(crate) const METADATA: &str = "station_id,icao_code,station_name,station_height,latitude,longitude,state\n\
     00001,,Erfunden,4.5,47.25,8.5,Hessen\n00002,EDXX,\"Auch, erfunden\",-1.0,54.0,13.0,\n";
 
 /// An operator's file with the services, tables in the schema and keyspace `place`, and logins for the tables and for the
@@ -37,7 +37,7 @@ fn config(services: &Services, dir: &Path, place: &str, [user, metadata]: [&str;
 }
 
 /// A place that no other test uses.
-fn place() -> String {
+pub(crate) fn place() -> String {
     format!("w{:016x}", rand::random::<u64>())
 }
 
@@ -63,13 +63,13 @@ fn assert_apart(services: &Services, place: &str, [user, metadata]: [&str; 2]) {
 }
 
 /// Runs to the end, loads the metadata, and lets what reads them read its input again.
-fn run(host: &Host<'_>, metadata: &Path) {
+pub(crate) fn run(host: &Host<'_>, metadata: &Path) {
     host.until_idle();
     load(host, metadata);
     host.until_idle();
 }
 
-fn load(host: &Host<'_>, metadata: &Path) {
+pub(crate) fn load(host: &Host<'_>, metadata: &Path) {
     let loaded = host.command(&["table", "load", "station_metadata", &metadata.display().to_string()]);
     assert!(loaded.status.success(), "{}", String::from_utf8_lossy(&loaded.stderr));
 }
@@ -86,10 +86,12 @@ fn begin(host: &Host<'_>) {
     begun.wait().unwrap();
 }
 
-fn assert_same(found: &Host<'_>, expected: &Host<'_>) {
+pub(crate) fn assert_same(found: &Host<'_>, expected: &Host<'_>) {
     for table in TABLES {
         let (found, expected) = (found.export(table), expected.export(table));
-        assert!(found == expected, "`{table}` differs from that of the data folder");
+        let differs = found.lines().zip(expected.lines()).find(|(found, expected)| found != expected);
+        let lines = (found.lines().count(), expected.lines().count());
+        assert!(found == expected, "`{table}` differs from that of the data folder: {lines:?} lines, {differs:?}");
         assert!(expected.lines().count() > 1, "`{table}` is empty");
     }
 }

@@ -35,7 +35,7 @@ pub async fn prepare(conn: &mut SqliteConnection, tables: &BTreeMap<String, Tabl
     let mut changes = Vec::new();
     for table in tables.values() {
         let columns = stored.remove(&table.name);
-        if let Some(connection) = &table.connection {
+        if let Some(connection) = table.connection.as_ref().filter(|_| !table.is_in_data_folder()) {
             if columns.is_some() && has_rows(&mut work, table).await? {
                 differences.push(format!(
                     "table `{}` has rows in the data folder, and isobar.toml puts it into `{connection}`: {ANEW}, or leave \

@@ -35,7 +35,7 @@ pub(super) struct Again {
 impl TopicSource {
     /// Reads again, if that was asked for. What was done before an interruption stands.
     pub(super) async fn read_again(&mut self, stop: &CancellationToken) -> Result<(), WriteError> {
-        let Some(loads) = self.shared.store.wants_reread(&self.note).await? else {
+        let Some(loads) = self.log.wants_reread(&self.note).await? else {
             self.reread = false;
             return Ok(());
         };
@@ -51,8 +51,8 @@ impl TopicSource {
             return ended.map(drop);
         }
         // Another load meanwhile leaves the mark, and the next look finds it.
-        self.shared.store.reread_done(self.note.clone(), loads).await?;
-        self.reread = self.shared.store.wants_reread(&self.note).await?.is_some();
+        self.log.reread_done(self.note.clone(), loads).await?;
+        self.reread = self.log.wants_reread(&self.note).await?.is_some();
         Ok(())
     }
 
@@ -60,8 +60,7 @@ impl TopicSource {
     /// still, which is not the records' fault.
     async fn go_on_again(&mut self, again: &mut Again, stop: &CancellationToken) -> Result<bool, WriteError> {
         while again.next < self.position {
-            let (source, partition) = (&self.note.source, self.note.partition);
-            let records = self.shared.store.read(source, partition, again.next, READ_AHEAD_BYTES).await?;
+            let records = self.log.read_back(&self.note, again.next, READ_AHEAD_BYTES).await?;
             let Some(end) = records.offsets.last().map(|o| o + 1) else { break };
             let mut chosen = Records::default();
             for (at, offset) in records.offsets.iter().enumerate().skip(records.index_of(again.next)) {
@@ -159,7 +158,7 @@ impl TopicSource {
             commit.dead_letters = lost.len() as u32;
         }
         let mut commits = Commits::default();
-        commits.begin(&self.shared, commit, effects, ());
+        commits.begin(&self.log, commit, effects, ());
         if let Some(((), error)) = commits.settle(0).await.failed {
             self.shared.pauses.take_back(&self.note.function, lost.len() as u64);
             return Err(error);
@@ -178,8 +177,7 @@ impl TopicSource {
         let mut last: HashMap<Vec<u8>, i64> = HashMap::new();
         let (mut from, mut bytes, mut is_complete) = (0, 0, true);
         while from < self.position {
-            let records =
-                self.shared.store.read(&self.note.source, self.note.partition, from, READ_AHEAD_BYTES).await?;
+            let records = self.log.read_back(&self.note, from, READ_AHEAD_BYTES).await?;
             let Some(end) = records.offsets.last().map(|o| o + 1) else { break };
             for (at, (key, offset)) in records.keys.iter().zip(&records.offsets).enumerate() {
                 let Some(key) = key.filter(|_| *offset < self.position && self.is_ours(&records, at)) else { continue };

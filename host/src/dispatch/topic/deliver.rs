@@ -175,7 +175,7 @@ impl TopicSource {
         // What is not kept cannot be shown once the function may not read sensitive data any more.
         let reason = if self.reads_sensitive() { hidden(&code) } else { failure.to_string() };
         let kept = Attempt { note: self.note.clone(), trial, code, reason, at_ms };
-        self.shared.store.keep_attempt(kept).await?;
+        self.log.keep_attempt(kept).await?;
         self.trial = Some(trial);
         Ok(())
     }
@@ -238,7 +238,7 @@ impl TopicSource {
         self.ahead_from += records;
         let trial = std::mem::replace(&mut self.trial, commit.trial.flatten());
         let stand = Stand { first, next: self.position, trial, records, dead_letters, micros };
-        self.commits.begin(&self.shared, commit, effects, stand);
+        self.commits.begin(&self.log, commit, effects, stand);
     }
 
     /// Waits for all commits under way; stands before the first batch that failed again.
@@ -254,9 +254,10 @@ impl TopicSource {
             self.waits = 0;
         }
         for stand in through {
+            self.log.release(stand.next);
             self.shared.progress.committed();
             self.shared.pauses.count(&self.note.function, stand.records as u64, stand.dead_letters as u64);
-            let busy = *self.end.borrow() > stand.next;
+            let busy = *self.end.borrow() > stand.next || !self.log.seen_end();
             self.shared.progress.update(&self.note, |s| {
                 s.position = stand.next;
                 s.records += stand.records as u64;

@@ -1,0 +1,236 @@
+//! Tables that came by way of Kafka, Cassandra and Postgres are those of the data folder, to the bit: of one host, of one that
+//! lost its data folder, and of several while everything is killed that can be.
+
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command};
+use std::time::{Duration, Instant};
+
+use dwd_mirror::{Mirror, Options};
+use local_services::{Services, services};
+use rand::rngs::StdRng;
+use rand::{RngExt as _, SeedableRng as _};
+
+use crate::host::{Host, root};
+use crate::say;
+use crate::stores::{METADATA, ROUNDS, assert_same, load, place, run};
+
+/// The shortest time that brokers let pass before they miss a host.
+const SESSION_MS: u64 = 6_000;
+
+/// No start takes so long.
+const LONGEST_BEGIN: Duration = Duration::from_secs(60);
+
+/// An operator's file with all services, for an application that nobody else runs there.
+fn config(services: &Services, dir: &Path, place: &str) -> PathBuf {
+    let text = format!(
+        "[kafka]\nbrokers = [\"{}\"]\nsettings = {{ \"session.timeout.ms\" = {SESSION_MS} }}\n\
+         [stores.cassandra]\nnodes = [\"{}\"]\nkeyspace = \"{place}\"\n\
+         [stores.postgres]\naddress = \"{}\"\ndatabase = \"postgres\"\nschema = \"{place}\"\nuser = \"postgres\"\n\
+         [stores.postgres.connections.metadata]\ntables = [\"station_metadata\"]\nuser = \"postgres\"\n",
+        services.kafka(),
+        services.cassandra(),
+        services.postgres()
+    );
+    let path = dir.join("kafka.toml");
+    fs::write(&path, text).unwrap();
+    path
+}
+
+/// Records that the aggregates have handled, by all hosts together.
+fn handled(host: &Host<'_>) -> i64 {
+    let said = host.command(&["status", "--json"]).stdout;
+    // Nothing is said before there is a data folder.
+    let status: serde_json::Value = serde_json::from_slice(&said).unwrap_or_default();
+    let sources = status["sources"].as_array();
+    let aggregates =
+        sources.into_iter().flatten().filter(|source| source["function"].as_str().unwrap().starts_with("aggregate"));
+    aggregates.map(|source| source["position"].as_i64().unwrap()).sum()
+}
+
+fn assert_verified(host: &Host<'_>) {
+    let verified = host.command(&["verify"]);
+    assert!(verified.status.success(), "{}", String::from_utf8_lossy(&verified.stdout));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn tables_through_kafka_are_those_of_the_data_folder() {
+    let Some(services) = services("the application on Kafka, Cassandra and Postgres") else { return };
+    let tree = root().join("../shared/dwd/tree");
+    let real = tree.exists();
+    if !real {
+        say!("SKIPPED: no real DWD files in `../shared/dwd`, so Kafka was tried with made-up ones");
+    }
+    let options = if real { Options::tree(tree) } else { Options::made_up(4, 12.0) };
+    let mirror = Mirror::start(options).await.unwrap();
+    let dir = tempfile::tempdir().unwrap();
+    let config = config(services, dir.path(), &place());
+    let metadata = dir.path().join("metadata.csv");
+    fs::write(&metadata, METADATA.replace("00002", if real { "03379" } else { "00002" })).unwrap();
+    let [one, two] = ["embedded", "kafka"].map(|name| dir.path().join(name));
+    let embedded = Host { manifest: None, config: None, data_dir: &one, url: mirror.url(), station_ids: "all" };
+    let on_kafka = Host { config: Some(&config), data_dir: &two, ..embedded.clone() };
+    tokio::task::block_in_place(|| {
+        let _undisturbed = services.undisturbed();
+        services.new_kafka();
+        run(&embedded, &metadata);
+        run(&on_kafka, &metadata);
+        assert_same(&on_kafka, &embedded);
+        assert_verified(&on_kafka);
+        let without = Host { config: None, ..on_kafka.clone() }.command(&["table", "list"]);
+        let told = String::from_utf8_lossy(&without.stderr).into_owned();
+        assert!(!without.status.success() && told.contains("is in the Kafka cluster"), "{told}");
+        let checked = on_kafka.check();
+        let told = String::from_utf8_lossy(&checked.stderr).into_owned();
+        assert!(checked.status.success() && told.contains("`kafka`: it answers, all topics as declared"), "{told}");
+    });
+    mirror.stop().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lost_data_folder_costs_nothing_but_a_restore() {
+    let Some(services) = services("a data folder that is lost while the log is in Kafka") else { return };
+    let mirror = Mirror::start(Options::made_up(4, 12.0)).await.unwrap();
+    let dir = tempfile::tempdir().unwrap();
+    let config = config(services, dir.path(), &place());
+    let metadata = dir.path().join("metadata.csv");
+    fs::write(&metadata, METADATA).unwrap();
+    let [one, two, three] = ["embedded", "first", "second"].map(|name| dir.path().join(name));
+    let all = Host { manifest: None, config: None, data_dir: &one, url: mirror.url(), station_ids: "all" };
+    tokio::task::block_in_place(|| {
+        let _undisturbed = services.undisturbed();
+        services.new_kafka();
+        run(&all, &metadata);
+        let first = Host { config: Some(&config), data_dir: &two, ..all.clone() };
+        let mut killed = first.up(&[]);
+        let begun = Instant::now();
+        while handled(&first) == 0 {
+            assert!(begun.elapsed() < LONGEST_BEGIN, "nothing was handled in {LONGEST_BEGIN:?}");
+            std::thread::sleep(Duration::from_millis(100));
+        }
+        killed.kill().unwrap();
+        killed.wait().unwrap();
+        load(&first, &metadata);
+        let handled = handled(&first);
+        // Another folder knows nothing: what was kept comes from Kafka.
+        let second = Host { data_dir: &three, ..first.clone() };
+        second.until_idle();
+        let all_handled = self::handled(&second);
+        assert!(handled > 0 && handled < all_handled, "it was not killed in the middle: {handled} of {all_handled}");
+        assert_same(&second, &all);
+        assert_verified(&second);
+    });
+    mirror.stop().await.unwrap();
+}
+
+/// A host of several, while it runs.
+struct Member<'d> {
+    host: Host<'d>,
+    log: PathBuf,
+    child: Option<Child>,
+}
+
+impl Member<'_> {
+    fn start(&mut self) {
+        if self.child.is_none() {
+            let log = File::options().create(true).append(true).open(&self.log).unwrap();
+            self.child = Some(self.host.up_with(&[], &[], log));
+        }
+    }
+
+    /// Ends it, as a fault would or in order.
+    fn end(&mut self, kill: bool) {
+        let Some(mut child) = self.child.take() else { return };
+        if kill {
+            child.kill().unwrap()
+        } else {
+            signal(&child, "TERM")
+        }
+        let told = Instant::now();
+        while child.try_wait().unwrap().is_none() {
+            assert!(told.elapsed() < Duration::from_secs(60), "the host does not end:\n{}", self.told());
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    /// Stands still for longer than brokers wait, and goes on.
+    fn freeze(&self) {
+        let Some(child) = &self.child else { return };
+        signal(child, "STOP");
+        std::thread::sleep(Duration::from_millis(SESSION_MS + 3_000));
+        signal(child, "CONT");
+    }
+
+    fn told(&self) -> String {
+        let log = fs::read_to_string(&self.log).unwrap_or_default();
+        let lines: Vec<&str> = log.lines().collect();
+        lines[lines.len().saturating_sub(60)..].join("\n")
+    }
+}
+
+impl Drop for Member<'_> {
+    fn drop(&mut self) {
+        if let Some(mut child) = self.child.take() {
+            // It may have ended by itself.
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
+}
+
+fn signal(child: &Child, signal: &str) {
+    let sent = Command::new("kill").args(["-s", signal, &child.id().to_string()]).status().unwrap();
+    assert!(sent.success());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn faults_of_hosts_brokers_and_stores_change_nothing() {
+    let Some(services) = services("kills of hosts, of Kafka, Cassandra and Postgres") else { return };
+    let rounds = std::env::var("ISOBAR_ROUNDS").map_or(ROUNDS, |rounds| rounds.parse().unwrap());
+    let seed = std::env::var("ISOBAR_SEED").map_or_else(|_| rand::random(), |seed| seed.parse().unwrap());
+    say!("seed {seed}: `ISOBAR_SEED={seed}` makes the same faults");
+    let mirror = Mirror::start(Options::made_up(8, 12.0)).await.unwrap();
+    let dir = tempfile::tempdir().unwrap();
+    let config = config(services, dir.path(), &place());
+    let metadata = dir.path().join("metadata.csv");
+    fs::write(&metadata, METADATA).unwrap();
+    let [one, two, three, four] = ["embedded", "first", "second", "last"].map(|name| dir.path().join(name));
+    let embedded = Host { manifest: None, config: None, data_dir: &one, url: mirror.url(), station_ids: "all" };
+    let on_kafka = |data_dir| Host { config: Some(&config), data_dir, ..embedded.clone() };
+    let member = |data_dir: &'static str, host| Member { host, log: dir.path().join(data_dir), child: None };
+    let mut members = [member("first.log", on_kafka(&two)), member("second.log", on_kafka(&three))];
+    tokio::task::block_in_place(|| {
+        let _undisturbed = services.undisturbed();
+        services.new_kafka();
+        run(&embedded, &metadata);
+        let mut random = StdRng::seed_from_u64(seed);
+        for round in 0..rounds {
+            members.iter_mut().for_each(Member::start);
+            std::thread::sleep(Duration::from_millis(random.random_range(500..3000)));
+            if round == 1 {
+                load(&members[0].host, &metadata);
+            }
+            let at = random.random_range(0..2);
+            match random.random_range(0..8) {
+                0..3 => members[at].end(true),
+                3 => members[at].end(false),
+                4 | 5 => fault(services, "kafka", &mut random),
+                6 => fault(services, ["cassandra", "postgres"][at], &mut random),
+                _ => members[at].freeze(),
+            }
+        }
+        members.iter_mut().for_each(|member| member.end(false));
+        let last = on_kafka(&four);
+        last.until_idle();
+        assert_same(&last, &embedded);
+        assert_verified(&last);
+    });
+    mirror.stop().await.unwrap();
+}
+
+/// Stops a service for a while, in order or not.
+fn fault(services: &Services, name: &str, random: &mut StdRng) {
+    services.down(name, random.random());
+    std::thread::sleep(Duration::from_millis(random.random_range(0..4000)));
+    services.up(&[name]);
+}
