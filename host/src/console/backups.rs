@@ -14,11 +14,16 @@ impl View {
     /// much room again as the data.
     ///
     /// # Errors
-    /// When sensitive data are not asked for, another backup is being made or fetched, or the data cannot be copied.
+    /// When sensitive data are not asked for, the log is in Kafka, another backup is being made or fetched, or the data cannot be copied.
     pub async fn backup(&self, ask: &BackupAsk) -> Result<(u64, BoxStream<'static, io::Result<Vec<u8>>>), Refusal> {
         if !ask.sensitive {
             let message = "a backup holds sensitive tables and topics: it is made only where those are asked for";
             return Err(Refusal::new(Fault::Sensitive, message).hint("ask with `sensitive=true`"));
+        }
+        if self.cluster.is_some() {
+            let message = "the log is in Kafka, and the data folder holds copies of what is there";
+            return Err(Refusal::new(Fault::Invalid, message)
+                .hint("back up Kafka; another data folder has its copies from there"));
         }
         let permit = Arc::clone(&self.backups)
             .try_acquire_owned()

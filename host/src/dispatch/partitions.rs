@@ -16,7 +16,7 @@ use super::{Shared, TRIM_EVERY, outbox};
 use crate::delivery::retry;
 use crate::embedded::Note;
 use crate::kafka::{Cluster, Event, Group, Owned};
-use crate::manifest::{DATA_FOLDER, TriggerSource};
+use crate::manifest::{DATA_FOLDER, Table, TriggerSource};
 use crate::registry::Registered;
 
 /// The wait before something is tried the second time, in milliseconds; doubled for each time after.
@@ -92,6 +92,9 @@ async fn session(function: &Arc<Function>, stop: &CancellationToken) -> anyhow::
         };
         match event {
             Some(Event::Assigned(partitions)) => {
+                if let Err(error) = alone(function).await {
+                    break Err(error);
+                }
                 for owned in partitions {
                     running.insert(owned.partition(), start(function, owned, &lineage, stop));
                 }
@@ -117,6 +120,22 @@ async fn session(function: &Arc<Function>, stop: &CancellationToken) -> anyhow::
     group.end(partitions).await;
     group.leave().await;
     ended
+}
+
+/// Refuses to work beside another host where tables are in the data folder: each would have a part of them.
+async fn alone(function: &Function) -> anyhow::Result<()> {
+    let application = function.shared.store.application();
+    if !application.tables.values().any(Table::is_in_data_folder) {
+        return Ok(());
+    }
+    let others = function.cluster.others(application).await?;
+    anyhow::ensure!(
+        others.is_empty(),
+        "another host ({}) runs functions of `{}`, whose tables are in this host's data folder; stop one of them",
+        others.into_iter().collect::<Vec<_>>().join(", "),
+        application.name
+    );
+    Ok(())
 }
 
 /// Ends the work on partitions, with what it has under way.

@@ -414,3 +414,81 @@ fn is_retriable(error: &KafkaError) -> bool {
 fn requires_abort(error: &KafkaError) -> bool {
     matches!(error, KafkaError::Transaction(inner) if inner.txn_requires_abort())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    type Answer = oneshot::Receiver<Result<(), WriteError>>;
+
+    fn entry(partition: u32, assignment: u64, interval: Option<(i64, i64)>) -> (Entry, Answer) {
+        let (answer, answered) = oneshot::channel();
+        let entry = Entry {
+            note: Note { function: "f".into(), source: "t".into(), partition },
+            assignment,
+            is_over: Arc::default(),
+            interval: interval.map(|(first, next)| Interval { first, next }),
+            outgoing: Vec::new(),
+            local: Local::Nothing,
+            answer,
+        };
+        (entry, answered)
+    }
+
+    fn places() -> HashMap<u32, Place> {
+        [(0, 10), (1, 20)].map(|(partition, position)| (partition, Place { assignment: 7, position })).into()
+    }
+
+    #[test]
+    fn commits_that_follow_each_other_go_together() {
+        let several = [(0, Some((10, 12))), (1, Some((20, 25))), (0, None), (0, Some((12, 13)))];
+        let (entries, _answers): (Vec<_>, Vec<_>) = several.into_iter().map(|(p, i)| entry(p, 7, i)).unzip();
+        let kept = following(entries, &places());
+        assert_eq!(kept.len(), 4);
+        assert_eq!(positions(&kept, &places()), BTreeMap::from([(0, 13), (1, 25)]));
+    }
+
+    #[test]
+    fn what_does_not_follow_or_is_of_another_assignment_is_refused_alone() {
+        let several = [
+            (0, 7, Some((11, 12))),
+            (0, 6, Some((10, 12))),
+            (2, 7, Some((0, 1))),
+            (1, 7, Some((20, 21))),
+            (1, 7, Some((22, 23))),
+        ];
+        let (entries, answers): (Vec<_>, Vec<_>) = several.into_iter().map(|(p, a, i)| entry(p, a, i)).unzip();
+        let kept = following(entries, &places());
+        assert_eq!(positions(&kept, &places()), BTreeMap::from([(1, 21)]));
+        let refused: Vec<bool> =
+            answers.into_iter().map(|mut answer| matches!(answer.try_recv(), Ok(Err(_)))).collect();
+        assert_eq!(refused, [true, true, true, false, true]);
+    }
+
+    #[test]
+    fn a_commit_of_an_assignment_that_is_over_is_refused() {
+        let (late, mut answer) = entry(0, 7, Some((10, 12)));
+        late.is_over.store(true, Ordering::SeqCst);
+        assert!(following(vec![late], &places()).is_empty());
+        assert!(matches!(answer.try_recv(), Ok(Err(_))));
+    }
+
+    #[test]
+    fn deliveries_are_of_their_transaction_and_none_is_missing() {
+        let deliveries = Deliveries::default();
+        let before = deliveries.begin(1);
+        let number = deliveries.begin(2);
+        deliveries.sent(3);
+        deliveries.answered(before, 0, Ok(5));
+        assert!(deliveries.wait(Duration::from_millis(1)).is_err(), "what is of another transaction does not count");
+        deliveries.begin(2);
+        let number = number + 1;
+        deliveries.sent(3);
+        [(0, 7), (1, 1), (0, 8)].into_iter().for_each(|(group, at)| deliveries.answered(number, group, Ok(at)));
+        assert_eq!(deliveries.wait(Duration::from_secs(1)).unwrap(), [vec![7, 8], vec![1]]);
+        let number = deliveries.begin(1);
+        deliveries.sent(1);
+        deliveries.answered(number, 0, Ok(-1001));
+        assert!(deliveries.wait(Duration::from_secs(1)).is_err(), "an offset that is not known is none");
+    }
+}

@@ -4,10 +4,10 @@
 use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::process::{Command, Stdio};
+use std::time::Duration;
 
-use local_services::{Services, services};
+use local_services::{Process, Services, services};
 use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
 use rdkafka::config::ClientConfig;
@@ -21,14 +21,12 @@ use crate::crash::{Counted, Found, application, build};
 const ROUNDS: u32 = 10;
 /// The shortest time that brokers let pass before they miss a host.
 const SESSION_MS: u64 = 6_000;
-/// No run takes so long once nothing is killed any more.
-const LONGEST_END: Duration = Duration::from_secs(120);
 
 /// A host with a folder of its own.
 struct Host<'h> {
     config: &'h Path,
     data_dir: PathBuf,
-    child: Option<Child>,
+    process: Option<Process>,
 }
 
 impl Host<'_> {
@@ -39,62 +37,39 @@ impl Host<'_> {
         command
     }
 
-    fn start(&mut self) {
-        if self.child.is_some() {
-            return;
-        }
-        let log = File::options().create(true).append(true).open(self.log()).unwrap();
-        let mut up = self.isobar(&["up", "--listen", "127.0.0.1:0"]);
-        self.child = Some(up.stdout(Stdio::null()).stderr(log).spawn().unwrap());
+    fn until_idle(&self) {
+        self.told(&["up", "--listen", "127.0.0.1:0", "--until-idle"]);
     }
 
-    fn log(&self) -> PathBuf {
-        self.data_dir.with_extension("log")
+    /// What a command prints that succeeds.
+    fn told(&self, words: &[&str]) -> String {
+        let done = self.isobar(words).output().unwrap();
+        assert!(done.status.success(), "{words:?}: {}", String::from_utf8_lossy(&done.stderr));
+        String::from_utf8_lossy(&[done.stdout, done.stderr].concat()).into_owned()
+    }
+
+    fn start(&mut self) {
+        if self.process.is_some() {
+            return;
+        }
+        let log = File::options().create(true).append(true).open(self.data_dir.with_extension("log")).unwrap();
+        let mut up = self.isobar(&["up", "--listen", "127.0.0.1:0"]);
+        self.process = Some(Process::of(up.stdout(Stdio::null()).stderr(log).spawn().unwrap()));
     }
 
     /// Ends it, as a fault would or in order.
     fn end(&mut self, kill: bool) {
-        let Some(mut child) = self.child.take() else { return };
-        if kill {
-            child.kill().unwrap()
-        } else {
-            signal(&child, "TERM")
-        }
-        let told = Instant::now();
-        while child.try_wait().unwrap().is_none() {
-            assert!(told.elapsed() < LONGEST_END, "the host does not end:\n{}", self.told());
-            std::thread::sleep(Duration::from_millis(20));
+        if let Some(process) = self.process.take() {
+            process.end(kill);
         }
     }
 
     /// Stands still for longer than brokers wait, and goes on.
     fn freeze(&self) {
-        let Some(child) = &self.child else { return };
-        signal(child, "STOP");
-        std::thread::sleep(Duration::from_millis(SESSION_MS + 2_000));
-        signal(child, "CONT");
-    }
-
-    fn told(&self) -> String {
-        let log = fs::read_to_string(self.log()).unwrap_or_default();
-        let lines: Vec<&str> = log.lines().collect();
-        lines[lines.len().saturating_sub(40)..].join("\n")
-    }
-}
-
-impl Drop for Host<'_> {
-    fn drop(&mut self) {
-        if let Some(mut child) = self.child.take() {
-            // It may have ended by itself.
-            let _ = child.kill();
-            let _ = child.wait();
+        if let Some(process) = &self.process {
+            process.freeze(Duration::from_millis(SESSION_MS + 2_000));
         }
     }
-}
-
-fn signal(child: &Child, signal: &str) {
-    let sent = Command::new("kill").args(["-s", signal, &child.id().to_string()]).status().unwrap();
-    assert!(sent.success());
 }
 
 /// Keys of a topic with the values of their records in order of offset, by partition, as others see them.
@@ -156,7 +131,7 @@ fn faults_of_hosts_and_broker_lose_and_double_nothing() {
         services.postgres()
     );
     fs::write(&config, text).unwrap();
-    let host = |name: &str| Host { config: &config, data_dir: dir.path().join(name), child: None };
+    let host = |name: &str| Host { config: &config, data_dir: dir.path().join(name), process: None };
     let mut hosts = [host("one"), host("two")];
     let mut random = StdRng::seed_from_u64(seed);
     for _ in 0..rounds {
@@ -177,8 +152,7 @@ fn faults_of_hosts_and_broker_lose_and_double_nothing() {
     hosts.iter_mut().for_each(|host| host.end(false));
     // A folder that knows nothing finishes what is left.
     let last = host("three");
-    let ended = last.isobar(&["up", "--listen", "127.0.0.1:0", "--until-idle"]).output().unwrap();
-    assert!(ended.status.success(), "{}", String::from_utf8_lossy(&ended.stderr));
+    last.until_idle();
     let verified = last.isobar(&["verify", "--json"]).output().unwrap();
     let counted = Counted {
         input: read(services, "input", 3),
@@ -188,4 +162,19 @@ fn faults_of_hosts_and_broker_lose_and_double_nothing() {
         report: serde_json::from_slice(&verified.stdout).unwrap(),
     };
     counted.check();
+    send_back(services, &last);
+}
+
+/// What is sent back to the function fails again, and is known to be sent by who has another folder.
+fn send_back(services: &Services, host: &Host<'_>) {
+    let said = host.told(&["dead-letters", "redrive", "counting", "--all", "--yes"]);
+    assert!(said.contains('8'), "{said}");
+    let other = Host { config: host.config, data_dir: host.data_dir.with_file_name("one"), process: None };
+    let listed = other.told(&["dead-letters", "list", "counting", "--all"]);
+    assert_eq!(listed.matches("redriven").count(), 8, "{listed}");
+    other.until_idle();
+    let letters = read(services, "counts.counting.dead-letters", 1);
+    let mut times: BTreeMap<&String, u32> = BTreeMap::new();
+    letters.values().flatten().for_each(|(_, number)| *times.entry(number).or_default() += 1);
+    assert!(times.len() == 8 && times.values().all(|times| *times == 2), "{times:?}");
 }

@@ -1,6 +1,7 @@
 //! Real stores for tests: started once per test process by `infra/services`, on free ports and in a folder of their own, and
 //! wiped when the process ends, however that comes.
 
+mod process;
 mod proxy;
 
 use std::fs::Permissions;
@@ -11,6 +12,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
+pub use process::Process;
 pub use proxy::{Line, Proxy};
 
 /// The variable of the environment that asks for them, with the value `1`.

@@ -3,11 +3,10 @@
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command};
 use std::time::{Duration, Instant};
 
 use dwd_mirror::{Mirror, Options};
-use local_services::{Services, services};
+use local_services::{Process, Services, services};
 use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
 
@@ -127,60 +126,30 @@ async fn a_lost_data_folder_costs_nothing_but_a_restore() {
 struct Member<'d> {
     host: Host<'d>,
     log: PathBuf,
-    child: Option<Child>,
+    process: Option<Process>,
 }
 
 impl Member<'_> {
     fn start(&mut self) {
-        if self.child.is_none() {
+        if self.process.is_none() {
             let log = File::options().create(true).append(true).open(&self.log).unwrap();
-            self.child = Some(self.host.up_with(&[], &[], log));
+            self.process = Some(Process::of(self.host.up_with(&[], &[], log)));
         }
     }
 
     /// Ends it, as a fault would or in order.
     fn end(&mut self, kill: bool) {
-        let Some(mut child) = self.child.take() else { return };
-        if kill {
-            child.kill().unwrap()
-        } else {
-            signal(&child, "TERM")
-        }
-        let told = Instant::now();
-        while child.try_wait().unwrap().is_none() {
-            assert!(told.elapsed() < Duration::from_secs(60), "the host does not end:\n{}", self.told());
-            std::thread::sleep(Duration::from_millis(20));
+        if let Some(process) = self.process.take() {
+            process.end(kill);
         }
     }
 
     /// Stands still for longer than brokers wait, and goes on.
     fn freeze(&self) {
-        let Some(child) = &self.child else { return };
-        signal(child, "STOP");
-        std::thread::sleep(Duration::from_millis(SESSION_MS + 3_000));
-        signal(child, "CONT");
-    }
-
-    fn told(&self) -> String {
-        let log = fs::read_to_string(&self.log).unwrap_or_default();
-        let lines: Vec<&str> = log.lines().collect();
-        lines[lines.len().saturating_sub(60)..].join("\n")
-    }
-}
-
-impl Drop for Member<'_> {
-    fn drop(&mut self) {
-        if let Some(mut child) = self.child.take() {
-            // It may have ended by itself.
-            let _ = child.kill();
-            let _ = child.wait();
+        if let Some(process) = &self.process {
+            process.freeze(Duration::from_millis(SESSION_MS + 3_000));
         }
     }
-}
-
-fn signal(child: &Child, signal: &str) {
-    let sent = Command::new("kill").args(["-s", signal, &child.id().to_string()]).status().unwrap();
-    assert!(sent.success());
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -197,7 +166,7 @@ async fn faults_of_hosts_brokers_and_stores_change_nothing() {
     let [one, two, three, four] = ["embedded", "first", "second", "last"].map(|name| dir.path().join(name));
     let embedded = Host { manifest: None, config: None, data_dir: &one, url: mirror.url(), station_ids: "all" };
     let on_kafka = |data_dir| Host { config: Some(&config), data_dir, ..embedded.clone() };
-    let member = |data_dir: &'static str, host| Member { host, log: dir.path().join(data_dir), child: None };
+    let member = |data_dir: &'static str, host| Member { host, log: dir.path().join(data_dir), process: None };
     let mut members = [member("first.log", on_kafka(&two)), member("second.log", on_kafka(&three))];
     tokio::task::block_in_place(|| {
         let _undisturbed = services.undisturbed();

@@ -139,7 +139,7 @@ async fn faults_of_host_and_stores_change_nothing() {
     let rounds = std::env::var("ISOBAR_ROUNDS").map_or(ROUNDS, |rounds| rounds.parse().unwrap());
     let seed = std::env::var("ISOBAR_SEED").map_or_else(|_| rand::random(), |seed| seed.parse().unwrap());
     say!("seed {seed}: `ISOBAR_SEED={seed}` makes the same faults");
-    let mirror = Mirror::start(Options::made_up(4, 12.0)).await.unwrap();
+    let mirror = Mirror::start(Options::made_up(10, 12.0)).await.unwrap();
     let dir = tempfile::tempdir().unwrap();
     let config = config(services, dir.path(), &place(), ["postgres"; 2]);
     let metadata = dir.path().join("metadata.csv");
