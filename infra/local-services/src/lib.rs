@@ -10,7 +10,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Mutex, MutexGuard, OnceLock};
 
 pub use process::Process;
 pub use proxy::{Line, Proxy};
@@ -89,8 +89,14 @@ impl Services {
     }
 
     /// To be held by whoever starts and stops services, and by whoever cannot bear that.
+    ///
+    /// # Panics
+    /// When what a test that failed has stopped does not start.
     pub fn undisturbed(&self) -> MutexGuard<'_, ()> {
-        self.disturbed.lock().unwrap_or_else(PoisonError::into_inner)
+        self.disturbed.lock().unwrap_or_else(|failed| {
+            self.up(&["cassandra", "postgres"]);
+            failed.into_inner()
+        })
     }
 
     /// Starts those of `names` that do not run; returns when they are ready.
