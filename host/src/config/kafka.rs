@@ -12,7 +12,7 @@ const PORT: u16 = 9092;
 const USUAL_MECHANISM: &str = "SCRAM-SHA-512";
 const MECHANISMS: [&str; 3] = ["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"];
 /// Settings of the client on which it depends that nothing is lost or doubled, or that are said elsewhere; also what begins so.
-const OWN_SETTINGS: [&str; 17] = [
+const OWN_SETTINGS: [&str; 19] = [
     "acks",
     "allow.auto.create.topics",
     "auto.offset.reset",
@@ -29,7 +29,10 @@ const OWN_SETTINGS: [&str; 17] = [
     "sasl.",
     "security.protocol",
     "ssl.ca",
+    // Secrets, which do not belong into this file.
     "ssl.key.password",
+    "ssl.key.pem",
+    "ssl.keystore.password",
     "transactional.id",
 ];
 

@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use anyhow::Context as _;
 use rdkafka::client::ClientContext;
 use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
 use rdkafka::consumer::{BaseConsumer, Consumer as _, ConsumerContext};
@@ -45,7 +46,7 @@ pub(super) struct Clients {
 
 impl Clients {
     /// # Errors
-    /// When the password cannot be had.
+    /// When the password cannot be had, or librdkafka does not know a setting or its value.
     pub(super) fn new(kafka: &KafkaConfig, host: &str) -> anyhow::Result<Self> {
         let mut config = ClientConfig::new();
         config
@@ -76,7 +77,13 @@ impl Clients {
                 .set("sasl.username", &login.user)
                 .set("sasl.password", login.password.read()?);
         }
-        Ok(Clients { config, settings: kafka.settings.clone().into_iter().collect() })
+        let clients = Clients { config, settings: kafka.settings.clone().into_iter().collect() };
+        for config in [clients.admin(), clients.member(""), clients.producer("")] {
+            config
+                .create_native_config()
+                .context("[kafka] of isobar.toml says what the client does not take; correct it")?;
+        }
+        Ok(clients)
     }
 
     fn with(&self, own: &[(&str, &str)]) -> ClientConfig {
@@ -95,41 +102,37 @@ impl Clients {
         self.with(&[])
     }
 
-    /// A member of `group`.
-    pub(super) fn member(&self, group: &str) -> ClientConfig {
-        self.with(&[
+    /// What all consumers have.
+    fn consumer(&self, group: &str, isolation: &str, own: &[(&str, &str)]) -> ClientConfig {
+        let common = [
             ("group.id", group),
-            ("partition.assignment.strategy", "cooperative-sticky"),
-            ("session.timeout.ms", SESSION_MS),
+            ("isolation.level", isolation),
             ("enable.auto.commit", "false"),
             ("enable.auto.offset.store", "false"),
             ("enable.partition.eof", "true"),
-            ("isolation.level", "read_committed"),
             ("auto.offset.reset", "earliest"),
             ("queued.max.messages.kbytes", AHEAD_KIB),
             ("queued.min.messages", AHEAD_RECORDS),
             ("fetch.max.bytes", FETCH_BYTES),
             ("fetch.queue.backoff.ms", BACKOFF_MS),
+        ];
+        self.with(&[&common, own].concat())
+    }
+
+    /// A member of `group`.
+    pub(super) fn member(&self, group: &str) -> ClientConfig {
+        let own = [
+            ("partition.assignment.strategy", "cooperative-sticky"),
+            ("session.timeout.ms", SESSION_MS),
             ("fetch.wait.max.ms", WAIT_MS),
-        ])
+        ];
+        self.consumer(group, "read_committed", &own)
     }
 
     /// A reader that belongs to no group; what it knows of `group` are positions.
     pub(super) fn reader(&self, group: &str, isolation: &str) -> ClientConfig {
-        self.with(&[
-            ("group.id", group),
-            ("enable.auto.commit", "false"),
-            ("enable.auto.offset.store", "false"),
-            ("enable.partition.eof", "true"),
-            ("isolation.level", isolation),
-            ("auto.offset.reset", "earliest"),
-            ("queued.max.messages.kbytes", AHEAD_KIB),
-            ("queued.min.messages", AHEAD_RECORDS),
-            ("fetch.max.bytes", FETCH_BYTES),
-            ("fetch.queue.backoff.ms", BACKOFF_MS),
-            // What is read ends at the end, which is not waited for.
-            ("fetch.wait.max.ms", BACKOFF_MS),
-        ])
+        // What is read ends at the end, which is not waited for.
+        self.consumer(group, isolation, &[("fetch.wait.max.ms", BACKOFF_MS)])
     }
 
     /// A producer of transactions under `id`.
@@ -257,5 +260,28 @@ impl Names {
     /// The group whose positions say how far `connection` has come in the outbox.
     pub(super) fn applied(&self, connection: &str) -> String {
         format!("{}.{connection}", self.outbox)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+
+    fn refused(name: &str, value: &str) -> String {
+        let settings = BTreeMap::from([(name.to_owned(), value.to_owned())]);
+        let (brokers, certificates) = (vec!["localhost:9092".to_owned()], None);
+        let kafka = KafkaConfig { brokers, replication: None, tls: false, certificates, login: None, settings };
+        Clients::new(&kafka, "host").err().map(|error| format!("{error:#}")).unwrap_or_default()
+    }
+
+    #[test]
+    fn a_setting_that_the_client_does_not_take_is_told_before_anything_is_connected_to() {
+        let unknown = refused("session.timeout", "1000");
+        assert!(unknown.contains("[kafka] of isobar.toml") && unknown.contains("session.timeout"), "{unknown}");
+        let wrong = refused("linger.ms", "soon");
+        assert!(wrong.contains("linger.ms"), "{wrong}");
+        assert_eq!(refused("session.timeout.ms", "20000"), "");
     }
 }
