@@ -72,7 +72,7 @@ pub async fn prepare(plan: Plan) -> anyhow::Result<Prepared> {
     let stores = stores(&mut application, &plan.config)?;
     let folder = Folder::take(&plan.data_dir, plan.kind)?;
     let cluster = match &plan.config.kafka {
-        Some(kafka) => Some(Arc::new(cluster(kafka, &folder, &mut application).await?)),
+        Some(kafka) => Some(cluster(kafka, &folder, &mut application).await?),
         None => {
             folder.belongs_to(None)?;
             None
@@ -115,8 +115,8 @@ pub fn stores(application: &mut Application, config: &Config) -> anyhow::Result<
 ///
 /// # Errors
 /// When it cannot be reached, or the folder, a topic or another host does not go with it.
-async fn cluster(kafka: &KafkaConfig, folder: &Folder, application: &mut Application) -> anyhow::Result<Cluster> {
-    let cluster = Cluster::new(kafka, folder)?;
+async fn cluster(kafka: &KafkaConfig, folder: &Folder, application: &mut Application) -> anyhow::Result<Arc<Cluster>> {
+    let cluster = Arc::new(Cluster::new(kafka, folder)?);
     folder.belongs_to(Some(&cluster.id().await?))?;
     let found = cluster.topics().await?;
     Cluster::fit(application, &found)?;
@@ -127,7 +127,7 @@ async fn cluster(kafka: &KafkaConfig, folder: &Folder, application: &mut Applica
     anyhow::ensure!(
         here.is_empty() || others.is_empty(),
         "another host ({}) runs functions of `{}`, and `{}` would be kept in this host's data folder, where the other does not \
-         see it; say in isobar.toml which store they are in, or run one host",
+         see it; say in isobar.toml which store they are in, or run one host; one that was killed is missed after some seconds",
         others.into_iter().collect::<Vec<_>>().join(", "),
         application.name,
         here.join("`, `")
@@ -144,10 +144,10 @@ pub async fn visit(
     folder: &Folder,
     application: &mut Application,
 ) -> anyhow::Result<Arc<Cluster>> {
-    let cluster = Cluster::visit(kafka)?;
+    let cluster = Arc::new(Cluster::visit(kafka)?);
     folder.belongs_to(Some(&cluster.id().await?))?;
     Cluster::fit(application, &cluster.topics().await?)?;
-    Ok(Arc::new(cluster))
+    Ok(cluster)
 }
 
 impl Prepared {

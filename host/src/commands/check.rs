@@ -66,7 +66,7 @@ struct Parts {
 /// What is wrong with the log in Kafka, and, for people, what is right with it.
 async fn reached(kafka: &KafkaConfig, mut application: Application, quiet: bool) -> Option<Problem> {
     let tried = async {
-        let found = Cluster::visit(kafka)?.topics().await?;
+        let found = Arc::new(Cluster::visit(kafka)?).topics().await?;
         Cluster::fit(&mut application, &found)?;
         Cluster::missing(&application, &found)
     };

@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
+use std::time::Duration;
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
@@ -27,6 +28,8 @@ const USUAL_RECORDS: u32 = 20;
 const MOST_RECORDS: u32 = 1000;
 /// Most bytes of keys and values of one answer, for the same reason; reached, it ends with the record that did.
 const MOST_RECORD_BYTES: usize = 8 * 1024 * 1024;
+/// How long a running host waits for what Kafka says, before it tells what it knows itself.
+const LONGEST_ANSWER: Duration = Duration::from_secs(3);
 /// Bytes asked of the log at one time.
 const READ_BYTES: usize = 1024 * 1024;
 
@@ -97,7 +100,7 @@ impl View {
         let failures = self.failures().await?;
         let sources = match &self.running {
             // What is sensitive of them is hidden where it arises.
-            Some(running) => self.all_hosts(running.progress.sources()).await?,
+            Some(running) => self.all_hosts(running.progress.sources()).await,
             None => self.resting(&failures).await?,
         };
         Ok(Status {
@@ -105,7 +108,10 @@ impl View {
             made_up: is_made_up(self.store.folder().kind()),
             running: self.running.is_some(),
             sources,
-            topics: self.partitions().await?,
+            topics: match self.running {
+                Some(_) if self.cluster.is_some() => in_time(self.partitions()).await,
+                _ => self.partitions().await?,
+            },
             failures,
         })
     }
@@ -274,8 +280,9 @@ impl View {
     }
 
     /// The standings of this host, and of the partitions that it has not what Kafka says of them.
-    async fn all_hosts(&self, mut sources: Vec<SourceStatus>) -> Result<Vec<SourceStatus>, Refusal> {
-        let committed = self.committed().await?;
+    async fn all_hosts(&self, mut sources: Vec<SourceStatus>) -> Vec<SourceStatus> {
+        // While Kafka is away, what this host knows is all that there is; why it waits stands there.
+        let committed = in_time(self.committed()).await;
         for function in self.application().functions.values().filter(|_| !committed.is_empty()) {
             let notes = |trigger| self.notes(&function.name, trigger).into_iter().map(move |note| (trigger, note));
             for (trigger, note) in function.triggers.iter().flat_map(notes) {
@@ -299,7 +306,7 @@ impl View {
                 }
             }
         }
-        Ok(sources)
+        sources
     }
 
     /// The standings where no host runs.
@@ -355,6 +362,14 @@ impl View {
         };
         let note = |partition| Note { function: function.into(), source: source.as_str().into(), partition };
         (0..partitions).map(note).collect()
+    }
+}
+
+/// What a question is answered in time; nothing when it is not.
+async fn in_time<T: Default>(question: impl Future<Output = Result<T, WriteError>>) -> T {
+    match tokio::time::timeout(LONGEST_ANSWER, question).await {
+        Ok(Ok(answer)) => answer,
+        _ => T::default(),
     }
 }
 

@@ -149,6 +149,10 @@ impl Applier {
                 () = tokio::time::sleep(wait.unwrap_or(Duration::MAX)) => {}
             }
         }
+        if let (Source::Kafka(tail), Target::Store(..)) = (&self.source, &self.target) {
+            // The next owner need not apply it again.
+            tail.say(self.position).await;
+        }
     }
 
     /// Applies what comes next, if there is anything.

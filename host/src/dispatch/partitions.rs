@@ -22,6 +22,8 @@ use crate::registry::Registered;
 /// The wait before something is tried the second time, in milliseconds; doubled for each time after.
 const BACKOFF_MS: u32 = 250;
 const MOST_DOUBLINGS: u32 = 6;
+/// A membership that went well for so long has nothing to do with the trouble before it.
+const LONG_ENOUGH: Duration = Duration::from_secs(60);
 /// How often it is looked whether a table was loaded by way of another host.
 const LOOK_EVERY: Duration = Duration::from_secs(2);
 
@@ -62,7 +64,7 @@ pub(super) async fn run(
         let began = tokio::time::Instant::now();
         function.shared.progress.joining(&function.registered.name, true);
         if let Err(error) = session(&function, &stop).await {
-            if began.elapsed() > Duration::from_secs(60) {
+            if began.elapsed() > LONG_ENOUGH {
                 tries = 0;
             }
             tries = (tries + 1).min(MOST_DOUBLINGS);
@@ -131,7 +133,8 @@ async fn alone(function: &Function) -> anyhow::Result<()> {
     let others = function.cluster.others(application).await?;
     anyhow::ensure!(
         others.is_empty(),
-        "another host ({}) runs functions of `{}`, whose tables are in this host's data folder; stop one of them",
+        "another host ({}) runs functions of `{}`, whose tables are in this host's data folder; stop one of them, or wait: one \
+         that was killed is missed after some seconds",
         others.into_iter().collect::<Vec<_>>().join(", "),
         application.name
     );

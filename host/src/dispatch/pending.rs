@@ -64,9 +64,9 @@ impl<S> Commits<S> {
         let before = self.queued.replace(queued);
         let task = tokio::spawn(async move {
             let store = log.store();
-            let frames = held::frames(published, store.ends(), commit.at_ms, log.stores_frames());
-            commit.frames.extend(frames.map_err(held::unencodable)?);
             let stores_frames = log.stores_frames();
+            let frames = held::frames(published, store.ends(), commit.at_ms, stores_frames);
+            commit.frames.extend(frames.map_err(held::unencodable)?);
             commit.frames.extend(held::outbox(store.application(), &commit, &commit.effects, stores_frames)?);
             if let Some(before) = before {
                 // One that never came so far has failed; then the position refuses this one.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use sqlx::{AssertSqlSafe, Row as _, SqliteConnection};
+use sqlx::{AssertSqlSafe, Row as _, SqliteConnection, SqlitePool};
 
 use super::writer::WriteError;
 use super::{attempt, log, pauses, replica, state};
@@ -159,6 +159,17 @@ async fn enter(connection: &mut SqliteConnection, commit: &Commit) -> Result<(),
     }
 }
 
+/// The position of a note, where it has one.
+pub(super) async fn stored(readers: &SqlitePool, note: &Note) -> Result<Option<i64>, sqlx::Error> {
+    let row = sqlx::query("SELECT next FROM position WHERE function = ? AND source = ? AND partition = ?")
+        .bind(note.function.as_ref())
+        .bind(note.source.as_ref())
+        .bind(note.partition)
+        .fetch_optional(readers)
+        .await?;
+    row.map(|row| row.try_get(0)).transpose()
+}
+
 impl super::Store {
     /// The position of a function in a source, 0 where it never ran; a place for it is made.
     ///
@@ -166,13 +177,7 @@ impl super::Store {
     /// When the file cannot be read or written.
     pub async fn position(&self, note: &Note) -> Result<i64, WriteError> {
         self.begin(note.clone()).await?;
-        let row = sqlx::query("SELECT next FROM position WHERE function = ? AND source = ? AND partition = ?")
-            .bind(note.function.as_ref())
-            .bind(note.source.as_ref())
-            .bind(note.partition)
-            .fetch_one(&self.readers)
-            .await?;
-        Ok(row.try_get(0)?)
+        Ok(stored(&self.readers, note).await?.unwrap_or_default())
     }
 
     /// When a schedule is due next, and whether the function asked for that itself; `None` where it never ran.

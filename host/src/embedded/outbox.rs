@@ -8,7 +8,7 @@ use std::time::Duration;
 use sqlx::{Row as _, SqliteConnection, SqlitePool};
 
 use super::writer::{Work, WriteError};
-use super::{LogEnds, Note, Store, folder};
+use super::{LogEnds, Note, Store, commit, folder};
 use crate::manifest::{Application, Function, Table};
 
 /// How long rows may take to get from an outbox into the data folder.
@@ -88,13 +88,8 @@ pub(super) async fn positions(readers: &SqlitePool, application: &Application) -
     for (topic, (function, partitions)) in application.outboxes() {
         for connection in application.connections_of(function) {
             for partition in 0..partitions {
-                let row = sqlx::query("SELECT next FROM position WHERE function = ? AND source = ? AND partition = ?")
-                    .bind(connection)
-                    .bind(&topic)
-                    .bind(partition)
-                    .fetch_optional(readers)
-                    .await?;
-                let next = row.map_or(Ok(0), |row| row.try_get(0))?;
+                let note = Note { function: connection.into(), source: topic.as_str().into(), partition };
+                let next = commit::stored(readers, &note).await?.unwrap_or_default();
                 positions.add(&named(connection, &topic), partition, next);
             }
         }

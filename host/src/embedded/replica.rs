@@ -4,10 +4,10 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use sqlx::{Row as _, SqliteConnection};
+use sqlx::SqliteConnection;
 
 use super::writer::{self, WriteError};
-use super::{Attempt, Commit, Note, Store, attempt, outbox, state};
+use super::{Attempt, Commit, Note, Store, attempt, commit, outbox, state};
 use crate::bindings::tables::sqlite;
 use crate::delivery::HeldTable;
 use crate::manifest::Application;
@@ -118,17 +118,7 @@ impl Store {
     /// When the file cannot be read.
     pub async fn changelog(&self, note: &Note) -> Result<Option<i64>, WriteError> {
         let kept = changelog(&self.application().name, &note.function, note.partition);
-        self.kept(&kept).await
-    }
-
-    async fn kept(&self, note: &Note) -> Result<Option<i64>, WriteError> {
-        let row = sqlx::query("SELECT next FROM position WHERE function = ? AND source = ? AND partition = ?")
-            .bind(note.function.as_ref())
-            .bind(note.source.as_ref())
-            .bind(note.partition)
-            .fetch_optional(&self.readers)
-            .await?;
-        row.map(|row| Ok(row.try_get(0)?)).transpose()
+        Ok(commit::stored(&self.readers, &kept).await?)
     }
 
     /// Writes what the changelog holds before `next`, in the place of everything if `anew`.
@@ -153,7 +143,7 @@ impl Store {
     /// # Errors
     /// When the file cannot be read.
     pub async fn rows_applied(&self, note: &Note) -> Result<i64, WriteError> {
-        Ok(self.kept(note).await?.unwrap_or_default())
+        Ok(commit::stored(&self.readers, note).await?.unwrap_or_default())
     }
 
     /// Writes rows of an outbox, whose records before `next` they are.

@@ -22,11 +22,18 @@ const RECORD_BYTES: usize = 32;
 
 /// The buffer of one partition.
 pub(super) struct Feed {
-    blocks: Mutex<VecDeque<Arc<Records>>>,
+    waiting: Mutex<Waiting>,
     /// Whether the end of the partition was seen since it was assigned.
     seen_end: AtomicBool,
     /// Wakes the thread that polls when there is room again.
     waker: Arc<dyn Fn() + Send + Sync>,
+}
+
+#[derive(Default)]
+struct Waiting {
+    blocks: VecDeque<Arc<Records>>,
+    /// Records before it are not wanted: brokers that have forgotten where a group stood send everything.
+    from: i64,
 }
 
 /// A block that is being filled.
@@ -81,20 +88,21 @@ fn headers_of(headers: &BorrowedHeaders, at: u32) -> Vec<Header> {
 
 impl Feed {
     pub(super) fn new(waker: Arc<dyn Fn() + Send + Sync>) -> Self {
-        Feed { blocks: Mutex::default(), seen_end: AtomicBool::new(false), waker }
+        Feed { waiting: Mutex::default(), seen_end: AtomicBool::new(false), waker }
     }
 
     /// Whether it takes another block.
     pub(super) fn has_room(&self) -> bool {
-        self.blocks.lock().unwrap_or_else(PoisonError::into_inner).len() < MOST_BLOCKS
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner).blocks.len() < MOST_BLOCKS
     }
 
     /// Takes records that follow those before. Small ones join the last block, as long as nobody has it.
     pub(super) fn push(&self, records: Records) {
-        if records.is_empty() {
+        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        if records.offsets.last().is_none_or(|last| *last < waiting.from) {
             return;
         }
-        let mut blocks = self.blocks.lock().unwrap_or_else(PoisonError::into_inner);
+        let blocks = &mut waiting.blocks;
         if let Some(last) =
             blocks.back_mut().filter(|last| last.bytes() < BLOCK_BYTES / 2 && last.len() < BLOCK_RECORDS / 2)
             && let Some(last) = Arc::get_mut(last)
@@ -117,19 +125,21 @@ impl Feed {
 
     /// The block that holds the first record at `from` or later, if it has come.
     pub(super) fn read(&self, from: i64) -> Option<Arc<Records>> {
-        let blocks = self.blocks.lock().unwrap_or_else(PoisonError::into_inner);
-        blocks.iter().find(|block| block.offsets.last().is_some_and(|last| *last >= from)).cloned()
+        let waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        waiting.blocks.iter().find(|block| block.offsets.last().is_some_and(|last| *last >= from)).cloned()
     }
 
-    /// Lets go of what is committed: records before `next`.
+    /// Lets go of what is committed, and does not take it again: records before `next`.
     pub(super) fn release(&self, next: i64) {
-        let mut blocks = self.blocks.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        waiting.from = next;
+        let blocks = &mut waiting.blocks;
         let before = blocks.len();
         while blocks.front().is_some_and(|block| block.offsets.last().is_none_or(|last| *last < next)) {
             blocks.pop_front();
         }
         let made_room = before >= MOST_BLOCKS && blocks.len() < MOST_BLOCKS;
-        drop(blocks);
+        drop(waiting);
         if made_room {
             (self.waker)();
         }
@@ -164,6 +174,20 @@ mod tests {
         feed.release(10);
         assert_eq!(feed.read(0).unwrap().offsets[0], 12);
         assert_eq!(feed.read(20), None);
+    }
+
+    #[test]
+    fn what_was_handled_before_makes_no_one_wait() {
+        let feed = Feed::new(Arc::new(|| {}));
+        let large = |at: i64| records(at * 2000..(at + 1) * 2000);
+        (0..MOST_BLOCKS as i64).for_each(|at| feed.push(large(at)));
+        // As who takes over finds out where the group stood.
+        feed.release(19_000);
+        (4..10).for_each(|at| {
+            assert!(feed.has_room(), "{at}");
+            feed.push(large(at));
+        });
+        assert_eq!(feed.read(19_000).unwrap().offsets[0], 18_000);
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! A function's membership in its group: one thread polls, feeds partitions and serves rebalances; another commits.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError, mpsc as threads};
 use std::thread;
 use std::time::Duration;
@@ -69,31 +69,37 @@ pub struct Group {
 /// Wakes the thread that polls, and stops it.
 #[derive(Default)]
 struct Control {
-    state: Mutex<(bool, bool)>,
+    state: Mutex<Told>,
     changed: Condvar,
+}
+
+#[derive(Default)]
+struct Told {
+    to_wake: bool,
+    to_stop: bool,
 }
 
 impl Control {
     fn wake(&self) {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner).0 = true;
+        self.state.lock().unwrap_or_else(PoisonError::into_inner).to_wake = true;
         self.changed.notify_all();
     }
 
     fn stop(&self) {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner).1 = true;
+        self.state.lock().unwrap_or_else(PoisonError::into_inner).to_stop = true;
         self.changed.notify_all();
     }
 
     fn is_stopped(&self) -> bool {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner).1
+        self.state.lock().unwrap_or_else(PoisonError::into_inner).to_stop
     }
 
     /// Sleeps until it is woken, for a while at most.
     fn sleep(&self) {
         let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        let waits = |(woken, stopped): &mut (bool, bool)| !*woken && !*stopped;
+        let waits = |told: &mut Told| !told.to_wake && !told.to_stop;
         let slept = self.changed.wait_timeout_while(state, LONGEST_SLEEP, waits);
-        slept.unwrap_or_else(PoisonError::into_inner).0.0 = false;
+        slept.unwrap_or_else(PoisonError::into_inner).0.to_wake = false;
     }
 }
 
@@ -114,8 +120,7 @@ impl Member {
         work: impl FnOnce(&Member, u32) -> Result<T, Fault> + Send + 'static,
     ) -> Result<T, Fault> {
         let member = Arc::clone(self);
-        let done = tokio::task::spawn_blocking(move || work(&member, partition));
-        done.await.unwrap_or_else(|error| Err(Fault::Away(error.to_string())))
+        super::blocking(move || work(&member, partition)).await
     }
 }
 
@@ -298,6 +303,7 @@ impl Poll {
                 works: self.works.clone(),
                 kept: Mutex::default(),
                 loads: Mutex::default(),
+                trimmed: AtomicI64::new(0),
             }));
         }
         let all: Vec<_> = partitions.iter().map(|(topic, p)| (topic.as_str(), *p, Offset::Invalid)).collect();

@@ -4,16 +4,15 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::alone::Alone;
-use super::reader::{Reader, decided};
+use super::reader::walk;
 use super::transaction::Outgoing;
-use super::{Cluster, Fault, Names};
+use super::{Cluster, Fault, Names, blocking};
 use crate::delivery::Records;
 use crate::embedded::{Fate, Settlement, WriteError};
 use crate::manifest::Application;
 
 /// The partition that holds them.
 const PARTITION: u32 = 0;
-const CHUNK_BYTES: usize = 1024 * 1024;
 /// No name of a trigger begins so.
 const LETTER: u8 = 0;
 
@@ -32,8 +31,7 @@ impl Cluster {
         topic: &str,
     ) -> Result<Fates, Fault> {
         let (cluster, names, topic) = (Arc::clone(self), Self::names(application, function), topic.to_owned());
-        let found = tokio::task::spawn_blocking(move || fates(&cluster, &names, &topic));
-        found.await.unwrap_or_else(|error| Err(Fault::Away(error.to_string())))
+        blocking(move || fates(&cluster, &names, &topic)).await
     }
 
     /// Decides the fate of dead letters of `function`: one transaction, with the records that go back.
@@ -47,29 +45,23 @@ impl Cluster {
         settlement: Settlement,
     ) -> Result<(), WriteError> {
         let (cluster, names) = (Arc::clone(self), Self::names(application, function));
-        let settled = tokio::task::spawn_blocking(move || settle(&cluster, &names, settlement));
-        settled.await.unwrap_or_else(|error| Err(Fault::Away(error.to_string()).into()))
+        blocking(move || Ok(settle(&cluster, &names, settlement))).await?
     }
 }
 
 fn fates(cluster: &Arc<Cluster>, names: &Names, topic: &str) -> Result<Fates, Fault> {
     let mut found = Fates::new();
-    if decided(cluster, &names.attempts, PARTITION)?.next == 0 {
-        return Ok(found);
-    }
-    let mut reader = Reader::start(cluster, &names.attempts, PARTITION, 0)?;
-    while let Some(records) = reader.next(CHUNK_BYTES)? {
-        for (key, value) in records.keys.iter().zip(records.values.iter()) {
-            let place = key.and_then(<[u8]>::split_first).filter(|(kind, _)| **kind == LETTER);
-            let place: Option<(&str, u32, i64)> = place.and_then(|(_, place)| postcard::from_bytes(place).ok());
-            let fate = value.and_then(|value| Fate::parse(std::str::from_utf8(value).ok()?));
-            if let (Some((of, partition, offset)), Some(fate)) = (place, fate)
-                && of == topic
-            {
-                found.insert((partition, offset), fate);
-            }
+    walk(cluster, &names.attempts, PARTITION, 0, |key, value, _| {
+        let place = key.and_then(<[u8]>::split_first).filter(|(kind, _)| **kind == LETTER);
+        let place: Option<(&str, u32, i64)> = place.and_then(|(_, place)| postcard::from_bytes(place).ok());
+        let fate = value.and_then(|value| Fate::parse(std::str::from_utf8(value).ok()?));
+        if let (Some((of, partition, offset)), Some(fate)) = (place, fate)
+            && of == topic
+        {
+            found.insert((partition, offset), fate);
         }
-    }
+        Ok(())
+    })?;
     Ok(found)
 }
 

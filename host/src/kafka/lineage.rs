@@ -5,16 +5,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::alone::Alone;
-use super::reader::{Reader, decided};
+use super::reader::walk;
 use super::transaction::Outgoing;
-use super::{Cluster, Fault, Names};
+use super::{Cluster, Fault, Names, blocking};
 use crate::clock::now_ms;
 use crate::delivery::Records;
 use crate::manifest::Application;
 
 /// The partition that holds it.
 const PARTITION: u32 = 0;
-const CHUNK_BYTES: usize = 1024 * 1024;
 /// How often other hosts may be in the way.
 const TRIES: u32 = 20;
 const WAIT: Duration = Duration::from_millis(250);
@@ -26,8 +25,7 @@ impl Cluster {
     /// When no broker answers.
     pub async fn lineage(self: &Arc<Self>, application: &Application, function: &str) -> Result<Arc<str>, Fault> {
         let (cluster, names) = (Arc::clone(self), Self::names(application, function));
-        let found = tokio::task::spawn_blocking(move || agreed(&cluster, &names));
-        found.await.unwrap_or_else(|error| Err(Fault::Away(error.to_string())))
+        blocking(move || agreed(&cluster, &names)).await
     }
 }
 
@@ -47,18 +45,13 @@ fn agreed(cluster: &Arc<Cluster>, names: &Names) -> Result<Arc<str>, Fault> {
 }
 
 fn written(cluster: &Arc<Cluster>, names: &Names) -> Result<Option<Arc<str>>, Fault> {
-    if decided(cluster, &names.attempts, PARTITION)?.next == 0 {
-        return Ok(None);
-    }
-    let mut reader = Reader::start(cluster, &names.attempts, PARTITION, 0)?;
     let mut found = None;
-    while let Some(records) = reader.next(CHUNK_BYTES)? {
-        for (key, value) in records.keys.iter().zip(records.values.iter()) {
-            if key == Some(b"") {
-                found = value.and_then(|value| std::str::from_utf8(value).ok()).map(Arc::from);
-            }
+    walk(cluster, &names.attempts, PARTITION, 0, |key, value, _| {
+        if key == Some(b"") {
+            found = value.and_then(|value| std::str::from_utf8(value).ok()).map(Arc::from);
         }
-    }
+        Ok(())
+    })?;
     Ok(found)
 }
 

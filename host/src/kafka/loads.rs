@@ -7,15 +7,14 @@ use std::sync::{Arc, PoisonError};
 use super::alone::Alone;
 use super::follow::Local;
 use super::owned::Owned;
-use super::reader::{Reader, extent};
+use super::reader::walk;
 use super::transaction::Outgoing;
-use super::{Cluster, Fault};
+use super::{Cluster, Fault, blocking};
 use crate::clock::now_ms;
 use crate::delivery::Records;
 use crate::embedded::{Note, WriteError};
 use crate::manifest::Application;
 
-const CHUNK_BYTES: usize = 1024 * 1024;
 /// No name of a trigger begins so.
 const LOAD: u8 = 1;
 const NUMBER_BYTES: usize = 16;
@@ -44,8 +43,7 @@ impl Cluster {
         };
         let outgoing: Vec<Outgoing> = notes.iter().map(mark).collect();
         let (cluster, id) = (Arc::clone(self), format!("{}.loads", application.name));
-        let written = tokio::task::spawn_blocking(move || Alone::take(&cluster, &id)?.commit(&outgoing));
-        written.await.unwrap_or_else(|error| Err(Fault::Away(error.to_string())))
+        blocking(move || Alone::take(&cluster, &id)?.commit(&outgoing)).await
     }
 }
 
@@ -100,23 +98,12 @@ type Found = (Vec<(Vec<u8>, bool)>, i64);
 
 /// Loads that were told of or done since `from`. Blocks.
 fn look(cluster: &Arc<Cluster>, topic: &str, partition: u32, source: &str, from: i64) -> Result<Found, Fault> {
-    let end = extent(cluster, topic, partition, false)?.next;
     let mut found = Vec::new();
-    if end <= from {
-        return Ok((found, from));
-    }
-    let mut reader = Reader::start(cluster, topic, partition, from)?;
-    let mut next = from;
-    while let Some(records) = reader.next(CHUNK_BYTES)? {
-        for (key, value) in records.keys.iter().zip(records.values.iter()) {
-            let ours = |key: &&[u8]| is_of(key, source);
-            if let Some(key) = key.filter(ours) {
-                found.push((key.to_vec(), value.is_some()));
-            }
-        }
-        next = records.offsets.last().map_or(next, |last| last + 1);
-    }
-    Ok((found, end.max(next)))
+    let next = walk(cluster, topic, partition, from, |key, value, _| {
+        found.extend(key.filter(|key| is_of(key, source)).map(|key| (key.to_vec(), value.is_some())));
+        Ok(())
+    })?;
+    Ok((found, next))
 }
 
 /// Whether `key` tells of a load to what reads `source`.

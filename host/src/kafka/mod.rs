@@ -85,6 +85,12 @@ pub(super) struct Names {
     ledger: Arc<str>,
 }
 
+/// Does what blocks on a thread for such things.
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T, Fault> + Send + 'static) -> Result<T, Fault> {
+    let done = tokio::task::spawn_blocking(work).await;
+    done.unwrap_or_else(|error| Err(Fault::Away(error.to_string())))
+}
+
 /// Clients for questions, by group and by whether they see what is undecided.
 type Asking = BTreeMap<(String, bool), Arc<BaseConsumer<Context>>>;
 
@@ -141,11 +147,5 @@ impl Cluster {
 
     fn names(application: &Application, function: &str) -> Names {
         Names::of(&application.name, function)
-    }
-
-    /// Where it is, for people.
-    #[must_use]
-    pub fn brokers(&self) -> &str {
-        &self.brokers
     }
 }

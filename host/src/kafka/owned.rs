@@ -1,6 +1,6 @@
 //! A partition that this host works on, until it is another's: records to read, and the way to commit.
 
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::{mpsc, oneshot};
@@ -12,7 +12,7 @@ use super::loads::Loads;
 use super::reader::Reader;
 use super::tail::Tail;
 use super::transaction::{Entry, Outgoing, Work};
-use super::{Fault, changes};
+use super::{blocking, changes};
 use crate::delivery::{Interval, Records};
 use crate::embedded::{Attempt, Commit, Note, WriteError};
 use crate::manifest::DATA_FOLDER;
@@ -29,6 +29,8 @@ pub struct Owned {
     pub(super) kept: Mutex<Option<Attempt>>,
     /// Loads of tables that the function reads.
     pub(super) loads: Mutex<Loads>,
+    /// What of the outbox was let go.
+    pub(super) trimmed: AtomicI64,
 }
 
 impl Owned {
@@ -61,11 +63,8 @@ impl Owned {
     /// When the topic cannot be read.
     pub async fn read_back(&self, from: i64, max_bytes: usize) -> Result<Arc<Records>, WriteError> {
         let (member, partition) = (Arc::clone(&self.member), self.partition);
-        let read = tokio::task::spawn_blocking(move || {
-            Reader::start(&member.cluster, &member.input, partition, from)?.next(max_bytes)
-        });
-        let records = read.await.unwrap_or_else(|error| Err(Fault::Away(error.to_string())))?;
-        Ok(Arc::new(records.unwrap_or_default()))
+        let read = blocking(move || Reader::start(&member.cluster, &member.input, partition, from)?.next(max_bytes));
+        Ok(Arc::new(read.await?.unwrap_or_default()))
     }
 
     /// The outbox's end here, for each store that the function writes to.
@@ -83,10 +82,12 @@ impl Owned {
         if tails.iter().any(|(connection, _)| connection.as_ref() == DATA_FOLDER) {
             return Ok(());
         }
-        let Some(next) = tails.iter().map(|(_, tail)| tail.said()).min().filter(|next| *next > 0) else {
-            return Ok(());
-        };
-        Ok(self.member.cluster.delete_before(&self.member.names.outbox, self.partition, next).await?)
+        let next = tails.iter().map(|(_, tail)| tail.said()).min().unwrap_or_default();
+        if next > self.trimmed.load(Ordering::SeqCst) {
+            self.member.cluster.delete_before(&self.member.names.outbox, self.partition, next).await?;
+            self.trimmed.store(next, Ordering::SeqCst);
+        }
+        Ok(())
     }
 
     /// Puts a commit into the queue of the function's transactions, which keeps its order; gives what its result comes by.

@@ -17,6 +17,8 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// How long transactions of others may keep the end of a topic open: three times what a broker lets them.
 const UNDECIDED: Duration = Duration::from_secs(30);
 const LOOK_EVERY: Duration = Duration::from_millis(20);
+/// Bytes that are held of a partition that is walked through.
+pub(super) const CHUNK_BYTES: usize = 4 * 1024 * 1024;
 /// Consumers that are kept while nobody reads.
 const MOST_IDLE: usize = 4;
 /// The group that readers name, which has neither members nor positions.
@@ -114,6 +116,29 @@ pub(super) fn decided(cluster: &Cluster, topic: &str, partition: u32) -> Result<
         }
         std::thread::sleep(LOOK_EVERY);
     }
+}
+
+/// Calls `each` with key, value and offset of all that a partition holds now at `from` or later; gives where that ends. Blocks.
+pub(super) fn walk(
+    cluster: &Arc<Cluster>,
+    topic: &str,
+    partition: u32,
+    from: i64,
+    mut each: impl FnMut(Option<&[u8]>, Option<&[u8]>, i64) -> Result<(), Fault>,
+) -> Result<i64, Fault> {
+    let end = decided(cluster, topic, partition)?.next;
+    if end <= from {
+        return Ok(from);
+    }
+    let mut reader = Reader::start(cluster, topic, partition, from)?;
+    let mut next = end;
+    while let Some(records) = reader.next(CHUNK_BYTES)? {
+        for ((key, value), offset) in records.keys.iter().zip(records.values.iter()).zip(&records.offsets) {
+            each(key, value, *offset)?;
+        }
+        next = records.offsets.last().map_or(next, |last| next.max(last + 1));
+    }
+    Ok(next)
 }
 
 /// The offset of the first record of a partition that is not older than `at_ms`; `None` where all are. Blocks.

@@ -1,23 +1,20 @@
 //! A partition taken over: what is known of it here is brought to where the broker says that it stands.
 
-use std::sync::Arc;
-use std::sync::PoisonError;
+use std::sync::{Arc, PoisonError};
 
 use tracing::info;
 
-use super::Fault;
 use super::changes::{Line, changes, kept};
 use super::group::Member;
 use super::owned::Owned;
-use super::reader::{Reader, committed, decided, extent, offset_at};
+use super::reader::{CHUNK_BYTES, Reader, committed, decided, extent, offset_at, walk};
 use super::tail::Tail;
 use super::topics::DELETE_RETENTION_MS;
 use super::transaction::Work;
+use super::{Fault, blocking};
 use crate::clock::now_ms;
 use crate::embedded::{Attempt, Changes, Note, WriteError};
 
-/// Bytes of a changelog that are written to the data folder at one time.
-const CHUNK_BYTES: usize = 4 * 1024 * 1024;
 /// Records between two words of how far restoring is.
 const TELL_EVERY: usize = 200_000;
 
@@ -31,6 +28,7 @@ impl Owned {
         let note =
             Note { function: Arc::clone(&self.member.function), source: Arc::clone(source), partition: self.partition };
         let position = self.member.blocking(self.partition, position).await?;
+        self.feed.release(position);
         self.restore_state(&note).await?;
         self.look_for_loads(source).await?;
         let wanted = note.clone();
@@ -68,14 +66,13 @@ impl Owned {
             member.blocking(self.partition, move |m, p| Reader::start(&m.cluster, &m.names.state, p, next)).await?;
         let (mut read, mut told) = (0, 0);
         loop {
-            let (kept, chunk) = tokio::task::spawn_blocking(move || {
-                let chunk = reader.next(CHUNK_BYTES);
-                (reader, chunk)
+            let (kept, chunk) = blocking(move || {
+                let chunk = reader.next(CHUNK_BYTES)?;
+                Ok((reader, chunk))
             })
-            .await
-            .map_err(|error| Fault::Away(error.to_string()))?;
+            .await?;
             reader = kept;
-            let Some(records) = chunk? else { break };
+            let Some(records) = chunk else { break };
             let mut found = Changes::default();
             changes(&topic, &records, &mut found)?;
             next = records.offsets.last().map_or(next, |last| last + 1);
@@ -107,16 +104,12 @@ fn position(member: &Member, partition: u32) -> Result<i64, Fault> {
 
 /// Where the last interval of the ledger ends. Blocks.
 fn ledger_end(member: &Member, partition: u32) -> Result<Option<i64>, Fault> {
-    let ledger = &member.names.ledger;
-    if decided(&member.cluster, ledger, partition)?.next == 0 {
-        return Ok(None);
-    }
-    let mut reader = Reader::start(&member.cluster, ledger, partition, 0)?;
     let mut end = None;
-    while let Some(records) = reader.next(CHUNK_BYTES)? {
-        let lines = records.values.iter().filter_map(|value| serde_json::from_slice::<Line>(value?).ok());
-        end = lines.filter_map(|line| line.interval).map(|(_, next)| next).last().or(end);
-    }
+    walk(&member.cluster, &member.names.ledger, partition, 0, |_, value, _| {
+        let line: Option<Line> = value.and_then(|value| serde_json::from_slice(value).ok());
+        end = line.and_then(|line| line.interval).map(|(_, next)| next).or(end);
+        Ok(())
+    })?;
     Ok(end)
 }
 
@@ -136,18 +129,12 @@ fn begin(member: &Member, partition: u32, known: Option<i64>) -> Result<(Option<
 
 /// The failed delivery of `note` that was kept last. Blocks.
 fn attempt(member: &Member, partition: u32, note: &Note) -> Result<Option<Attempt>, Fault> {
-    let topic = &member.names.attempts;
-    if decided(&member.cluster, topic, partition)?.next == 0 {
-        return Ok(None);
-    }
-    let mut reader = Reader::start(&member.cluster, topic, partition, 0)?;
     let mut last = None;
-    while let Some(records) = reader.next(CHUNK_BYTES)? {
-        for (key, value) in records.keys.iter().zip(records.values.iter()) {
-            if key == Some(note.source.as_bytes()) {
-                last = value.map(<[u8]>::to_vec);
-            }
+    walk(&member.cluster, &member.names.attempts, partition, 0, |key, value, _| {
+        if key == Some(note.source.as_bytes()) {
+            last = value.map(<[u8]>::to_vec);
         }
-    }
+        Ok(())
+    })?;
     last.map(|value| kept(note, &value)).transpose()
 }

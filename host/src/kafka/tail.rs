@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::reader::{Reader, commit, committed, decided, extent};
-use super::{Cluster, Fault};
+use super::{Cluster, Fault, blocking};
 use crate::delivery::Records;
 use crate::embedded::WriteError;
 
@@ -62,18 +62,18 @@ impl Tail {
     /// When the broker does not answer.
     pub async fn position(self: &Arc<Self>) -> Result<i64, WriteError> {
         let tail = Arc::clone(self);
-        let asked = tokio::task::spawn_blocking(move || {
+        let asked = blocking(move || {
             let known = committed(&tail.cluster, &tail.group, &tail.topic, tail.partition)?;
             known.map_or_else(|| Ok(extent(&tail.cluster, &tail.topic, tail.partition, false)?.first), Ok)
         });
-        Ok(asked.await.unwrap_or_else(|error| Err(Fault::Away(error.to_string())))?)
+        Ok(asked.await?)
     }
 
     /// Notes that the store has what stands before `next`: now and then, as what is not noted is applied again to the same effect.
     pub async fn applied(self: &Arc<Self>, next: i64) {
         let is_due = {
             let said = self.said.lock().unwrap_or_else(PoisonError::into_inner);
-            said.1.is_none_or(|at| at.elapsed() >= SAY_EVERY) || next >= self.end()
+            said.1.is_none_or(|at| at.elapsed() >= SAY_EVERY)
         };
         if is_due {
             self.say(next).await;
@@ -85,12 +85,12 @@ impl Tail {
         self.said.lock().unwrap_or_else(PoisonError::into_inner).0
     }
 
-    async fn say(self: &Arc<Self>, next: i64) {
+    /// As [`Tail::applied`], at once.
+    pub async fn say(self: &Arc<Self>, next: i64) {
         *self.said.lock().unwrap_or_else(PoisonError::into_inner) = (next, Some(Instant::now()));
         let tail = Arc::clone(self);
-        let said =
-            tokio::task::spawn_blocking(move || commit(&tail.cluster, &tail.group, &tail.topic, tail.partition, next));
-        if let Ok(Err(error)) = said.await {
+        let said = blocking(move || commit(&tail.cluster, &tail.group, &tail.topic, tail.partition, next));
+        if let Err(error) = said.await {
             tracing::debug!(%error, topic = %self.topic, partition = self.partition, "not noted; it is applied again");
         }
     }
@@ -124,8 +124,7 @@ impl Tail {
             return Ok(next);
         }
         let tail = Arc::clone(self);
-        let read = tokio::task::spawn_blocking(move || tail.read(from, max_bytes));
-        Ok(read.await.unwrap_or_else(|error| Err(Fault::Away(error.to_string())))?)
+        Ok(blocking(move || tail.read(from, max_bytes)).await?)
     }
 
     /// From memory, if it is there.

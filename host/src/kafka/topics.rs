@@ -12,7 +12,7 @@ use rdkafka::error::RDKafkaErrorCode;
 
 use super::client::{ANSWER, Context, RECORD_BYTES, list};
 use super::reader::{Extent, READER, Reader, extent, stands};
-use super::{Cluster, Fault};
+use super::{Cluster, Fault, blocking};
 use crate::delivery::Records;
 use crate::embedded::TopicStatus;
 use crate::manifest::{Application, Function, TriggerSource};
@@ -41,33 +41,30 @@ impl Cluster {
     ///
     /// # Errors
     /// When no broker answers.
-    pub async fn id(&self) -> anyhow::Result<String> {
-        let config = self.clients.admin();
-        let asked = tokio::task::spawn_blocking(move || -> anyhow::Result<Option<String>> {
-            let client: AdminClient<Context> = config.create_with_context(Context::default())?;
-            Ok(client.inner().fetch_cluster_id(ANSWER))
-        });
-        asked.await??.with_context(|| self.unreachable())
+    pub async fn id(self: &Arc<Self>) -> anyhow::Result<String> {
+        let cluster = Arc::clone(self);
+        let asked = blocking(move || Ok(cluster.client(READER, false)?.client().fetch_cluster_id(ANSWER)));
+        asked.await?.with_context(|| self.unreachable())
     }
 
     /// Other hosts that run functions of `application` now, by what they call themselves.
     ///
     /// # Errors
     /// When no broker answers.
-    pub async fn others(&self, application: &Application) -> anyhow::Result<BTreeSet<String>> {
+    pub async fn others(self: &Arc<Self>, application: &Application) -> anyhow::Result<BTreeSet<String>> {
         let groups: Vec<_> = application.functions.keys().map(|f| Self::names(application, f).group).collect();
-        let (config, own) = (self.clients.admin(), format!("isobar-{}", self.host));
-        let asked = tokio::task::spawn_blocking(move || -> anyhow::Result<BTreeSet<String>> {
-            let client: AdminClient<Context> = config.create_with_context(Context::default())?;
+        let (cluster, own) = (Arc::clone(self), format!("isobar-{}", self.host));
+        let asked = blocking(move || {
+            let client = cluster.client(READER, false)?;
             let mut others = BTreeSet::new();
             for group in groups {
-                let list = client.inner().fetch_group_list(Some(&group), ANSWER)?;
+                let list = client.fetch_group_list(Some(&group), ANSWER)?;
                 let members = list.groups().iter().flat_map(|group| group.members());
                 others.extend(members.map(|m| m.client_id().to_owned()).filter(|id| *id != own));
             }
             Ok(others)
         });
-        asked.await?.with_context(|| self.unreachable())
+        asked.await.with_context(|| self.unreachable())
     }
 
     fn unreachable(&self) -> String {
@@ -81,7 +78,7 @@ impl Cluster {
     pub async fn extents(self: &Arc<Self>, application: &Application) -> Result<Vec<TopicStatus>, Fault> {
         let wanted = wanted(application);
         let cluster = Arc::clone(self);
-        let asked = tokio::task::spawn_blocking(move || {
+        let asked = blocking(move || {
             let client = cluster.client(READER, false)?;
             let mut found = Vec::new();
             for topic in wanted {
@@ -93,7 +90,7 @@ impl Cluster {
             found.sort_by(|a, b| (&a.topic, a.partition).cmp(&(&b.topic, b.partition)));
             Ok(found)
         });
-        asked.await.unwrap_or_else(|error| Err(Fault::Away(error.to_string())))
+        asked.await
     }
 
     /// Records of a partition from `from` on, up to about `max_bytes`.
@@ -108,15 +105,14 @@ impl Cluster {
         max_bytes: usize,
     ) -> Result<Arc<Records>, Fault> {
         let (cluster, topic) = (Arc::clone(self), topic.to_owned());
-        let read = tokio::task::spawn_blocking(move || {
+        let read = blocking(move || {
             let Extent { first, next } = extent(&cluster, &topic, partition, false)?;
             match from < next {
                 true => Reader::start(&cluster, &topic, partition, from.max(first))?.next(max_bytes),
                 false => Ok(None),
             }
         });
-        let records = read.await.unwrap_or_else(|error| Err(Fault::Away(error.to_string())))?;
-        Ok(Arc::new(records.unwrap_or_default()))
+        Ok(Arc::new(read.await?.unwrap_or_default()))
     }
 
     /// Where the group of a function stands, by partition.
@@ -127,25 +123,24 @@ impl Cluster {
         let (cluster, names) = (Arc::clone(self), Self::names(application, &function.name));
         let input = input(application, function).map_err(|error| Fault::Wrong(error.to_string()))?;
         let partitions = application.partitions_of(function);
-        let asked = tokio::task::spawn_blocking(move || {
+        let asked = blocking(move || {
             let of = |partition| stands(&cluster, &names.group, &input, partition).map(Option::unwrap_or_default);
             (0..partitions).map(of).collect()
         });
-        asked.await.unwrap_or_else(|error| Err(Fault::Away(error.to_string())))
+        asked.await
     }
 
     /// The topics that there are.
     ///
     /// # Errors
     /// When no broker answers.
-    pub async fn topics(&self) -> anyhow::Result<Found> {
-        let config = self.clients.admin();
-        let asked = tokio::task::spawn_blocking(move || -> anyhow::Result<Found> {
-            let client: AdminClient<Context> = config.create_with_context(Context::default())?;
-            let metadata = client.inner().fetch_metadata(None, ANSWER)?;
+    pub async fn topics(self: &Arc<Self>) -> anyhow::Result<Found> {
+        let cluster = Arc::clone(self);
+        let asked = blocking(move || {
+            let metadata = cluster.client(READER, false)?.fetch_metadata(None, ANSWER)?;
             Ok(metadata.topics().iter().map(|t| (t.name().to_owned(), t.partitions().len() as u32)).collect())
         });
-        asked.await?.with_context(|| self.unreachable())
+        asked.await.with_context(|| self.unreachable())
     }
 
     /// Takes topics that no function publishes as they are, and holds all others against what is declared.
@@ -221,7 +216,7 @@ impl Cluster {
     ///
     /// # Errors
     /// When one cannot be made.
-    pub async fn make(&self, application: &Application, found: &Found) -> anyhow::Result<()> {
+    pub async fn make(self: &Arc<Self>, application: &Application, found: &Found) -> anyhow::Result<()> {
         Self::missing(application, found)?;
         let wanted: Vec<Wanted> = wanted(application).into_iter().filter(|w| !found.contains_key(&w.name)).collect();
         if wanted.is_empty() {

@@ -4,14 +4,11 @@
 use std::sync::Arc;
 
 use super::changes::Line;
-use super::reader::{Extent, Reader, committed, decided, extent};
+use super::reader::{CHUNK_BYTES, Extent, Reader, committed, decided, extent, walk};
 use super::topics::input;
-use super::{Cluster, Fault};
+use super::{Cluster, Fault, blocking};
 use crate::embedded::{LedgerReport, Note};
 use crate::manifest::Application;
-
-/// Bytes read at one time.
-const CHUNK_BYTES: usize = 4 * 1024 * 1024;
 
 /// One function in one partition.
 struct Place {
@@ -42,19 +39,19 @@ impl Cluster {
             }
         }
         let cluster = Arc::clone(self);
-        let walked = tokio::task::spawn_blocking(move || {
+        blocking(move || {
             let mut report = LedgerReport::default();
             for place in &places {
-                walk(&cluster, place, &mut report)?;
+                check(&cluster, place, &mut report)?;
             }
             Ok(report)
-        });
-        walked.await.unwrap_or_else(|error| Err(Fault::Away(error.to_string())))
+        })
+        .await
     }
 }
 
 /// Walks one ledger. Blocks.
-fn walk(cluster: &Arc<Cluster>, place: &Place, report: &mut LedgerReport) -> Result<(), Fault> {
+fn check(cluster: &Arc<Cluster>, place: &Place, report: &mut LedgerReport) -> Result<(), Fault> {
     let Place { note, group, ledger, input, .. } = place;
     // What is committed meanwhile is not looked at.
     let stands = committed(cluster, group, input, note.partition)?;
@@ -89,24 +86,18 @@ fn walk(cluster: &Arc<Cluster>, place: &Place, report: &mut LedgerReport) -> Res
 
 /// What the ledger holds before `stands`: where intervals begin and end, and how many records they count.
 fn intervals(cluster: &Arc<Cluster>, place: &Place, stands: i64) -> Result<Vec<(i64, i64, u32)>, Fault> {
+    let Place { note, ledger, .. } = place;
     let mut intervals = Vec::new();
-    let mut reader = Reader::start(cluster, &place.ledger, place.note.partition, 0)?;
-    while let Some(records) = reader.next(CHUNK_BYTES)? {
-        for (value, offset) in records.values.iter().zip(&records.offsets) {
-            let line: Option<Line> = value.and_then(|value| serde_json::from_slice(value).ok());
-            let line = line.ok_or_else(|| {
-                Fault::Wrong(format!(
-                    "the record at offset {offset} of `{}`/{} is none of isobar's",
-                    place.ledger, place.note.partition
-                ))
-            })?;
-            if let Some((first, next)) =
-                line.interval.filter(|(first, _)| *first < stands && line.source == *place.note.source)
-            {
-                intervals.push((first, next, line.records));
-            }
-        }
-    }
+    walk(cluster, ledger, note.partition, 0, |_, value, offset| {
+        let line: Option<Line> = value.and_then(|value| serde_json::from_slice(value).ok());
+        let none = || {
+            Fault::Wrong(format!("the record at offset {offset} of `{ledger}`/{} is none of isobar's", note.partition))
+        };
+        let line = line.ok_or_else(none)?;
+        let interval = line.interval.filter(|(first, _)| *first < stands && line.source == *note.source);
+        intervals.extend(interval.map(|(first, next)| (first, next, line.records)));
+        Ok(())
+    })?;
     Ok(intervals)
 }
 

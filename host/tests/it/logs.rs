@@ -11,6 +11,8 @@ use isobar::embedded::{Attempt, Commit, Folder, Frame, Kind, Note, Store, WriteE
 use isobar::kafka::{Cluster, Event, Group, Owned};
 use isobar::manifest::{self, Application};
 use local_services::{Services, services};
+use rdkafka::admin::{AdminClient, AdminOptions};
+use rdkafka::config::ClientConfig;
 
 const MANIFEST: &str = r#"
     spin_manifest_version = 2
@@ -279,6 +281,12 @@ fn kafka_keeps_the_contract_and_a_new_folder_finds_all_of_it() {
     tokio::runtime::Runtime::new().unwrap().block_on(on_kafka(services));
 }
 
+async fn forget_group(services: &Services) {
+    let admin: AdminClient<_> = ClientConfig::new().set("bootstrap.servers", services.kafka()).create().unwrap();
+    let gone = admin.delete_groups(&["shop.total"], &AdminOptions::new()).await.unwrap();
+    assert!(gone.iter().all(Result::is_ok), "{gone:?}");
+}
+
 async fn on_kafka(services: &Services) {
     let (one, two) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let log = Log::on_kafka(one.path(), services).await;
@@ -295,4 +303,10 @@ async fn on_kafka(services: &Services) {
     let again = Log::on_kafka(one.path(), services).await;
     assert_eq!((again.position(0).await, again.position(1).await), (45, 50));
     again.close().await;
+    // Brokers forget groups that were away for a week; then the ledger says where the function stands.
+    forget_group(services).await;
+    let remembered = Log::on_kafka(two.path(), services).await;
+    assert_eq!((remembered.position(0).await, remembered.position(1).await), (45, 50));
+    remembered.commit(commit(0, 45, 46)).await.unwrap();
+    remembered.close().await;
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use local_services::{Process, Services, services};
 use rand::rngs::StdRng;
@@ -21,6 +21,9 @@ use crate::crash::{Counted, Found, application, build};
 const ROUNDS: u32 = 10;
 /// The shortest time that brokers let pass before they miss a host.
 const SESSION_MS: u64 = 6_000;
+
+/// No start takes so long.
+const LONGEST_START: Duration = Duration::from_secs(60);
 
 /// A host with a folder of its own.
 struct Host<'h> {
@@ -163,6 +166,22 @@ fn faults_of_hosts_and_broker_lose_and_double_nothing() {
     };
     counted.check();
     send_back(services, &last);
+    say_what_is_known(services, host("three"));
+}
+
+/// A running host says where it stands, also while its brokers are away.
+fn say_what_is_known(services: &Services, mut host: Host<'_>) {
+    host.start();
+    let begun = Instant::now();
+    while !host.data_dir.join("api.json").exists() {
+        assert!(begun.elapsed() < LONGEST_START, "the host does not start");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    services.down("kafka", true);
+    let said = host.told(&["status"]);
+    assert!(said.contains("running"), "{said}");
+    services.up(&["kafka"]);
+    host.end(true);
 }
 
 /// What is sent back to the function fails again, and is known to be sent by who has another folder.
