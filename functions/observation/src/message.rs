@@ -7,7 +7,8 @@
 //! ```
 //!
 //! `measurement_date` is UTC; -999.0 marks an invalid value; `temperature_5cm`, `quality`, `product` and `revision` may
-//! be absent; unknown fields are ignored. The writers give one canonical form, which the parsers read fastest.
+//! be absent; unknown fields are ignored. The writers give one canonical form, which the parsers read fastest, besides that of
+//! the original pipeline's producer.
 
 use crate::{Invalid, MessageWriter, Source, Stamp, StationId, Tenths, fallback, template};
 
@@ -142,6 +143,11 @@ mod tests {
         prop_oneof![Just(b'-'), Just(b'.'), Just(b' '), Just(b','), Just(b'"'), b'0'..=b'9', any::<u8>()]
     }
 
+    /// The same message as the original pipeline's producer writes it. Nothing in it holds a colon or a comma but its form.
+    fn spaced(message: &[u8]) -> Vec<u8> {
+        String::from_utf8(message.to_vec()).unwrap().replace(':', ": ").replace(',', ", ").into_bytes()
+    }
+
     proptest! {
         #[test]
         fn what_is_written_is_read_back_by_both_parsers(reading in any_temperature(), others in any_others()) {
@@ -149,10 +155,12 @@ mod tests {
             write_temperature(&mut message, &reading);
             prop_assert_eq!(template::temperature(&message), Some(reading));
             prop_assert_eq!(fallback::temperature(&message), Ok(reading));
+            prop_assert_eq!(template::temperature(&spaced(&message)), Some(reading));
             message.clear();
             write_others(&mut message, &others);
             prop_assert_eq!(template::others(&message), Some(others));
             prop_assert_eq!(fallback::others(&message), Ok(others));
+            prop_assert_eq!(template::others(&spaced(&message)), Some(others));
         }
 
         #[test]
@@ -173,17 +181,18 @@ mod tests {
         #[test]
         fn the_template_takes_nothing_that_the_fallback_reads_otherwise(
             reading in any_temperature(), others in any_others(),
-            at in any::<prop::sample::Index>(), byte in tempting_byte(), how in 0u8..3,
+            at in any::<prop::sample::Index>(), byte in tempting_byte(), how in 0u8..3, is_spaced in any::<bool>(),
         ) {
+            let form = |message: Vec<u8>| if is_spaced { spaced(&message) } else { message };
             let mut message = Vec::new();
             write_temperature(&mut message, &reading);
-            let changed = damaged(message, at, byte, how);
+            let changed = damaged(form(message), at, byte, how);
             if let Some(read) = template::temperature(&changed) {
                 prop_assert_eq!(fallback::temperature(&changed), Ok(read));
             }
             let mut message = Vec::new();
             write_others(&mut message, &others);
-            let changed = damaged(message, at, byte, how);
+            let changed = damaged(form(message), at, byte, how);
             if let Some(read) = template::others(&changed) {
                 prop_assert_eq!(fallback::others(&changed), Ok(read));
             }
