@@ -117,6 +117,7 @@ pub fn stores(application: &mut Application, config: &Config) -> anyhow::Result<
 /// When it cannot be reached, or the folder, a topic or another host does not go with it.
 async fn cluster(kafka: &KafkaConfig, folder: &Folder, application: &mut Application) -> anyhow::Result<Arc<Cluster>> {
     let cluster = Arc::new(Cluster::new(kafka, folder)?);
+    cluster.warm(application)?;
     folder.belongs_to(Some(&cluster.id().await?))?;
     let found = cluster.topics().await?;
     Cluster::fit(application, &found)?;

@@ -2,7 +2,6 @@
 
 use std::process::ExitCode;
 
-#[tokio::main]
-async fn main() -> ExitCode {
-    isobar::program::run().await
+fn main() -> ExitCode {
+    isobar::program::main()
 }

@@ -42,7 +42,7 @@ impl Log {
     pub(super) async fn read(&self, note: &Note, from: i64, max_bytes: usize) -> Result<Arc<Records>, WriteError> {
         match self {
             Log::Embedded(store) => store.read(&note.source, note.partition, from, max_bytes).await,
-            Log::Kafka(_, owned) => Ok(owned.read(from)),
+            Log::Kafka(_, owned) => owned.read(from, max_bytes).await,
         }
     }
 
@@ -54,7 +54,7 @@ impl Log {
         }
     }
 
-    /// Says that what stands before `next` is committed.
+    /// Says that what stands before `next` was taken.
     pub(super) fn release(&self, next: i64) {
         if let Log::Kafka(_, owned) = self {
             owned.release(next);

@@ -23,6 +23,8 @@ pub(super) const MOST_AHEAD: u64 = 1_000;
 /// them, down to the least.
 const BATCH_BYTES: usize = 2 * 1024 * 1024;
 const LEAST_BATCH_BYTES: usize = 64 * 1024;
+/// How long rows gather after those before them, so that a row that changes with each commit is not written with each.
+const GATHER: Duration = Duration::from_millis(100);
 /// The wait before a store that is away is tried the second time, in milliseconds; doubled for each time after.
 const BACKOFF_MS: u32 = 250;
 
@@ -45,6 +47,15 @@ enum Source {
     Embedded,
     /// In Kafka.
     Kafka(Arc<Tail>),
+}
+
+/// What was done at one time.
+enum Applied {
+    Nothing,
+    /// All that there was.
+    All,
+    /// As much as is applied at one time.
+    Part,
 }
 
 /// Where rows go.
@@ -131,15 +142,20 @@ impl Applier {
     pub(super) async fn run(mut self, stop: CancellationToken) {
         while !stop.is_cancelled() {
             self.end.mark_unchanged();
+            let began = tokio::time::Instant::now();
             let wait = match self.step().await {
-                Ok(true) => {
-                    self.troubled = None;
-                    self.batch_bytes = BATCH_BYTES;
-                    continue;
-                }
-                Ok(false) => {
+                Ok(Applied::Nothing) => {
                     self.standing(Standing::Idle, false);
                     None
+                }
+                Ok(applied) => {
+                    self.troubled = None;
+                    self.batch_bytes = BATCH_BYTES;
+                    if matches!(applied, Applied::All) {
+                        self.idle_if_done();
+                        let _ = tokio::time::timeout_at(began + GATHER, stop.cancelled()).await;
+                    }
+                    continue;
                 }
                 Err(error) => Some(self.trouble(&error)),
             };
@@ -156,9 +172,9 @@ impl Applier {
     }
 
     /// Applies what comes next, if there is anything.
-    async fn step(&mut self) -> Result<bool, WriteError> {
+    async fn step(&mut self) -> Result<Applied, WriteError> {
         if *self.end.borrow() <= self.position {
-            return Ok(false);
+            return Ok(Applied::Nothing);
         }
         let Note { source, partition, .. } = &self.note;
         let records = match &self.source {
@@ -169,12 +185,15 @@ impl Applier {
                     self.position = next.max(self.position);
                     self.shared.store.note_applied(&self.note, self.position);
                     // More may have come meanwhile.
-                    return Ok(*self.end.borrow() > self.position);
+                    let more = *self.end.borrow() > self.position;
+                    return Ok(if more { Applied::Part } else { Applied::Nothing });
                 }
             },
         };
         let from = records.index_of(self.position);
-        let Some(last) = records.offsets.last().copied().filter(|_| from < records.len()) else { return Ok(false) };
+        let Some(last) = records.offsets.last().copied().filter(|_| from < records.len()) else {
+            return Ok(Applied::Nothing);
+        };
         self.standing(Standing::Running, true);
         let batch = self.batch(&records, from, last)?;
         self.apply(batch, last + 1).await?;
@@ -185,7 +204,14 @@ impl Applier {
             s.records += (records.len() - from) as u64;
             s.commits += 1;
         });
-        Ok(true)
+        Ok(if records.bytes() < self.batch_bytes / 2 { Applied::All } else { Applied::Part })
+    }
+
+    /// Nobody has to wait for rows that may come.
+    fn idle_if_done(&self) {
+        if *self.end.borrow() <= self.position {
+            self.standing(Standing::Idle, false);
+        }
     }
 
     /// Writes what stands before `next`, and notes it.

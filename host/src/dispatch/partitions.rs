@@ -80,12 +80,20 @@ async fn session(function: &Arc<Function>, stop: &CancellationToken) -> anyhow::
     let store = &function.shared.store;
     let version = function.registered.version.load_full();
     let name = &function.registered.name;
+    // Joining goes on while it is asked which outbox it is.
+    let mut group = Group::join(&function.cluster, store, &version.function)?;
     let stored = store.application().connections_of(name).into_iter().any(|connection| connection != DATA_FOLDER);
     let lineage = match stored {
-        true => function.cluster.lineage(store.application(), name).await?,
-        false => Arc::from(""),
+        true => function.cluster.lineage(store.application(), name).await,
+        false => Ok(Arc::from("")),
     };
-    let mut group = Group::join(&function.cluster, store, &version.function)?;
+    let lineage = match lineage {
+        Ok(lineage) => lineage,
+        Err(fault) => {
+            group.leave().await;
+            return Err(fault.into());
+        }
+    };
     let mut running: BTreeMap<u32, Running> = BTreeMap::new();
     let ended = loop {
         let event = tokio::select! {

@@ -35,6 +35,8 @@ pub(super) struct Settled<S> {
 struct Pending {
     effects: Arc<Effects>,
     task: JoinHandle<Result<(), WriteError>>,
+    /// How it ended, once somebody has waited for it.
+    ended: Option<Result<(), WriteError>>,
 }
 
 impl<S> Default for Commits<S> {
@@ -77,7 +79,20 @@ impl<S> Commits<S> {
             let _ = now_queued.send(());
             written.await
         });
-        self.under_way.push_back((Pending { effects, task }, stand));
+        self.under_way.push_back((Pending { effects, task, ended: None }, stand));
+    }
+
+    /// How many are under way.
+    pub(super) fn len(&self) -> usize {
+        self.under_way.len()
+    }
+
+    /// Waits until the oldest one has ended, for ever where there is none; [`Commits::settle`] says how.
+    pub(super) async fn oldest_ended(&mut self) {
+        match self.under_way.front_mut() {
+            Some((oldest, _)) => oldest.wait().await,
+            None => std::future::pending().await,
+        }
     }
 
     /// Waits until at most `left` are under way, none after one that failed.
@@ -99,8 +114,17 @@ impl<S> Commits<S> {
 }
 
 impl Pending {
-    async fn done(self) -> Result<(), WriteError> {
-        // The task is never aborted, so that only a panic of the writing ends it without an answer.
-        self.task.await.unwrap_or(Err(WriteError::File(sqlx::Error::WorkerCrashed)))
+    async fn done(mut self) -> Result<(), WriteError> {
+        self.wait().await;
+        self.ended.unwrap_or(Err(WriteError::Stopped))
+    }
+
+    /// Waits until it has ended; nothing is lost when nobody waits any more.
+    async fn wait(&mut self) {
+        if self.ended.is_none() {
+            let ended = (&mut self.task).await;
+            // The task is never aborted, so that only a panic of the writing ends it without an answer.
+            self.ended = Some(ended.unwrap_or(Err(WriteError::File(sqlx::Error::WorkerCrashed))));
+        }
     }
 }

@@ -138,15 +138,31 @@ impl TopicSource {
             return Ok(Step::Worked);
         }
         let Some(batch) = self.next_batch().await? else {
-            self.settle().await?;
-            self.standing(Standing::Idle, !self.log.seen_end());
-            return Ok(Step::Idle(Duration::MAX));
+            return self.run_out().await;
         };
         if let Some(wait) = self.waits_for_more(&batch) {
             self.settle().await?;
             return Ok(Step::Idle(wait));
         }
         self.deliver(batch).await?;
+        Ok(Step::Worked)
+    }
+
+    /// There is nothing to deliver: waits for commits, unless records come before.
+    async fn run_out(&mut self) -> Result<Step, WriteError> {
+        let under_way = self.commits.len();
+        if under_way == 0 {
+            self.standing(Standing::Idle, !self.log.seen_end());
+            return Ok(Step::Idle(Duration::MAX));
+        }
+        tokio::select! {
+            grown = self.end.changed() => {
+                if grown.is_err() {
+                    self.settle().await?;
+                }
+            }
+            () = self.commits.oldest_ended() => self.settle_to(under_way - 1).await?,
+        }
         Ok(Step::Worked)
     }
 
@@ -165,9 +181,11 @@ impl TopicSource {
         if *self.end.borrow() <= self.position {
             self.ahead = Arc::default();
             self.ahead_from = 0;
+            self.log.release(self.position);
             return Ok(None);
         }
         if self.ahead_from >= self.ahead.len() {
+            self.log.release(self.position);
             self.ahead = self.log.read(&self.note, self.position, READ_AHEAD_BYTES).await?;
             self.ahead_from = self.ahead.index_of(self.position);
         }

@@ -4,7 +4,7 @@
 use rdkafka::producer::{Producer as _, ThreadedProducer};
 
 use super::client::{ANSWER, Context};
-use super::transaction::{Outgoing, produce};
+use super::transaction::{Outgoing, produce, settled};
 use super::{Cluster, Fault};
 
 /// The right to commit next.
@@ -28,6 +28,7 @@ impl Alone {
             // Nobody asks what offsets they get.
             produce(&self.producer, outgoing, 0)?;
         }
+        settled(&self.producer);
         Ok(self.producer.commit_transaction(ANSWER)?)
     }
 }

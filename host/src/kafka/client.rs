@@ -18,9 +18,12 @@ use crate::config::kafka::KafkaConfig;
 
 /// How long one question to the cluster may take.
 pub(super) const ANSWER: Duration = Duration::from_secs(10);
-/// What is read ahead of each partition, in KiB and in records: memory that nobody else counts.
-const AHEAD_KIB: &str = "1024";
-const AHEAD_RECORDS: &str = "16384";
+/// What the client reads ahead of each partition, in KiB and in records: little, as a record costs five times as much there as in
+/// the feed, which has more.
+const AHEAD_KIB: &str = "256";
+const AHEAD_RECORDS: &str = "2048";
+/// Bytes of one partition in an answer of a broker to a consumer.
+const PARTITION_BYTES: &str = "262144";
 /// After so long a full buffer is looked at again, in milliseconds; by default a whole second.
 const BACKOFF_MS: &str = "2";
 /// How long a broker waits for records before it says that there are none, in milliseconds.
@@ -114,6 +117,7 @@ impl Clients {
             ("queued.max.messages.kbytes", AHEAD_KIB),
             ("queued.min.messages", AHEAD_RECORDS),
             ("fetch.max.bytes", FETCH_BYTES),
+            ("max.partition.fetch.bytes", PARTITION_BYTES),
             ("fetch.queue.backoff.ms", BACKOFF_MS),
         ];
         self.with(&[&common, own].concat())
@@ -145,6 +149,8 @@ impl Clients {
             ("queue.buffering.max.kbytes", PRODUCER_KIB),
             ("queue.buffering.max.messages", "1000000"),
             ("linger.ms", "1"),
+            // Asked again after so long when the transaction before is not quite through, and less often after each time.
+            ("retry.backoff.ms", BACKOFF_MS),
             ("compression.type", "lz4"),
         ])
     }

@@ -1,22 +1,18 @@
-//! Records of one partition on their way from the thread that polls to the function: blocks of bounded size, kept until what
-//! they led to is committed, so that a batch can be cut from them again.
+//! Records of one partition on their way from the thread that polls to the function: blocks of bounded size, kept until they are
+//! taken. Should a commit fail, what led to it is read from the topic again.
 
 use std::collections::VecDeque;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-
-use rdkafka::Message as _;
-use rdkafka::message::{BorrowedHeaders, BorrowedMessage, Headers as _};
 
 use crate::delivery::{Header, Records};
 
 /// Bytes of one block; a function takes its batches from blocks.
-const BLOCK_BYTES: usize = 2 * 1024 * 1024;
+const BLOCK_BYTES: usize = 4 * 1024 * 1024;
 /// Records of one block.
-const BLOCK_RECORDS: usize = 16_384;
-/// Blocks that may wait or be under way.
-const MOST_BLOCKS: usize = 4;
+const BLOCK_RECORDS: usize = 32_768;
+/// Blocks that may wait, with the one that is being taken.
+const MOST_BLOCKS: usize = 3;
 /// What a record costs beside its bytes, about.
 const RECORD_BYTES: usize = 32;
 
@@ -36,6 +32,17 @@ struct Waiting {
     from: i64,
 }
 
+/// A record as it comes.
+pub(super) struct Record<'m> {
+    pub(super) key: Option<&'m [u8]>,
+    pub(super) value: Option<&'m [u8]>,
+    pub(super) offset: i64,
+    /// Milliseconds since the Unix epoch.
+    pub(super) timestamp: i64,
+    /// In their order; whose they are is said by the block.
+    pub(super) headers: Vec<Header>,
+}
+
 /// A block that is being filled.
 #[derive(Default)]
 pub(super) struct Block {
@@ -45,17 +52,16 @@ pub(super) struct Block {
 
 impl Block {
     /// Adds a record.
-    pub(super) fn push(&mut self, message: &BorrowedMessage<'_>) {
-        let (key, value) = (message.key(), message.payload());
+    pub(super) fn push(&mut self, record: Record<'_>) {
+        let Record { key, value, offset, timestamp, headers } = record;
         self.bytes += key.map_or(0, <[u8]>::len) + value.map_or(0, <[u8]>::len) + RECORD_BYTES;
         let at = self.records.len() as u32;
         self.records.keys.push(key);
         self.records.values.push(value);
-        self.records.offsets.push(message.offset());
-        self.records.timestamps.push(message.timestamp().to_millis().unwrap_or_default());
-        let headers = message.headers().map(|headers| headers_of(headers, at)).unwrap_or_default();
+        self.records.offsets.push(offset);
+        self.records.timestamps.push(timestamp);
         self.bytes += headers.iter().map(|h| h.name.len() + h.value.len() + RECORD_BYTES).sum::<usize>();
-        self.records.headers.extend(headers);
+        self.records.headers.extend(headers.into_iter().map(|header| Header { at, ..header }));
     }
 
     /// Whether it holds as much as it may.
@@ -72,18 +78,6 @@ impl Block {
     pub(super) fn records(self) -> Records {
         self.records
     }
-}
-
-/// The headers of the record at index `at`; none where a name is not UTF-8, which the library does not bear.
-fn headers_of(headers: &BorrowedHeaders, at: u32) -> Vec<Header> {
-    let owned = |header: rdkafka::message::Header<'_, &[u8]>| {
-        let (name, value) = (header.key.to_owned(), header.value.unwrap_or_default().to_vec());
-        Header { at, name, value }
-    };
-    catch_unwind(AssertUnwindSafe(|| headers.iter().map(owned).collect())).unwrap_or_else(|_| {
-        tracing::warn!("a record has a header whose name is not UTF-8: it is read without headers");
-        Vec::new()
-    })
 }
 
 impl Feed {
@@ -129,10 +123,15 @@ impl Feed {
         waiting.blocks.iter().find(|block| block.offsets.last().is_some_and(|last| *last >= from)).cloned()
     }
 
-    /// Lets go of what is committed, and does not take it again: records before `next`.
+    /// Whether a record at `from` was let go, if there was one.
+    pub(super) fn is_gone(&self, from: i64) -> bool {
+        from < self.waiting.lock().unwrap_or_else(PoisonError::into_inner).from
+    }
+
+    /// Lets go of what was taken, and does not take it again: records before `next`.
     pub(super) fn release(&self, next: i64) {
         let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
-        waiting.from = next;
+        waiting.from = waiting.from.max(next);
         let blocks = &mut waiting.blocks;
         let before = blocks.len();
         while blocks.front().is_some_and(|block| block.offsets.last().is_none_or(|last| *last < next)) {
@@ -149,6 +148,9 @@ impl Feed {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// So many records of a KiB are a block of their own.
+    const LARGE: i64 = BLOCK_BYTES as i64 / 1024;
 
     fn records(offsets: std::ops::Range<i64>) -> Records {
         let mut records = Records::default();
@@ -174,20 +176,23 @@ mod tests {
         feed.release(10);
         assert_eq!(feed.read(0).unwrap().offsets[0], 12);
         assert_eq!(feed.read(20), None);
+        assert!(feed.is_gone(9) && !feed.is_gone(10));
+        feed.release(5);
+        assert!(feed.is_gone(9), "what is gone does not come back");
     }
 
     #[test]
     fn what_was_handled_before_makes_no_one_wait() {
         let feed = Feed::new(Arc::new(|| {}));
-        let large = |at: i64| records(at * 2000..(at + 1) * 2000);
+        let large = |at: i64| records(at * LARGE..(at + 1) * LARGE);
         (0..MOST_BLOCKS as i64).for_each(|at| feed.push(large(at)));
         // As who takes over finds out where the group stood.
-        feed.release(19_000);
-        (4..10).for_each(|at| {
+        feed.release(9 * LARGE + 10);
+        (MOST_BLOCKS as i64..10).for_each(|at| {
             assert!(feed.has_room(), "{at}");
             feed.push(large(at));
         });
-        assert_eq!(feed.read(19_000).unwrap().offsets[0], 18_000);
+        assert_eq!(feed.read(9 * LARGE + 10).unwrap().offsets[0], 9 * LARGE);
     }
 
     #[test]
@@ -205,12 +210,12 @@ mod tests {
             Arc::new(move || woken.store(true, Ordering::SeqCst))
         });
         for at in 0..MOST_BLOCKS as i64 {
-            feed.push(records(at * 2000..(at + 1) * 2000));
+            feed.push(records(at * LARGE..(at + 1) * LARGE));
         }
         assert!(!feed.has_room());
-        feed.release(1999);
+        feed.release(LARGE - 1);
         assert!(!woken.load(Ordering::SeqCst));
-        feed.release(2000);
+        feed.release(LARGE);
         assert!(feed.has_room() && woken.load(Ordering::SeqCst));
     }
 }

@@ -17,6 +17,7 @@ use super::client::{Context, Rebalance, list};
 use super::feed::{Block, Feed};
 use super::follow::follow;
 use super::owned::Owned;
+use super::reader::record;
 use super::tail::Tail;
 use super::topics::input;
 use super::transaction::{Transactions, Work};
@@ -343,7 +344,7 @@ impl Poll {
         let mut is_at_end = false;
         while !block.is_full() {
             match queue.poll(Duration::ZERO) {
-                Some(Ok(message)) => block.push(&message),
+                Some(Ok(message)) => block.push(record(&message)),
                 Some(Err(KafkaError::PartitionEOF(_))) => {
                     is_at_end = true;
                     break;

@@ -23,6 +23,7 @@ mod verify;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
 
 use rdkafka::consumer::BaseConsumer;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
@@ -31,6 +32,7 @@ use crate::config::kafka::KafkaConfig;
 use crate::embedded::{Folder, WriteError};
 use crate::manifest::Application;
 use client::{Clients, Context, reading};
+use reader::{MOST_IDLE, READER};
 
 pub use changes::Line;
 pub use group::{Event, Group};
@@ -145,7 +147,40 @@ impl Cluster {
         Ok(client)
     }
 
+    /// Makes the clients that `application` will need: each looks for its coordinator first, which takes half a second, and goes
+    /// on meanwhile.
+    ///
+    /// # Errors
+    /// When a client cannot be made.
+    pub fn warm(&self, application: &Application) -> Result<(), Fault> {
+        for function in application.functions.keys() {
+            let names = Self::names(application, function);
+            self.client(&names.group, false)?;
+            for connection in application.connections_of(function) {
+                self.client(&names.applied(connection), false)?;
+            }
+        }
+        let mut readers = self.readers.lock().unwrap_or_else(PoisonError::into_inner);
+        while readers.len() < MOST_IDLE {
+            readers.push(reading(&self.clients, READER, "read_committed")?);
+        }
+        Ok(())
+    }
+
     fn names(application: &Application, function: &str) -> Names {
         Names::of(&application.name, function)
+    }
+}
+
+impl Drop for Cluster {
+    /// Closes all clients at one time: each takes some hundred milliseconds.
+    fn drop(&mut self) {
+        let readers = std::mem::take(self.readers.get_mut().unwrap_or_else(PoisonError::into_inner));
+        let asking = std::mem::take(self.asking.get_mut().unwrap_or_else(PoisonError::into_inner));
+        thread::scope(|scope| {
+            for client in readers.into_iter().chain(asking.into_values()) {
+                scope.spawn(move || drop(client));
+            }
+        });
     }
 }

@@ -46,13 +46,19 @@ impl Owned {
         self.member.is_scheduled || self.feed.seen_end()
     }
 
-    /// Records at `from` and later that have come, if there are any.
-    #[must_use]
-    pub fn read(&self, from: i64) -> Arc<Records> {
-        self.feed.read(from).unwrap_or_default()
+    /// Records at `from` and later that have come, if there are any; about `max_bytes` where they have to be read again, since
+    /// their commit failed.
+    ///
+    /// # Errors
+    /// When the topic cannot be read.
+    pub async fn read(&self, from: i64, max_bytes: usize) -> Result<Arc<Records>, WriteError> {
+        match self.feed.is_gone(from) {
+            true => self.read_back(from, max_bytes).await,
+            false => Ok(self.feed.read(from).unwrap_or_default()),
+        }
     }
 
-    /// Lets go of records before `next`: what they led to is committed.
+    /// Lets go of records before `next`: they were taken.
     pub fn release(&self, next: i64) {
         self.feed.release(next);
     }

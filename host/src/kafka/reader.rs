@@ -1,16 +1,18 @@
 //! Reading a partition on its own, apart from the group: for restoring, for going back, and for the outbox of who was there before.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer as _};
 use rdkafka::error::KafkaError;
+use rdkafka::message::{BorrowedHeaders, BorrowedMessage, Headers as _};
 use rdkafka::{Message as _, Offset};
 
 use super::client::{ANSWER, Context, list, reading};
-use super::feed::Block;
+use super::feed::{Block, Record};
 use super::{Cluster, Fault};
-use crate::delivery::Records;
+use crate::delivery::{Header, Records};
 
 /// How long a reader waits for records before it gives up.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -20,7 +22,7 @@ const LOOK_EVERY: Duration = Duration::from_millis(20);
 /// Bytes that are held of a partition that is walked through.
 pub(super) const CHUNK_BYTES: usize = 4 * 1024 * 1024;
 /// Consumers that are kept while nobody reads.
-const MOST_IDLE: usize = 4;
+pub(super) const MOST_IDLE: usize = 4;
 /// The group that readers name, which has neither members nor positions.
 pub(super) const READER: &str = "isobar-reader";
 
@@ -64,7 +66,7 @@ impl Reader {
             match self.consumer.poll(LOOK_EVERY) {
                 // What another reader left behind is dropped.
                 Some(Ok(message)) if message.topic() != self.topic || message.partition() != self.partition as i32 => {}
-                Some(Ok(message)) => block.push(&message),
+                Some(Ok(message)) => block.push(record(&message)),
                 Some(Err(KafkaError::PartitionEOF(_))) => self.is_at_end = true,
                 Some(Err(error)) => return Err(error.into()),
                 None => {
@@ -83,6 +85,29 @@ impl Reader {
         let records = block.records();
         Ok((!records.is_empty()).then_some(records))
     }
+}
+
+/// What the library read, as the feed takes it.
+pub(super) fn record<'m>(message: &'m BorrowedMessage<'_>) -> Record<'m> {
+    Record {
+        key: message.key(),
+        value: message.payload(),
+        offset: message.offset(),
+        timestamp: message.timestamp().to_millis().unwrap_or_default(),
+        headers: message.headers().map(headers_of).unwrap_or_default(),
+    }
+}
+
+/// The headers of a record; none where a name is not UTF-8, which the library does not bear.
+fn headers_of(headers: &BorrowedHeaders) -> Vec<Header> {
+    let owned = |header: rdkafka::message::Header<'_, &[u8]>| {
+        let (name, value) = (header.key.to_owned(), header.value.unwrap_or_default().to_vec());
+        Header { at: 0, name, value }
+    };
+    catch_unwind(AssertUnwindSafe(|| headers.iter().map(owned).collect())).unwrap_or_else(|_| {
+        tracing::warn!("a record has a header whose name is not UTF-8: it is read without headers");
+        Vec::new()
+    })
 }
 
 impl Drop for Reader {

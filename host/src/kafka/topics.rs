@@ -43,8 +43,13 @@ impl Cluster {
     /// When no broker answers.
     pub async fn id(self: &Arc<Self>) -> anyhow::Result<String> {
         let cluster = Arc::clone(self);
-        let asked = blocking(move || Ok(cluster.client(READER, false)?.client().fetch_cluster_id(ANSWER)));
-        asked.await?.with_context(|| self.unreachable())
+        let asked = blocking(move || {
+            let client = cluster.client(READER, false)?;
+            // Asked for nothing but the name, a client waits a second before it connects.
+            client.fetch_metadata(None, ANSWER)?;
+            Ok(client.client().fetch_cluster_id(ANSWER))
+        });
+        asked.await.ok().flatten().with_context(|| self.unreachable())
     }
 
     /// Other hosts that run functions of `application` now, by what they call themselves.

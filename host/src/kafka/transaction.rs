@@ -29,6 +29,9 @@ const MOST_BYTES: usize = 16 * 1024 * 1024;
 const STEP: Duration = Duration::from_millis(TRANSACTION_MS);
 /// How long the outcome of a transaction is asked for; then the function begins anew from what the broker says.
 const OUTCOME: Duration = Duration::from_secs(30);
+/// How long what has been delivered may take to be let go, and how often it is looked.
+const SETTLE: Duration = Duration::from_millis(100);
+const SETTLE_LOOK: Duration = Duration::from_micros(100);
 /// How long a full producer is waited for at one time.
 const FULL: Duration = Duration::from_millis(1);
 
@@ -280,6 +283,7 @@ impl Transactions {
             }
         }
         let delivered = deliveries.wait(STEP)?;
+        settled(&self.producer);
         let give_up = Instant::now() + OUTCOME;
         loop {
             match self.producer.commit_transaction(STEP) {
@@ -335,6 +339,15 @@ pub(super) fn produce(producer: &ThreadedProducer<Context>, outgoing: &Outgoing,
         }
     }
     Ok(())
+}
+
+/// Waits a moment until the last answer is let go, which was told of just before: a commit that finds it looks again only after a
+/// tenth of a second.
+pub(super) fn settled(producer: &ThreadedProducer<Context>) {
+    let give_up = Instant::now() + SETTLE;
+    while producer.in_flight_count() > 0 && Instant::now() < give_up {
+        thread::sleep(SETTLE_LOOK);
+    }
 }
 
 fn said(fault: &Fault) -> String {

@@ -177,7 +177,7 @@ async fn faults_of_hosts_brokers_and_stores_change_nothing() {
             members.iter_mut().for_each(Member::start);
             std::thread::sleep(Duration::from_millis(random.random_range(500..3000)));
             if round == 1 {
-                load(&members[0].host, &metadata);
+                load_into_running(&members[0].host, &metadata);
             }
             let at = random.random_range(0..2);
             match random.random_range(0..8) {
@@ -195,6 +195,20 @@ async fn faults_of_hosts_brokers_and_stores_change_nothing() {
         assert_verified(&last);
     });
     mirror.stop().await.unwrap();
+}
+
+/// Loads by way of a host that may not answer yet.
+fn load_into_running(host: &Host<'_>, metadata: &Path) {
+    let tried = Instant::now();
+    let words = ["table", "load", "station_metadata", &metadata.display().to_string()];
+    loop {
+        let loaded = host.command(&words);
+        if loaded.status.success() {
+            return;
+        }
+        assert!(tried.elapsed() < LONGEST_BEGIN, "{}", String::from_utf8_lossy(&loaded.stderr));
+        std::thread::sleep(Duration::from_millis(200));
+    }
 }
 
 /// Stops a service for a while, in order or not.

@@ -246,7 +246,7 @@ impl TopicSource {
         self.settle_to(0).await
     }
 
-    async fn settle_to(&mut self, left: usize) -> Result<(), WriteError> {
+    pub(super) async fn settle_to(&mut self, left: usize) -> Result<(), WriteError> {
         let Settled { through, failed } = self.commits.settle(left).await;
         if !through.is_empty() {
             // The same trouble is worth a word again.
@@ -254,7 +254,6 @@ impl TopicSource {
             self.waits = 0;
         }
         for stand in through {
-            self.log.release(stand.next);
             self.shared.progress.committed();
             self.shared.pauses.count(&self.note.function, stand.records as u64, stand.dead_letters as u64);
             let busy = *self.end.borrow() > stand.next || !self.log.seen_end();
