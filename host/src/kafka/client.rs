@@ -18,7 +18,7 @@ use crate::config::kafka::KafkaConfig;
 
 /// How long one question to the cluster may take.
 pub(super) const ANSWER: Duration = Duration::from_secs(10);
-/// What the client reads ahead of each partition, in KiB and in records: little, as a record costs five times as much there as in
+/// What the client reads ahead of each partition, in KiB and in records: little, as a record costs several times as much there as in
 /// the feed, which has more.
 const AHEAD_KIB: &str = "256";
 const AHEAD_RECORDS: &str = "2048";
