@@ -4,9 +4,10 @@ use std::io::{self, ErrorKind};
 use std::process::ExitCode;
 
 use clap::Parser as _;
-use tracing::{Level, Metadata};
-use tracing_subscriber::filter::{FilterExt as _, LevelFilter, filter_fn};
-use tracing_subscriber::layer::{Layer as _, SubscriberExt as _};
+use tracing::{Level, Metadata, Subscriber};
+use tracing_subscriber::filter::filter_fn;
+use tracing_subscriber::fmt::MakeWriter;
+use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 use tracing_subscriber::{EnvFilter, fmt};
 
@@ -61,10 +62,17 @@ async fn run() -> ExitCode {
 fn trace(command: &Command) {
     let usual = if matches!(command, Command::Up(_)) { "warn,isobar=info" } else { "warn,sqlx=error" };
     let filter = EnvFilter::try_from_env("ISOBAR_LOG").unwrap_or_else(|_| EnvFilter::new(usual));
-    let said = fmt::layer().with_writer(io::stderr).with_ansi(ui::is_talking_to_a_person()).with_target(false);
-    // Without the hint the other filter's is not seen either, and each record that the Kafka client reads asks whether to say it.
-    let may_be_said = filter_fn(may_be_said).with_max_level_hint(LevelFilter::TRACE);
-    tracing_subscriber::registry().with(said.with_filter(filter.and(may_be_said))).init();
+    log(filter, io::stderr, ui::is_talking_to_a_person()).init();
+}
+
+/// Writes what both filters let pass. They are filters of everything: one that belongs to a layer (tracing-subscriber 0.3) takes a
+/// library's question whether it may log for an event, and loses the thread's next one.
+fn log<W>(filter: EnvFilter, to: W, ansi: bool) -> impl Subscriber + Send + Sync
+where
+    W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
+{
+    let said = fmt::layer().with_writer(to).with_ansi(ansi).with_target(false);
+    tracing_subscriber::registry().with(said).with(filter_fn(may_be_said)).with(filter)
 }
 
 /// Below warnings the engine tells what functions write and are given, and the driver of Cassandra repeats what the server says,
@@ -77,4 +85,32 @@ fn may_be_said(metadata: &Metadata<'_>) -> bool {
 /// Whoever read our stdout has seen enough, as `head` does.
 fn is_closed_pipe(error: &anyhow::Error) -> bool {
     error.chain().filter_map(|e| e.downcast_ref::<io::Error>()).any(|e| e.kind() == ErrorKind::BrokenPipe)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use tracing::level_filters::LevelFilter;
+
+    use super::*;
+
+    #[test]
+    fn a_question_whether_something_is_logged_loses_nothing() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let log = log(EnvFilter::new("warn,isobar=info"), Arc::new(file.reopen().unwrap()), false);
+        // Else each record that the Kafka client reads asks whether to say it.
+        assert_eq!(log.max_level_hint(), Some(LevelFilter::INFO));
+        tracing::subscriber::with_default(log, || {
+            for number in 0..3 {
+                assert!(!tracing::enabled!(Level::DEBUG));
+                assert!(!tracing::enabled!(target: "somewhere", Level::INFO));
+                tracing::warn!(number, "it is said");
+                tracing::debug!(number, "it is not");
+            }
+        });
+        let written = std::fs::read_to_string(file.path()).unwrap();
+        assert_eq!(written.matches("it is said").count(), 3, "{written}");
+        assert!(!written.contains("it is not"), "{written}");
+    }
 }

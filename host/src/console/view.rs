@@ -98,20 +98,26 @@ impl View {
     /// When the data file cannot be read.
     pub async fn status(&self) -> Result<Status, Refusal> {
         let failures = self.failures().await?;
-        let sources = match &self.running {
-            // What is sensitive of them is hidden where it arises.
-            Some(running) => self.all_hosts(running.progress.sources()).await,
-            None => self.resting(&failures).await?,
+        let sources = async {
+            match &self.running {
+                // What is sensitive of them is hidden where it arises.
+                Some(running) => Ok(self.all_hosts(running.progress.sources()).await),
+                None => self.resting(&failures).await,
+            }
         };
+        let topics = async {
+            match self.running {
+                Some(_) if self.cluster.is_some() => Ok(in_time(self.partitions()).await),
+                _ => self.partitions().await.map_err(Refusal::from),
+            }
+        };
+        let (sources, topics) = futures::try_join!(sources, topics)?;
         Ok(Status {
             application: self.application().name.clone(),
             made_up: is_made_up(self.store.folder().kind()),
             running: self.running.is_some(),
             sources,
-            topics: match self.running {
-                Some(_) if self.cluster.is_some() => in_time(self.partitions()).await,
-                _ => self.partitions().await?,
-            },
+            topics,
             failures,
         })
     }

@@ -13,6 +13,7 @@ mod group;
 mod letters;
 mod lineage;
 mod loads;
+mod offsets;
 mod owned;
 mod reader;
 mod restore;
@@ -145,6 +146,16 @@ impl Cluster {
         let client = reading(&self.clients, group, isolation)?;
         all.insert(key, Arc::clone(&client));
         Ok(client)
+    }
+
+    /// Lets the next who asks have a new client instead of `client`.
+    fn forget(&self, group: &str, sees_undecided: bool, client: &Arc<BaseConsumer<Context>>) {
+        let mut all = self.asking.lock().unwrap_or_else(PoisonError::into_inner);
+        let key = (group.to_owned(), sees_undecided);
+        // Another thread may have been faster.
+        if all.get(&key).is_some_and(|there| Arc::ptr_eq(there, client)) {
+            all.remove(&key);
+        }
     }
 
     /// Makes the clients that `application` will need: each looks for its coordinator first, which takes half a second, and goes

@@ -4,21 +4,20 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
-use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer as _};
-use rdkafka::error::KafkaError;
+use rdkafka::consumer::{BaseConsumer, Consumer as _};
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{BorrowedHeaders, BorrowedMessage, Headers as _};
 use rdkafka::{Message as _, Offset};
 
-use super::client::{ANSWER, Context, list, reading};
+use super::client::{Context, list, reading};
 use super::feed::{Block, Record};
+use super::offsets::decided;
 use super::{Cluster, Fault};
 use crate::delivery::{Header, Records};
 
-/// How long a reader waits for records before it gives up.
-const PATIENCE: Duration = Duration::from_secs(30);
-/// How long transactions of others may keep the end of a topic open: three times what a broker lets them.
-const UNDECIDED: Duration = Duration::from_secs(30);
-const LOOK_EVERY: Duration = Duration::from_millis(20);
+/// How long a reader waits for records before it gives up; the next one has a new client.
+const PATIENCE: Duration = Duration::from_secs(10);
+pub(super) const LOOK_EVERY: Duration = Duration::from_millis(20);
 /// Bytes that are held of a partition that is walked through.
 pub(super) const CHUNK_BYTES: usize = 4 * 1024 * 1024;
 /// Consumers that are kept while nobody reads.
@@ -34,15 +33,7 @@ pub(super) struct Reader {
     topic: String,
     partition: u32,
     is_at_end: bool,
-}
-
-/// What is known of a partition.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Extent {
-    /// The first offset that is kept.
-    pub(super) first: i64,
-    /// The next offset.
-    pub(super) next: i64,
+    has_failed: bool,
 }
 
 impl Reader {
@@ -55,11 +46,17 @@ impl Reader {
         let at = if from == 0 { Offset::Beginning } else { Offset::Offset(from) };
         consumer.assign(&list(&[(topic, partition, at)])?)?;
         let cluster = Arc::clone(cluster);
-        Ok(Reader { consumer, cluster, topic: topic.to_owned(), partition, is_at_end: false })
+        Ok(Reader { consumer, cluster, topic: topic.to_owned(), partition, is_at_end: false, has_failed: false })
     }
 
     /// The next records, up to about `max_bytes`; `None` at the end. Blocks.
     pub(super) fn next(&mut self, max_bytes: usize) -> Result<Option<Records>, Fault> {
+        let read = self.read(max_bytes);
+        self.has_failed |= read.is_err();
+        read
+    }
+
+    fn read(&mut self, max_bytes: usize) -> Result<Option<Records>, Fault> {
         let mut block = Block::default();
         let give_up = Instant::now() + PATIENCE;
         while !self.is_at_end && block.bytes() < max_bytes && !block.is_full() {
@@ -68,8 +65,8 @@ impl Reader {
                 Some(Ok(message)) if message.topic() != self.topic || message.partition() != self.partition as i32 => {}
                 Some(Ok(message)) => block.push(record(&message)),
                 Some(Err(KafkaError::PartitionEOF(_))) => self.is_at_end = true,
-                Some(Err(error)) => return Err(error.into()),
-                None => {
+                Some(Err(error)) if !is_passing(&error) => return Err(error.into()),
+                Some(Err(_)) | None => {
                     if let Some(reason) = self.consumer.client().context().fatal() {
                         return Err(Fault::Away(reason));
                     }
@@ -85,6 +82,12 @@ impl Reader {
         let records = block.records();
         Ok((!records.is_empty()).then_some(records))
     }
+}
+
+/// Whether a client says that a broker is away: it goes on with others by itself.
+fn is_passing(error: &KafkaError) -> bool {
+    let code = error.rdkafka_error_code();
+    matches!(code, Some(RDKafkaErrorCode::BrokerTransportFailure | RDKafkaErrorCode::AllBrokersDown))
 }
 
 /// What the library read, as the feed takes it.
@@ -111,35 +114,16 @@ fn headers_of(headers: &BorrowedHeaders) -> Vec<Header> {
 }
 
 impl Drop for Reader {
-    /// A consumer that has found its brokers is worth keeping: finding them takes half a second.
+    /// A consumer that has found its brokers is worth keeping: finding them takes half a second. One that failed may hold on to a
+    /// broker that is gone.
     fn drop(&mut self) {
+        if self.has_failed {
+            return;
+        }
         let mut idle = self.cluster.readers.lock().unwrap_or_else(PoisonError::into_inner);
         if idle.len() < MOST_IDLE && self.consumer.unassign().is_ok() {
             idle.push(Arc::clone(&self.consumer));
         }
-    }
-}
-
-/// What a partition holds, with records whose transactions are not decided yet if `undecided`. Blocks.
-pub(super) fn extent(cluster: &Cluster, topic: &str, partition: u32, undecided: bool) -> Result<Extent, Fault> {
-    let client = cluster.client(READER, undecided)?;
-    let (first, next) = client.fetch_watermarks(topic, partition as i32, ANSWER)?;
-    Ok(Extent { first, next })
-}
-
-/// Waits until everything that a partition holds now is decided; gives its extent then. Blocks.
-pub(super) fn decided(cluster: &Cluster, topic: &str, partition: u32) -> Result<Extent, Fault> {
-    let all = extent(cluster, topic, partition, true)?;
-    let give_up = Instant::now() + UNDECIDED;
-    loop {
-        let decided = extent(cluster, topic, partition, false)?;
-        if decided.next >= all.next {
-            return Ok(decided);
-        }
-        if Instant::now() > give_up {
-            return Err(Fault::Away(format!("a transaction of another host in `{topic}`/{partition} does not end")));
-        }
-        std::thread::sleep(LOOK_EVERY);
     }
 }
 
@@ -164,50 +148,4 @@ pub(super) fn walk(
         next = records.offsets.last().map_or(next, |last| next.max(last + 1));
     }
     Ok(next)
-}
-
-/// The offset of the first record of a partition that is not older than `at_ms`; `None` where all are. Blocks.
-pub(super) fn offset_at(cluster: &Cluster, topic: &str, partition: u32, at_ms: i64) -> Result<Option<i64>, Fault> {
-    let client = cluster.client(READER, false)?;
-    let found = client.offsets_for_times(list(&[(topic, partition, Offset::Offset(at_ms))])?, ANSWER)?;
-    Ok(found.elements().first().and_then(|e| match e.offset() {
-        Offset::Offset(offset) => Some(offset),
-        _ => None,
-    }))
-}
-
-/// What `group` has committed of a partition, once transactions with it are decided. Blocks.
-pub(super) fn committed(cluster: &Cluster, group: &str, topic: &str, partition: u32) -> Result<Option<i64>, Fault> {
-    let give_up = Instant::now() + UNDECIDED;
-    loop {
-        match asked(cluster, group, topic, partition, false) {
-            // A host that was killed has left a transaction; the broker ends it in time.
-            Err(_) if Instant::now() < give_up => std::thread::sleep(LOOK_EVERY),
-            answer => return answer,
-        }
-    }
-}
-
-/// What `group` has committed of a partition, whatever is under way. Blocks.
-pub(super) fn stands(cluster: &Cluster, group: &str, topic: &str, partition: u32) -> Result<Option<i64>, Fault> {
-    asked(cluster, group, topic, partition, true)
-}
-
-fn asked(cluster: &Cluster, group: &str, topic: &str, partition: u32, undecided: bool) -> Result<Option<i64>, Fault> {
-    let client = cluster.client(group, undecided)?;
-    let found = client.committed_offsets(list(&[(topic, partition, Offset::Invalid)])?, ANSWER)?;
-    let elements = found.elements();
-    let element = elements.first().ok_or_else(|| Fault::Away("no answer".to_owned()))?;
-    element.error()?;
-    Ok(match element.offset() {
-        Offset::Offset(offset) => Some(offset),
-        _ => None,
-    })
-}
-
-/// Commits a position of `group`, which has no members. Blocks.
-pub(super) fn commit(cluster: &Cluster, group: &str, topic: &str, partition: u32, next: i64) -> Result<(), Fault> {
-    let client = cluster.client(group, false)?;
-    client.commit(&list(&[(topic, partition, Offset::Offset(next))])?, CommitMode::Sync)?;
-    Ok(())
 }

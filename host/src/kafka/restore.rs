@@ -6,8 +6,9 @@ use tracing::info;
 
 use super::changes::{Line, changes, kept};
 use super::group::Member;
+use super::offsets::{committed, decided, extent, offset_at};
 use super::owned::Owned;
-use super::reader::{CHUNK_BYTES, Reader, committed, decided, extent, offset_at, walk};
+use super::reader::{CHUNK_BYTES, Reader, walk};
 use super::tail::Tail;
 use super::topics::DELETE_RETENTION_MS;
 use super::transaction::Work;

@@ -5,7 +5,8 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::reader::{Reader, commit, committed, decided, extent};
+use super::offsets::{commit, committed, decided, extent};
+use super::reader::Reader;
 use super::{Cluster, Fault, blocking};
 use crate::delivery::Records;
 use crate::embedded::WriteError;

@@ -11,7 +11,8 @@ use rdkafka::consumer::Consumer as _;
 use rdkafka::error::RDKafkaErrorCode;
 
 use super::client::{ANSWER, Context, RECORD_BYTES, list};
-use super::reader::{Extent, READER, Reader, extent, stands};
+use super::offsets::{Extent, extent, extents, stands};
+use super::reader::{READER, Reader};
 use super::{Cluster, Fault, blocking};
 use crate::delivery::Records;
 use crate::embedded::TopicStatus;
@@ -84,16 +85,17 @@ impl Cluster {
         let wanted = wanted(application);
         let cluster = Arc::clone(self);
         let asked = blocking(move || {
-            let client = cluster.client(READER, false)?;
-            let mut found = Vec::new();
-            for topic in wanted {
-                for partition in 0..topic.partitions {
-                    let (first, next) = client.fetch_watermarks(&topic.name, partition as i32, ANSWER)?;
-                    found.push(TopicStatus { topic: topic.name.clone(), partition, first, next, bytes: 0 });
-                }
+            let mut partitions: Vec<(&str, u32)> = Vec::new();
+            for topic in &wanted {
+                partitions.extend((0..topic.partitions).map(|partition| (topic.name.as_str(), partition)));
             }
-            found.sort_by(|a, b| (&a.topic, a.partition).cmp(&(&b.topic, b.partition)));
-            Ok(found)
+            partitions.sort_unstable();
+            let extents = extents(&cluster, &partitions, false)?.into_iter();
+            let status = |((topic, partition), extent): (&(&str, u32), Extent)| {
+                let Extent { first, next } = extent;
+                TopicStatus { topic: (*topic).to_owned(), partition: *partition, first, next, bytes: 0 }
+            };
+            Ok(partitions.iter().zip(extents).map(status).collect())
         });
         asked.await
     }

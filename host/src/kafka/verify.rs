@@ -4,7 +4,8 @@
 use std::sync::Arc;
 
 use super::changes::Line;
-use super::reader::{CHUNK_BYTES, Extent, Reader, committed, decided, extent, walk};
+use super::offsets::{Extent, committed, decided, extent};
+use super::reader::{CHUNK_BYTES, Reader, walk};
 use super::topics::input;
 use super::{Cluster, Fault, blocking};
 use crate::embedded::{LedgerReport, Note};

@@ -1,5 +1,7 @@
 //! One conformance suite for the seams of log and state: the same commits to the data folder and to Kafka have the same effects.
 
+mod errors;
+
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
@@ -61,9 +63,9 @@ impl Log {
         Log { store, kafka: None }
     }
 
-    async fn on_kafka(data_dir: &Path, services: &Services) -> Self {
+    async fn on_kafka(data_dir: &Path, brokers: &str) -> Self {
         let folder = Folder::take(data_dir, Kind::Real).unwrap();
-        let brokers = vec![services.kafka()];
+        let brokers = brokers.split(',').map(str::to_owned).collect();
         let (settings, certificates, login) = (BTreeMap::new(), None, None);
         let config = KafkaConfig { brokers, replication: None, tls: false, certificates, login, settings };
         let cluster = Arc::new(Cluster::new(&config, &folder).unwrap());
@@ -277,7 +279,7 @@ async fn the_data_folder_keeps_the_contract() {
 fn kafka_keeps_the_contract_and_a_new_folder_finds_all_of_it() {
     let Some(services) = services("the conformance of Kafka's log and state") else { return };
     let _undisturbed = services.undisturbed();
-    services.new_kafka();
+    services.new_kafka(1);
     tokio::runtime::Runtime::new().unwrap().block_on(on_kafka(services));
 }
 
@@ -289,10 +291,10 @@ async fn forget_group(services: &Services) {
 
 async fn on_kafka(services: &Services) {
     let (one, two) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-    let log = Log::on_kafka(one.path(), services).await;
+    let log = Log::on_kafka(one.path(), &services.kafka()).await;
     all_of_it(&log).await;
     log.close().await;
-    let restored = Log::on_kafka(two.path(), services).await;
+    let restored = Log::on_kafka(two.path(), &services.kafka()).await;
     assert_trial(&restored).await;
     let large = restored.state(1, &["", "a\0b", "big", "gone"]).await;
     assert_eq!((large["a\0b"].as_slice(), large["big"].len(), large.len()), (&b"2"[..], 900 << 10, 3));
@@ -300,12 +302,12 @@ async fn on_kafka(services: &Services) {
     restored.commit(commit(1, 41, 50)).await.unwrap();
     restored.close().await;
     // The first folder is behind now, and goes on from what it knows.
-    let again = Log::on_kafka(one.path(), services).await;
+    let again = Log::on_kafka(one.path(), &services.kafka()).await;
     assert_eq!((again.position(0).await, again.position(1).await), (45, 50));
     again.close().await;
     // Brokers forget groups that were away for a week; then the ledger says where the function stands.
     forget_group(services).await;
-    let remembered = Log::on_kafka(two.path(), services).await;
+    let remembered = Log::on_kafka(two.path(), &services.kafka()).await;
     assert_eq!((remembered.position(0).await, remembered.position(1).await), (45, 50));
     remembered.commit(commit(0, 45, 46)).await.unwrap();
     remembered.close().await;

@@ -7,23 +7,25 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use local_services::{Process, Services, services};
+use local_services::{Process, Services, campaign, say, services};
 use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
 use rdkafka::config::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
-use rdkafka::error::KafkaError;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::{Message as _, Offset, TopicPartitionList};
 
-use crate::crash::{Counted, Found, application, build};
+use crate::crash::{Counted, Found, RECORDS, application, build};
 
-/// Faults of one run, where `ISOBAR_ROUNDS` names no other number.
+/// Faults of one run; where `ISOBAR_ROUNDS` wants more, there are more runs.
 const ROUNDS: u32 = 10;
 /// The shortest time that brokers let pass before they miss a host.
 const SESSION_MS: u64 = 6_000;
 
 /// No start takes so long.
 const LONGEST_START: Duration = Duration::from_secs(60);
+/// Nor to count everything.
+const LONGEST_RUN: Duration = Duration::from_secs(120);
 
 /// A host with a folder of its own.
 struct Host<'h> {
@@ -67,6 +69,29 @@ impl Host<'_> {
         }
     }
 
+    /// Records that the counting function has handled, on all hosts.
+    fn counted(&self) -> i64 {
+        // Before the host can be reached, a look would take the folder away from it.
+        if self.process.is_some() && !self.data_dir.join("api.json").exists() {
+            return 0;
+        }
+        let said = self.isobar(&["status", "--json"]).output().unwrap();
+        // Nothing is said before there is a data folder, or while no broker answers.
+        let status: serde_json::Value = serde_json::from_slice(&said.stdout).unwrap_or_default();
+        let sources = status["sources"].as_array().into_iter().flatten();
+        let counting = sources.filter(|source| source["function"] == "counting");
+        counting.map(|source| source["position"].as_i64().unwrap()).sum()
+    }
+
+    /// Returns when so many are handled.
+    fn wait_for(&self, records: i64) {
+        let begun = Instant::now();
+        while self.counted() < records {
+            assert!(begun.elapsed() < LONGEST_RUN, "only {} records were counted in {LONGEST_RUN:?}", self.counted());
+            std::thread::sleep(Duration::from_millis(200));
+        }
+    }
+
     /// Stands still for longer than brokers wait, and goes on.
     fn freeze(&self) {
         if let Some(process) = &self.process {
@@ -97,6 +122,10 @@ fn read(services: &Services, topic: &str, partitions: i32) -> Found {
                     found.entry(text(message.key())).or_default().push((message.offset(), text(message.payload())));
                 }
                 Err(KafkaError::PartitionEOF(_)) => break,
+                // A broker that is gone is said, and another one answers.
+                Err(KafkaError::MessageConsumption(
+                    RDKafkaErrorCode::BrokerTransportFailure | RDKafkaErrorCode::AllBrokersDown,
+                )) => {}
                 Err(error) => panic!("{error}"),
             }
         }
@@ -115,29 +144,51 @@ fn rows(services: &Services, schema: &str) -> BTreeMap<String, (i64, i64)> {
     told.lines().map(row).collect()
 }
 
+/// An operator's file for one application more, and the schema of its table.
+fn config(services: &Services, dir: &Path) -> (PathBuf, String) {
+    let schema = format!("k{:016x}", rand::random::<u64>());
+    let text = format!(
+        "[kafka]\nbrokers = {:?}\nsettings = {{ \"session.timeout.ms\" = {SESSION_MS} }}\n\
+         [stores.postgres]\naddress = \"{}\"\ndatabase = \"postgres\"\nschema = \"{schema}\"\nuser = \"postgres\"\n",
+        services.kafka().split(',').collect::<Vec<_>>(),
+        services.postgres()
+    );
+    let path = dir.join("isobar.toml");
+    fs::write(&path, text).unwrap();
+    (path, schema)
+}
+
+/// Everything was counted once, as others see it.
+fn assert_counted(services: &Services, host: &Host<'_>, schema: &str) {
+    let verified = host.isobar(&["verify", "--json"]).output().unwrap();
+    let counted = Counted {
+        input: read(services, "input", 3),
+        output: read(services, "output", 2),
+        letters: read(services, "counts.counting.dead-letters", 1),
+        rows: rows(services, schema),
+        report: serde_json::from_slice(&verified.stdout).unwrap(),
+    };
+    counted.check();
+}
+
 #[test]
 fn faults_of_hosts_and_broker_lose_and_double_nothing() {
     let Some(services) = services("two hosts that count on Kafka, killed and frozen, and their broker") else { return };
     build();
-    let rounds = std::env::var("ISOBAR_ROUNDS").map_or(ROUNDS, |rounds| rounds.parse().unwrap());
-    let seed = std::env::var("ISOBAR_SEED").map_or_else(|_| rand::random(), |seed| seed.parse().unwrap());
-    println!("seed {seed}: `ISOBAR_SEED={seed}` makes the same faults");
     let _undisturbed = services.undisturbed();
-    services.new_kafka();
+    campaign(ROUNDS, |seed| faults(services, seed));
+}
+
+/// A run of [`ROUNDS`] faults.
+fn faults(services: &Services, seed: u64) {
+    services.new_kafka(1);
     let dir = tempfile::tempdir().unwrap();
-    let schema = format!("k{:016x}", rand::random::<u64>());
-    let config = dir.path().join("isobar.toml");
-    let text = format!(
-        "[kafka]\nbrokers = [\"{}\"]\nsettings = {{ \"session.timeout.ms\" = {SESSION_MS} }}\n\
-         [stores.postgres]\naddress = \"{}\"\ndatabase = \"postgres\"\nschema = \"{schema}\"\nuser = \"postgres\"\n",
-        services.kafka(),
-        services.postgres()
-    );
-    fs::write(&config, text).unwrap();
+    let (config, schema) = config(services, dir.path());
     let host = |name: &str| Host { config: &config, data_dir: dir.path().join(name), process: None };
     let mut hosts = [host("one"), host("two")];
     let mut random = StdRng::seed_from_u64(seed);
-    for _ in 0..rounds {
+    let mut in_the_middle = 0;
+    for _ in 0..ROUNDS {
         hosts.iter_mut().for_each(Host::start);
         std::thread::sleep(Duration::from_millis(random.random_range(300..2500)));
         let at = random.random_range(0..2);
@@ -151,22 +202,42 @@ fn faults_of_hosts_and_broker_lose_and_double_nothing() {
             }
             _ => hosts[at].freeze(),
         }
+        in_the_middle += u32::from(hosts[0].counted() < RECORDS);
     }
+    say!("{in_the_middle} of {ROUNDS} faults were over before everything was counted");
+    assert!(in_the_middle * 2 >= ROUNDS, "only {in_the_middle} faults came while records flowed: the run is too short");
     hosts.iter_mut().for_each(|host| host.end(false));
     // A folder that knows nothing finishes what is left.
     let last = host("three");
     last.until_idle();
-    let verified = last.isobar(&["verify", "--json"]).output().unwrap();
-    let counted = Counted {
-        input: read(services, "input", 3),
-        output: read(services, "output", 2),
-        letters: read(services, "counts.counting.dead-letters", 1),
-        rows: rows(services, &schema),
-        report: serde_json::from_slice(&verified.stdout).unwrap(),
-    };
-    counted.check();
+    assert_counted(services, &last, &schema);
     send_back(services, &last);
     say_what_is_known(services, host("three"));
+}
+
+#[test]
+fn a_broker_of_three_that_is_gone_for_good_loses_nothing() {
+    let Some(services) = services("three brokers, one of which is killed") else { return };
+    build();
+    let _undisturbed = services.undisturbed();
+    services.new_kafka(3);
+    let dir = tempfile::tempdir().unwrap();
+    let (config, schema) = config(services, dir.path());
+    let host = |name: &str| Host { config: &config, data_dir: dir.path().join(name), process: None };
+    let mut hosts = [host("one"), host("two")];
+    hosts.iter_mut().for_each(Host::start);
+    hosts[0].wait_for(RECORDS / 10);
+    let gone = format!("kafka-{}", rand::rng().random_range(1..=3));
+    services.down(&gone, true);
+    let so_far = hosts[0].counted();
+    say!("`{gone}` was killed when {so_far} of {RECORDS} records were counted");
+    assert!(so_far < RECORDS, "everything was counted before the broker was killed");
+    hosts[0].wait_for(RECORDS);
+    hosts.iter_mut().for_each(|host| host.end(false));
+    // Who begins now finds it gone.
+    let last = host("three");
+    last.until_idle();
+    assert_counted(services, &last, &schema);
 }
 
 /// A running host says where it stands, also while its brokers are away.

@@ -1,6 +1,7 @@
 //! Real stores for tests: started once per test process by `infra/services`, on free ports and in a folder of their own, and
 //! wiped when the process ends, however that comes.
 
+mod campaign;
 mod process;
 mod proxy;
 
@@ -10,8 +11,10 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicU16, Ordering};
 use std::sync::{Mutex, MutexGuard, OnceLock};
 
+pub use campaign::campaign;
 pub use process::Process;
 pub use proxy::{Line, Proxy};
 
@@ -19,7 +22,9 @@ pub use proxy::{Line, Proxy};
 pub const ASKED_BY: &str = "ISOBAR_SERVICES";
 /// Cassandra and Kafka take a second port, so much above the first.
 const SECOND_PORT: u16 = 10;
-/// How often two free ports are looked for.
+/// A broker's port and its controller's are the first one's and as much more as there are brokers before it.
+const MOST_BROKERS: u16 = 3;
+/// How often free ports are looked for.
 const PORT_TRIES: usize = 100;
 
 /// The services of this process.
@@ -28,6 +33,8 @@ pub struct Services {
     cassandra: u16,
     postgres: u16,
     kafka: u16,
+    /// Of the Kafka that was started last.
+    brokers: AtomicU16,
     disturbed: Mutex<()>,
 }
 
@@ -38,9 +45,7 @@ pub struct Services {
 pub fn services(what: &str) -> Option<&'static Services> {
     static SERVICES: OnceLock<Services> = OnceLock::new();
     if std::env::var_os(ASKED_BY).is_none_or(|said| said != "1") {
-        // Past the test harness, which hides what a passing test prints.
-        let told = format!("SKIPPED: {what}: set {ASKED_BY}=1 to try it with real stores\n");
-        let _ = std::io::Write::write_all(&mut std::io::stderr(), told.as_bytes());
+        say!("SKIPPED: {what}: set {ASKED_BY}=1 to try it with real stores");
         return None;
     }
     Some(SERVICES.get_or_init(Services::start))
@@ -52,8 +57,9 @@ impl Services {
         let dir =
             tempfile::Builder::new().prefix("isobar-services-").permissions(Permissions::from_mode(0o755)).tempdir();
         let dir = dir.unwrap_or_else(|error| panic!("no folder for the services: {error}")).keep();
-        let (cassandra, postgres, kafka) = (free_port(), free_port(), free_port());
-        let services = Services { dir, cassandra, postgres, kafka, disturbed: Mutex::new(()) };
+        let (cassandra, postgres, kafka) = (free_ports(1), free_ports(1), free_ports(MOST_BROKERS));
+        let brokers = AtomicU16::new(1);
+        let services = Services { dir, cassandra, postgres, kafka, brokers, disturbed: Mutex::new(()) };
         services.wipe_in_the_end();
         services.up(&["cassandra", "postgres"]);
         services
@@ -65,20 +71,23 @@ impl Services {
         format!("127.0.0.1:{}", self.cassandra)
     }
 
-    /// `host:port` of Kafka, which runs once [`Services::new_kafka`] was called.
+    /// `host:port` of each broker of Kafka, with commas between; they run once [`Services::new_kafka`] was called.
     #[must_use]
     pub fn kafka(&self) -> String {
-        format!("127.0.0.1:{}", self.kafka)
+        let ports = self.kafka..self.kafka + self.brokers.load(Ordering::Relaxed);
+        ports.map(|port| format!("127.0.0.1:{port}")).collect::<Vec<_>>().join(",")
     }
 
-    /// Starts a Kafka of one broker that holds nothing; what the one before it held is gone. To be called by who holds
-    /// [`Services::undisturbed`].
+    /// Starts a Kafka that holds nothing, of one broker or, with three copies of everything, of three: `kafka-1` to `kafka-3`. What
+    /// the one before it held is gone. To be called by who holds [`Services::undisturbed`].
     ///
     /// # Panics
     /// When it does not start.
-    pub fn new_kafka(&self) {
+    pub fn new_kafka(&self, brokers: u16) {
+        assert!((1..=MOST_BROKERS).contains(&brokers), "at most {MOST_BROKERS} brokers have their ports");
         self.script(&["down", "kafka", "--kill"]);
         self.script(&["wipe", "kafka"]);
+        self.brokers.store(brokers, Ordering::Relaxed);
         self.up(&["kafka"]);
     }
 
@@ -104,8 +113,19 @@ impl Services {
     /// # Panics
     /// When one does not start.
     pub fn up(&self, names: &[&str]) {
-        let [cassandra, postgres, kafka] = [self.cassandra, self.postgres, self.kafka].map(|port| port.to_string());
-        let ports = ["--cassandra-port", &cassandra, "--postgres-port", &postgres, "--kafka-port", &kafka];
+        let brokers = self.brokers.load(Ordering::Relaxed);
+        let [cassandra, postgres, kafka, brokers] =
+            [self.cassandra, self.postgres, self.kafka, brokers].map(|number| number.to_string());
+        let ports = [
+            "--cassandra-port",
+            &cassandra,
+            "--postgres-port",
+            &postgres,
+            "--kafka-port",
+            &kafka,
+            "--brokers",
+            &brokers,
+        ];
         self.script(&[&["up"], names, &ports].concat());
     }
 
@@ -158,12 +178,14 @@ fn script() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../services")
 }
 
-/// A port that is free, as is that which Cassandra and Kafka take besides.
-fn free_port() -> u16 {
+/// The first of `count` ports in a row that are free, as are those which Cassandra and Kafka take besides.
+fn free_ports(count: u16) -> u16 {
     let free = |port: u16| TcpListener::bind(("127.0.0.1", port)).and_then(|taken| taken.local_addr()).ok();
-    let pair = || {
-        let port = free(0)?.port();
-        free(port.checked_add(SECOND_PORT)?).map(|_| port)
+    let row = || {
+        let first = free(0)?.port();
+        let last = first.checked_add(SECOND_PORT + count - 1)?;
+        let mut wanted = (first..first + count).chain(last + 1 - count..=last);
+        wanted.all(|port| free(port).is_some()).then_some(first)
     };
-    std::iter::repeat_with(pair).take(PORT_TRIES).flatten().next().unwrap_or_else(|| panic!("no free ports"))
+    std::iter::repeat_with(row).take(PORT_TRIES).flatten().next().unwrap_or_else(|| panic!("no free ports"))
 }

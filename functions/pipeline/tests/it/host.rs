@@ -8,14 +8,6 @@ use std::sync::Once;
 pub(crate) const TABLES: [&str; 6] =
     ["daily_temp_data", "daily_othe_data", "yearly_data_temp", "overall_temp", "meta_data", "station_metadata"];
 
-/// Speaks past the test harness, which hides what a passing test prints.
-#[macro_export]
-macro_rules! say {
-    ($($words:tt)*) => {
-        std::io::Write::write_fmt(&mut std::io::stderr(), format_args!("{}\n", format_args!($($words)*))).unwrap()
-    };
-}
-
 pub(crate) fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").canonicalize().unwrap()
 }

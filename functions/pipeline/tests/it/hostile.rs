@@ -11,8 +11,8 @@ use dwd_mirror::{Mirror, Options};
 
 use crate::guests::{with_rowdy, written};
 use crate::host::{Host, TABLES};
-use crate::say;
 use crate::troubled::post;
+use local_services::say;
 
 const FUNCTIONS: [&str; 4] = ["crawl", "aggregate-temperature", "aggregate-others", "enrich"];
 /// No run takes so long.

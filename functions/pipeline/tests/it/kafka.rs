@@ -6,12 +6,11 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use dwd_mirror::{Mirror, Options};
-use local_services::{Process, Services, services};
+use local_services::{Process, Services, campaign, say, services};
 use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
 
 use crate::host::{Host, root};
-use crate::say;
 use crate::stores::{METADATA, ROUNDS, assert_same, load, place, run};
 
 /// The shortest time that brokers let pass before they miss a host.
@@ -71,7 +70,7 @@ async fn tables_through_kafka_are_those_of_the_data_folder() {
     let on_kafka = Host { config: Some(&config), data_dir: &two, ..embedded.clone() };
     tokio::task::block_in_place(|| {
         let _undisturbed = services.undisturbed();
-        services.new_kafka();
+        services.new_kafka(1);
         run(&embedded, &metadata);
         run(&on_kafka, &metadata);
         assert_same(&on_kafka, &embedded);
@@ -98,7 +97,7 @@ async fn a_lost_data_folder_costs_nothing_but_a_restore() {
     let all = Host { manifest: None, config: None, data_dir: &one, url: mirror.url(), station_ids: "all" };
     tokio::task::block_in_place(|| {
         let _undisturbed = services.undisturbed();
-        services.new_kafka();
+        services.new_kafka(1);
         run(&all, &metadata);
         let first = Host { config: Some(&config), data_dir: &two, ..all.clone() };
         let mut killed = first.up(&[]);
@@ -155,46 +154,55 @@ impl Member<'_> {
 #[tokio::test(flavor = "multi_thread")]
 async fn faults_of_hosts_brokers_and_stores_change_nothing() {
     let Some(services) = services("kills of hosts, of Kafka, Cassandra and Postgres") else { return };
-    let rounds = std::env::var("ISOBAR_ROUNDS").map_or(ROUNDS, |rounds| rounds.parse().unwrap());
-    let seed = std::env::var("ISOBAR_SEED").map_or_else(|_| rand::random(), |seed| seed.parse().unwrap());
-    say!("seed {seed}: `ISOBAR_SEED={seed}` makes the same faults");
     let mirror = Mirror::start(Options::made_up(8, 12.0)).await.unwrap();
-    let dir = tempfile::tempdir().unwrap();
-    let config = config(services, dir.path(), &place());
-    let metadata = dir.path().join("metadata.csv");
-    fs::write(&metadata, METADATA).unwrap();
-    let [one, two, three, four] = ["embedded", "first", "second", "last"].map(|name| dir.path().join(name));
-    let embedded = Host { manifest: None, config: None, data_dir: &one, url: mirror.url(), station_ids: "all" };
-    let on_kafka = |data_dir| Host { config: Some(&config), data_dir, ..embedded.clone() };
-    let member = |data_dir: &'static str, host| Member { host, log: dir.path().join(data_dir), process: None };
-    let mut members = [member("first.log", on_kafka(&two)), member("second.log", on_kafka(&three))];
     tokio::task::block_in_place(|| {
         let _undisturbed = services.undisturbed();
-        services.new_kafka();
+        let dir = tempfile::tempdir().unwrap();
+        let metadata = dir.path().join("metadata.csv");
+        fs::write(&metadata, METADATA).unwrap();
+        let data_dir = &dir.path().join("embedded");
+        let embedded = Host { manifest: None, config: None, data_dir, url: mirror.url(), station_ids: "all" };
         run(&embedded, &metadata);
-        let mut random = StdRng::seed_from_u64(seed);
-        for round in 0..rounds {
-            members.iter_mut().for_each(Member::start);
-            std::thread::sleep(Duration::from_millis(random.random_range(500..3000)));
-            if round == 1 {
-                load_into_running(&members[0].host, &metadata);
-            }
-            let at = random.random_range(0..2);
-            match random.random_range(0..8) {
-                0..3 => members[at].end(true),
-                3 => members[at].end(false),
-                4 | 5 => fault(services, "kafka", &mut random),
-                6 => fault(services, ["cassandra", "postgres"][at], &mut random),
-                _ => members[at].freeze(),
-            }
-        }
-        members.iter_mut().for_each(|member| member.end(false));
-        let last = on_kafka(&four);
-        last.until_idle();
-        assert_same(&last, &embedded);
-        assert_verified(&last);
+        campaign(ROUNDS, |seed| faults(services, &embedded, &metadata, seed));
     });
     mirror.stop().await.unwrap();
+}
+
+/// A run of [`ROUNDS`] faults, in the end of which all tables are those of `embedded`.
+fn faults(services: &Services, embedded: &Host<'_>, metadata: &Path, seed: u64) {
+    services.new_kafka(1);
+    let dir = tempfile::tempdir().unwrap();
+    let config = config(services, dir.path(), &place());
+    let [one, two, three] = ["first", "second", "last"].map(|name| dir.path().join(name));
+    let on_kafka = |data_dir| Host { config: Some(&config), data_dir, ..embedded.clone() };
+    let member = |data_dir, log| Member { host: on_kafka(data_dir), log: dir.path().join(log), process: None };
+    let mut members = [member(&one, "first.log"), member(&two, "second.log")];
+    let mut random = StdRng::seed_from_u64(seed);
+    let mut by_then = Vec::new();
+    for round in 0..ROUNDS {
+        members.iter_mut().for_each(Member::start);
+        std::thread::sleep(Duration::from_millis(random.random_range(500..3000)));
+        if round == 1 {
+            load_into_running(&members[0].host, metadata);
+        }
+        let at = random.random_range(0..2);
+        match random.random_range(0..8) {
+            0..3 => members[at].end(true),
+            3 => members[at].end(false),
+            4 | 5 => fault(services, "kafka", &mut random),
+            6 => fault(services, ["cassandra", "postgres"][at], &mut random),
+            _ => members[at].freeze(),
+        }
+        by_then.push(handled(&members[0].host));
+    }
+    members.iter_mut().for_each(|member| member.end(false));
+    let last = on_kafka(&three);
+    last.until_idle();
+    let all = handled(&last);
+    let in_the_middle = by_then.iter().filter(|handled| **handled < all).count();
+    say!("{in_the_middle} of {ROUNDS} faults were over before everything was handled");
+    assert_same(&last, embedded);
+    assert_verified(&last);
 }
 
 /// Loads by way of a host that may not answer yet.

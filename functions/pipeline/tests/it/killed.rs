@@ -7,7 +7,7 @@ use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
 
 use crate::host::{Host, TABLES};
-use crate::say;
+use local_services::say;
 
 const KILLS: u32 = 20;
 

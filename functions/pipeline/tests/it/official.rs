@@ -6,7 +6,7 @@ use std::fs;
 use dwd_mirror::{Mirror, Options};
 
 use crate::host::{Host, root};
-use crate::say;
+use local_services::say;
 
 /// The share of days that have to agree.
 const NEEDED: f64 = 0.995;

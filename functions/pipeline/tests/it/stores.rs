@@ -6,14 +6,13 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use dwd_mirror::{Mirror, Options};
-use local_services::{Services, services};
+use local_services::{Services, campaign, say, services};
 use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
 
 use crate::host::{Host, TABLES, root};
-use crate::say;
 
-/// Rounds of faults, where `ISOBAR_ROUNDS` names no other number.
+/// Faults of one run; where `ISOBAR_ROUNDS` wants more, there are more runs.
 pub(crate) const ROUNDS: u32 = 10;
 /// No start takes so long.
 const LONGEST_START: Duration = Duration::from_secs(30);
@@ -136,61 +135,64 @@ async fn tables_in_stores_are_those_of_the_data_folder() {
 #[tokio::test(flavor = "multi_thread")]
 async fn faults_of_host_and_stores_change_nothing() {
     let Some(services) = services("kills of the host, of Cassandra and of Postgres") else { return };
-    let rounds = std::env::var("ISOBAR_ROUNDS").map_or(ROUNDS, |rounds| rounds.parse().unwrap());
-    let seed = std::env::var("ISOBAR_SEED").map_or_else(|_| rand::random(), |seed| seed.parse().unwrap());
-    say!("seed {seed}: `ISOBAR_SEED={seed}` makes the same faults");
     let mirror = Mirror::start(Options::made_up(14, 12.0)).await.unwrap();
-    let dir = tempfile::tempdir().unwrap();
-    let config = config(services, dir.path(), &place(), ["postgres"; 2]);
-    let metadata = dir.path().join("metadata.csv");
-    fs::write(&metadata, METADATA).unwrap();
-    let (one, two) = (dir.path().join("embedded"), dir.path().join("stored"));
-    let embedded = Host { manifest: None, config: None, data_dir: &one, url: mirror.url(), station_ids: "all" };
-    let stored = Host { manifest: None, config: Some(&config), data_dir: &two, url: mirror.url(), station_ids: "all" };
     tokio::task::block_in_place(|| {
         let _undisturbed = services.undisturbed();
+        let dir = tempfile::tempdir().unwrap();
+        let metadata = dir.path().join("metadata.csv");
+        fs::write(&metadata, METADATA).unwrap();
+        let data_dir = &dir.path().join("embedded");
+        let embedded = Host { manifest: None, config: None, data_dir, url: mirror.url(), station_ids: "all" };
         run(&embedded, &metadata);
-        begin(&stored);
-        load(&stored, &metadata);
-        let mut random = StdRng::seed_from_u64(seed);
-        let (mut through, mut away) = (0, 0);
-        for round in 0..rounds {
-            let mut host = stored.up(&["--until-idle"]);
-            std::thread::sleep(Duration::from_millis(random.random_range(100..1500)));
-            let store = ["cassandra", "postgres"][random.random_range(0..2)];
-            // One in three, and the first in any case.
-            let kill_store = random.random_range(0..3) == 0 || round == 0;
-            if kill_store {
-                services.down(store, random.random());
-                std::thread::sleep(Duration::from_millis(random.random_range(0..1500)));
-                away += 1;
-            }
-            through += u32::from(host.try_wait().unwrap().is_some());
-            host.kill().unwrap();
-            host.wait().unwrap();
-            if kill_store && random.random() {
-                // The next host finds the store away.
-                let mut host = stored.up(&["--until-idle"]);
-                std::thread::sleep(Duration::from_millis(random.random_range(300..1500)));
-                if let Some(ended) = host.try_wait().unwrap() {
-                    // Nothing was left that needed the store.
-                    assert!(ended.success(), "the host ended badly while `{store}` was away");
-                }
-                services.up(&[store]);
-                host.kill().unwrap();
-                host.wait().unwrap();
-            }
-            services.up(&[store]);
-        }
-        say!("{through} of {rounds} runs were through before they were killed; a store was away in {away}");
-        assert!(
-            through * 2 <= rounds,
-            "the runs are too short: {through} of {rounds} were through before they were killed"
-        );
-        stored.until_idle();
-        assert_same(&stored, &embedded);
-        let verified = stored.command(&["verify"]);
-        assert!(verified.status.success(), "{}", String::from_utf8_lossy(&verified.stdout));
+        campaign(ROUNDS, |seed| faults(services, &embedded, &metadata, seed));
     });
     mirror.stop().await.unwrap();
+}
+
+/// A run of [`ROUNDS`] faults, in the end of which all tables are those of `embedded`.
+fn faults(services: &Services, embedded: &Host<'_>, metadata: &Path, seed: u64) {
+    let dir = tempfile::tempdir().unwrap();
+    let config = config(services, dir.path(), &place(), ["postgres"; 2]);
+    let stored = Host { config: Some(&config), data_dir: &dir.path().join("stored"), ..embedded.clone() };
+    begin(&stored);
+    load(&stored, metadata);
+    let mut random = StdRng::seed_from_u64(seed);
+    let (mut through, mut away) = (0, 0);
+    for round in 0..ROUNDS {
+        let mut host = stored.up(&["--until-idle"]);
+        std::thread::sleep(Duration::from_millis(random.random_range(100..1500)));
+        let store = ["cassandra", "postgres"][random.random_range(0..2)];
+        // One in three, and the first in any case.
+        let kill_store = random.random_range(0..3) == 0 || round == 0;
+        if kill_store {
+            services.down(store, random.random());
+            std::thread::sleep(Duration::from_millis(random.random_range(0..1500)));
+            away += 1;
+        }
+        through += u32::from(host.try_wait().unwrap().is_some());
+        host.kill().unwrap();
+        host.wait().unwrap();
+        if kill_store && random.random() {
+            // The next host finds the store away.
+            let mut host = stored.up(&["--until-idle"]);
+            std::thread::sleep(Duration::from_millis(random.random_range(300..1500)));
+            if let Some(ended) = host.try_wait().unwrap() {
+                // Nothing was left that needed the store.
+                assert!(ended.success(), "the host ended badly while `{store}` was away");
+            }
+            services.up(&[store]);
+            host.kill().unwrap();
+            host.wait().unwrap();
+        }
+        services.up(&[store]);
+    }
+    say!("{through} of {ROUNDS} runs were through before they were killed; a store was away in {away}");
+    assert!(
+        through * 2 <= ROUNDS,
+        "the runs are too short: {through} of {ROUNDS} were through before they were killed"
+    );
+    stored.until_idle();
+    assert_same(&stored, embedded);
+    let verified = stored.command(&["verify"]);
+    assert!(verified.status.success(), "{}", String::from_utf8_lossy(&verified.stdout));
 }
