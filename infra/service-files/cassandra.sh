@@ -12,11 +12,22 @@ cassandra_start() {
   local home=$DIR/$1 jars
   jars=$(jars_of cassandra)
   cassandra_settings "$1" >"$home/cassandra.yaml"
+  [ -e "$home/certificate.pem" ] || cassandra_certify "$home"
   rm -rf "$home/tmp" && mkdir "$home/tmp"
   spawn "$1" "$JDK/bin/java" "@$FILES/jvm.options" "@$FILES/cassandra/jvm.options" \
     "-javaagent:$(echo "$jars"/jamm-*.jar)" \
     "-Djava.io.tmpdir=$home/tmp" "-Djna.tmpdir=$home/tmp" "-Dcassandra.config=file://$home/cassandra.yaml" \
     "-Dcassandra.storagedir=$home/data" -cp "$FILES/cassandra:$jars/*" org.apache.cassandra.service.CassandraDaemon
+}
+
+# HOME: a key for this node, and the certificate by which it can be known; a certificate that is there was made whole.
+cassandra_certify() {
+  local keytool=("$JDK/bin/keytool" -keystore "$1/keystore.p12" -storetype PKCS12 -storepass isobar -alias node)
+  rm -f "$1/keystore.p12"
+  quietly "\`cassandra\` cannot have a certificate" "${keytool[@]}" -genkeypair -keyalg EC -groupname secp256r1 \
+    -dname CN=cassandra -ext SAN=IP:127.0.0.1 -validity 3650
+  quietly "\`cassandra\` cannot have a certificate" "${keytool[@]}" -exportcert -rfc -file "$1/certificate.part"
+  mv "$1/certificate.part" "$1/certificate.pem"
 }
 
 # The commit log is synced before a write is acknowledged. With `periodic`, Cassandra's own default, about a hundred
@@ -54,6 +65,8 @@ storage_port: $(($2 + 10))
 rpc_address: 127.0.0.1
 start_native_transport: true
 native_transport_port: $2
+# Who does not ask for TLS does not get it.
+client_encryption_options: {enabled: true, optional: true, keystore: "$1/keystore.p12", keystore_password: isobar, store_type: PKCS12}
 authenticator: AllowAllAuthenticator
 authorizer: AllowAllAuthorizer
 data_file_directories: [$1/data/data]

@@ -66,6 +66,8 @@ pub struct CassandraConfig {
     pub replication: BTreeMap<String, String>,
     /// Of reads and writes, such as `local-quorum`.
     pub consistency: String,
+    /// Who certified the nodes, where others on the way must not read along.
+    pub authority: Option<PathBuf>,
 }
 
 /// Where Postgres is.
@@ -135,6 +137,9 @@ struct CassandraDocument {
     keyspace: String,
     replication: Option<BTreeMap<String, toml::Value>>,
     consistency: Option<String>,
+    #[serde(default)]
+    tls: bool,
+    certificates: Option<PathBuf>,
     user: Option<String>,
     password_env: Option<String>,
     password_file: Option<PathBuf>,
@@ -174,7 +179,21 @@ struct Named {
 pub(super) fn read(document: Document) -> Result<Vec<ConnectionConfig>, String> {
     let mut connections = Vec::new();
     if let Some(cassandra) = document.cassandra {
+        let authority = match (cassandra.tls, cassandra.certificates) {
+            (true, Some(certificates)) => Some(certificates),
+            (false, None) => None,
+            // Nodes have to prove their addresses, which public authorities seldom certify.
+            (true, None) => {
+                return Err(
+                    "[stores.cassandra] has `tls = true` and no `certificates`: name the file with the certificate of \
+                            the authority that certified the nodes"
+                        .to_owned(),
+                );
+            }
+            (false, Some(_)) => return Err(half("cassandra")),
+        };
         let backend = Backend::Cassandra(CassandraConfig {
+            authority,
             nodes: nodes(cassandra.nodes)?,
             keyspace: name("cassandra", "keyspace", cassandra.keyspace)?,
             replication: replication(cassandra.replication)?,
@@ -193,9 +212,7 @@ pub(super) fn read(document: Document) -> Result<Vec<ConnectionConfig>, String> 
         let tls = match (postgres.tls, postgres.certificates) {
             (true, certificates) => Tls::Verified(certificates),
             (false, None) => Tls::Off,
-            (false, Some(_)) => {
-                return Err("[stores.postgres] has `certificates` and no `tls = true`: say both".to_owned());
-            }
+            (false, Some(_)) => return Err(half("postgres")),
         };
         let schema = name("postgres", "schema", postgres.schema)?;
         let backend = Backend::Postgres(PostgresConfig { host, port, database: postgres.database, schema, tls });
@@ -208,6 +225,10 @@ pub(super) fn read(document: Document) -> Result<Vec<ConnectionConfig>, String> 
         all(&mut connections, "postgres", &backend, own, postgres.connections, postgres.timeout_ms)?;
     }
     Ok(connections)
+}
+
+fn half(store: &str) -> String {
+    format!("[stores.{store}] has `certificates` and no `tls = true`: say both")
 }
 
 /// The store's own connection and its named ones.

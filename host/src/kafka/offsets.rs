@@ -51,26 +51,45 @@ pub(super) fn offset_at(cluster: &Cluster, topic: &str, partition: u32, at_ms: i
 /// Where each partition has its beginning, its end, or its first record of a time in milliseconds; `None` where there is no such
 /// record.
 fn offsets(cluster: &Cluster, asked: &[(&str, u32, Offset)], undecided: bool) -> Result<Vec<Option<i64>>, Fault> {
+    if asked.is_empty() {
+        return Ok(Vec::new());
+    }
     let list = list(asked)?;
-    let ask = |client: &BaseConsumer<Context>| {
-        let found = client.offsets_for_times(list.clone(), LEADER)?;
+    let ask = |client: &BaseConsumer<Context>, patience: Duration| {
+        let found = client.offsets_for_times(list.clone(), patience)?;
         let offset = |at| if let Offset::Offset(at) = at { Some(at) } else { None };
         found.elements().iter().map(|element| element.error().map(|()| offset(element.offset()))).collect()
     };
     let give_up = Instant::now() + ANSWER;
-    let mut is_first = true;
+    let (mut patience, mut pause) = (LEADER, LOOK_EVERY);
     loop {
         let client = cluster.client(READER, undecided)?;
-        match ask(&client) {
-            // What does not exist is believed to a client that has just looked.
-            Err(error) if Instant::now() < give_up && (is_first || !is_unknown(&error)) => {
-                cluster.forget(READER, undecided, &client);
-                std::thread::sleep(LOOK_EVERY);
-            }
-            answer => return Ok(answer?),
+        let error = match ask(&client, patience.min(give_up.saturating_duration_since(Instant::now()))) {
+            Ok(offsets) => return Ok(offsets),
+            Err(error) => error,
+        };
+        // What does not exist is believed to a client that has just looked.
+        let is_known = is_refused(&error) || is_unknown(&error) && pause > LOOK_EVERY;
+        if is_known || Instant::now() + pause >= give_up {
+            return Err(error.into());
         }
-        is_first = false;
+        cluster.forget(READER, undecided, &client);
+        std::thread::sleep(pause);
+        // A new client has to find its brokers first, which may be far away.
+        (patience, pause) = (patience * 2, pause * 2);
     }
+}
+
+/// Whether asking again cannot help.
+fn is_refused(error: &KafkaError) -> bool {
+    matches!(
+        error.rdkafka_error_code(),
+        Some(
+            RDKafkaErrorCode::TopicAuthorizationFailed
+                | RDKafkaErrorCode::ClusterAuthorizationFailed
+                | RDKafkaErrorCode::InvalidArgument
+        )
+    )
 }
 
 /// Whether what was asked for does not exist.

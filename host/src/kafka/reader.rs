@@ -84,10 +84,12 @@ impl Reader {
     }
 }
 
-/// Whether a client says that a broker is away: it goes on with others by itself.
+/// Whether a client says that a broker, or its name, is away: it goes on with others by itself.
 fn is_passing(error: &KafkaError) -> bool {
-    let code = error.rdkafka_error_code();
-    matches!(code, Some(RDKafkaErrorCode::BrokerTransportFailure | RDKafkaErrorCode::AllBrokersDown))
+    matches!(
+        error.rdkafka_error_code(),
+        Some(RDKafkaErrorCode::BrokerTransportFailure | RDKafkaErrorCode::AllBrokersDown | RDKafkaErrorCode::Resolve)
+    )
 }
 
 /// What the library read, as the feed takes it.

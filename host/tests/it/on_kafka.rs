@@ -22,6 +22,9 @@ const ROUNDS: u32 = 10;
 /// The shortest time that brokers let pass before they miss a host.
 const SESSION_MS: u64 = 6_000;
 
+/// Of the topic that is counted.
+const PARTITIONS: i32 = 3;
+
 /// No start takes so long.
 const LONGEST_START: Duration = Duration::from_secs(60);
 /// Nor to count everything.
@@ -69,25 +72,29 @@ impl Host<'_> {
         }
     }
 
-    /// Records that the counting function has handled, on all hosts.
-    fn counted(&self) -> i64 {
+    /// Where the counting function stands, by all partitions together; `None` where not all of them are known, as before there is
+    /// a data folder or while no broker answers. Ends of transactions count, too.
+    fn counted(&self) -> Option<i64> {
         // Before the host can be reached, a look would take the folder away from it.
         if self.process.is_some() && !self.data_dir.join("api.json").exists() {
-            return 0;
+            return None;
         }
         let said = self.isobar(&["status", "--json"]).output().unwrap();
-        // Nothing is said before there is a data folder, or while no broker answers.
-        let status: serde_json::Value = serde_json::from_slice(&said.stdout).unwrap_or_default();
-        let sources = status["sources"].as_array().into_iter().flatten();
-        let counting = sources.filter(|source| source["function"] == "counting");
-        counting.map(|source| source["position"].as_i64().unwrap()).sum()
+        let status: serde_json::Value = serde_json::from_slice(&said.stdout).ok()?;
+        let counting = status["sources"].as_array()?.iter().filter(|source| source["function"] == "counting");
+        let positions: Vec<i64> = counting.map(|source| source["position"].as_i64().unwrap()).collect();
+        (positions.len() == PARTITIONS as usize).then(|| positions.iter().sum())
     }
 
-    /// Returns when so many are handled.
-    fn wait_for(&self, records: i64) {
+    /// Returns when so many are handled, and how many are.
+    fn wait_for(&self, records: i64) -> i64 {
         let begun = Instant::now();
-        while self.counted() < records {
-            assert!(begun.elapsed() < LONGEST_RUN, "only {} records were counted in {LONGEST_RUN:?}", self.counted());
+        loop {
+            let counted = self.counted();
+            match counted {
+                Some(counted) if counted >= records => return counted,
+                _ => assert!(begun.elapsed() < LONGEST_RUN, "{counted:?} records were counted in {LONGEST_RUN:?}"),
+            }
             std::thread::sleep(Duration::from_millis(200));
         }
     }
@@ -162,7 +169,7 @@ fn config(services: &Services, dir: &Path) -> (PathBuf, String) {
 fn assert_counted(services: &Services, host: &Host<'_>, schema: &str) {
     let verified = host.isobar(&["verify", "--json"]).output().unwrap();
     let counted = Counted {
-        input: read(services, "input", 3),
+        input: read(services, "input", PARTITIONS),
         output: read(services, "output", 2),
         letters: read(services, "counts.counting.dead-letters", 1),
         rows: rows(services, schema),
@@ -202,10 +209,10 @@ fn faults(services: &Services, seed: u64) {
             }
             _ => hosts[at].freeze(),
         }
-        in_the_middle += u32::from(hosts[0].counted() < RECORDS);
+        in_the_middle += u32::from(hosts[0].counted().is_some_and(|counted| counted < RECORDS));
     }
     say!("{in_the_middle} of {ROUNDS} faults were over before everything was counted");
-    assert!(in_the_middle * 2 >= ROUNDS, "only {in_the_middle} faults came while records flowed: the run is too short");
+    assert!(in_the_middle * 3 >= ROUNDS, "only {in_the_middle} faults came while records flowed: the run is too short");
     hosts.iter_mut().for_each(|host| host.end(false));
     // A folder that knows nothing finishes what is left.
     let last = host("three");
@@ -226,12 +233,11 @@ fn a_broker_of_three_that_is_gone_for_good_loses_nothing() {
     let host = |name: &str| Host { config: &config, data_dir: dir.path().join(name), process: None };
     let mut hosts = [host("one"), host("two")];
     hosts.iter_mut().for_each(Host::start);
-    hosts[0].wait_for(RECORDS / 10);
+    let so_far = hosts[0].wait_for(RECORDS / 20);
     let gone = format!("kafka-{}", rand::rng().random_range(1..=3));
     services.down(&gone, true);
-    let so_far = hosts[0].counted();
     say!("`{gone}` was killed when {so_far} of {RECORDS} records were counted");
-    assert!(so_far < RECORDS, "everything was counted before the broker was killed");
+    assert!(so_far < RECORDS / 2, "most was counted before the broker was killed");
     hosts[0].wait_for(RECORDS);
     hosts.iter_mut().for_each(|host| host.end(false));
     // Who begins now finds it gone.

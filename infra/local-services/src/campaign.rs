@@ -21,7 +21,7 @@ macro_rules! say {
 /// # Panics
 /// When a variable of the environment is no number, or a run panics.
 pub fn campaign(rounds: u32, mut run: impl FnMut(u64)) {
-    let runs = asked::<u32>(ROUNDS).map_or(1, |asked| asked.div_ceil(rounds));
+    let runs = asked::<u32>(ROUNDS).map_or(1, |asked| asked.div_ceil(rounds).max(1));
     let first = asked::<u64>(SEED).unwrap_or_else(rand::random);
     for number in 0..runs {
         let seed = first.wrapping_add(number.into());

@@ -24,6 +24,8 @@ pub const ASKED_BY: &str = "ISOBAR_SERVICES";
 const SECOND_PORT: u16 = 10;
 /// A broker's port and its controller's are the first one's and as much more as there are brokers before it.
 const MOST_BROKERS: u16 = 3;
+/// Who may do everything in a Kafka that asks for logins.
+const ADMIN: &str = "admin";
 /// How often free ports are looked for.
 const PORT_TRIES: usize = 100;
 
@@ -71,6 +73,12 @@ impl Services {
         format!("127.0.0.1:{}", self.cassandra)
     }
 
+    /// The certificate by which Cassandra can be known.
+    #[must_use]
+    pub fn certificate(&self) -> PathBuf {
+        self.dir.join("cassandra/certificate.pem")
+    }
+
     /// `host:port` of each broker of Kafka, with commas between; they run once [`Services::new_kafka`] was called.
     #[must_use]
     pub fn kafka(&self) -> String {
@@ -85,10 +93,70 @@ impl Services {
     /// When it does not start.
     pub fn new_kafka(&self, brokers: u16) {
         assert!((1..=MOST_BROKERS).contains(&brokers), "at most {MOST_BROKERS} brokers have their ports");
+        self.begin_kafka(brokers, &[]);
+    }
+
+    /// As [`Services::new_kafka`], of one broker that asks for a login and lets it do what it has the right to: none of `logins`
+    /// has any. The password is [`Services::password`].
+    ///
+    /// # Panics
+    /// When it does not start.
+    pub fn new_guarded_kafka(&self, logins: &[&str]) {
+        let users: String =
+            logins.iter().chain([&ADMIN]).map(|l| format!(" user_{l}=\"{}\"", Self::password(l))).collect();
+        let plain = "org.apache.kafka.common.security.plain.PlainLoginModule required";
+        let settings = [
+            "authorizer.class.name=org.apache.kafka.metadata.authorizer.StandardAuthorizer".to_owned(),
+            // Its own requests come by a line that asks for no login.
+            format!("super.users=User:{ADMIN};User:ANONYMOUS"),
+            "listener.security.protocol.map=CLIENTS:SASL_PLAINTEXT,CONTROLLER:PLAINTEXT".to_owned(),
+            "sasl.enabled.mechanisms=PLAIN".to_owned(),
+            "sasl.mechanism.inter.broker.protocol=PLAIN".to_owned(),
+            format!("listener.name.clients.plain.sasl.jaas.config={plain} {}{users};", Self::as_admin()),
+        ];
+        let settings: Vec<String> = settings.iter().map(|setting| format!("kafka.{setting}")).collect();
+        self.begin_kafka(1, &settings.iter().flat_map(|setting| ["--set", setting]).collect::<Vec<_>>());
+    }
+
+    /// The password of a login to [`Services::new_guarded_kafka`].
+    #[must_use]
+    pub fn password(login: &str) -> String {
+        format!("{login}-secret")
+    }
+
+    /// Lets the login `isobar` do what `infra/roles/kafka.sh` gives it, for `application` with its `topics`.
+    ///
+    /// # Panics
+    /// When the rights cannot be given.
+    pub fn give_rights(&self, application: &str, topics: &[&str]) {
+        let login = self.dir.join("admin.properties");
+        let plain = "org.apache.kafka.common.security.plain.PlainLoginModule required";
+        let text = format!(
+            "security.protocol=SASL_PLAINTEXT\nsasl.mechanism=PLAIN\nsasl.jaas.config={plain} {};\n",
+            Self::as_admin()
+        );
+        std::fs::write(&login, text).unwrap_or_else(|error| panic!("{}: {error}", login.display()));
+        let acls = format!(
+            "{} kafka-acls --bootstrap-server {} --command-config {}",
+            script().display(),
+            self.kafka(),
+            login.display()
+        );
+        let roles = script().with_file_name("roles/kafka.sh");
+        let done = Command::new(roles).arg(application).args(topics).env("KAFKA_ACLS", acls).output();
+        let done = done.unwrap_or_else(|error| panic!("`infra/roles/kafka.sh` cannot be run: {error}"));
+        assert!(done.status.success(), "no rights: {}", String::from_utf8_lossy(&done.stderr));
+    }
+
+    fn as_admin() -> String {
+        format!("username=\"{ADMIN}\" password=\"{}\"", Self::password(ADMIN))
+    }
+
+    fn begin_kafka(&self, brokers: u16, settings: &[&str]) {
         self.script(&["down", "kafka", "--kill"]);
         self.script(&["wipe", "kafka"]);
         self.brokers.store(brokers, Ordering::Relaxed);
-        self.up(&["kafka"]);
+        self.up(&[&["kafka"], settings].concat());
     }
 
     /// `host:port` of Postgres, whose user `postgres` needs no password.
@@ -108,7 +176,7 @@ impl Services {
         })
     }
 
-    /// Starts those of `names` that do not run; returns when they are ready.
+    /// Starts those of `names` that do not run, which may be followed by flags of `infra/services`; returns when they are ready.
     ///
     /// # Panics
     /// When one does not start.

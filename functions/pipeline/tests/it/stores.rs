@@ -20,14 +20,26 @@ const LONGEST_START: Duration = Duration::from_secs(30);
 pub(crate) const METADATA: &str = "station_id,icao_code,station_name,station_height,latitude,longitude,state\n\
     00001,,Erfunden,4.5,47.25,8.5,Hessen\n00002,EDXX,\"Auch, erfunden\",-1.0,54.0,13.0,\n";
 
+/// A certificate that nobody here has the key of, valid for a hundred years.
+const STRANGER: &str = "-----BEGIN CERTIFICATE-----\n\
+    MIIBPTCB5aADAgECAghjqgHj8yCRRzAKBggqhkjOPQQDAjATMREwDwYDVQQDEwhz\n\
+    dHJhbmdlcjAgFw0yNjExMzAwNDE5MjdaGA8yMTI2MTEwNjA0MTkyN1owEzERMA8G\n\
+    A1UEAxMIc3RyYW5nZXIwWTATBgcqhkjOPQIBBggqhkjOPQMBBwNCAARhSE5cJa3w\n\
+    lq7aC6IDXBcEzRfFwAF9quAePq8c9+2fvUxxV3y59cNWhi/R3KBWG7kOihnpK4WB\n\
+    YkhasGOfjlb6oyEwHzAdBgNVHQ4EFgQU8bUMtoeDzaoV4gFTQOccJfePt2swCgYI\n\
+    KoZIzj0EAwIDRwAwRAIgaxMxMau9RZygblWYYsfHpkrHv896oM3crwgEE+q8imwC\n\
+    IAEBUuAWcW4U0VYZzj4Wd9XW/eZ+4g6D/T9qErdhMKcl\n\
+    -----END CERTIFICATE-----\n";
+
 /// An operator's file with the services, tables in the schema and keyspace `place`, and logins for the tables and for the
 /// sensitive one.
 fn config(services: &Services, dir: &Path, place: &str, [user, metadata]: [&str; 2]) -> std::path::PathBuf {
     let text = format!(
-        "[stores.cassandra]\nnodes = [\"{}\"]\nkeyspace = \"{place}\"\n\
+        "[stores.cassandra]\nnodes = [\"{}\"]\nkeyspace = \"{place}\"\ntls = true\ncertificates = {:?}\n\
          [stores.postgres]\naddress = \"{}\"\ndatabase = \"postgres\"\nschema = \"{place}\"\nuser = \"{user}\"\n\
          [stores.postgres.connections.metadata]\ntables = [\"station_metadata\"]\nuser = \"{metadata}\"\n",
         services.cassandra(),
+        services.certificate(),
         services.postgres()
     );
     let path = dir.join("isobar.toml");
@@ -59,6 +71,21 @@ fn assert_apart(services: &Services, place: &str, [user, metadata]: [&str; 2]) {
         let (read, told) = services.psql(login, &["-c", &format!("SELECT count(*) FROM {place}.{table}")]);
         assert!(read == reads && (reads || told.contains("permission denied")), "{login} on {table}: {told}");
     }
+}
+
+/// A Cassandra that somebody else has certified is not talked to.
+fn assert_strangers_are_not_believed(host: &Host<'_>, config: &Path) {
+    let (file, authority) = (config.with_file_name("strange.toml"), config.with_file_name("strange.pem"));
+    fs::write(&authority, STRANGER).unwrap();
+    let text = fs::read_to_string(config).unwrap();
+    let strange = |line: &str| match line.starts_with("certificates") {
+        true => format!("certificates = {authority:?}\n"),
+        false => format!("{line}\n"),
+    };
+    fs::write(&file, text.lines().map(strange).collect::<String>()).unwrap();
+    let refused = Host { config: Some(&file), ..host.clone() }.check();
+    let told = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert!(!refused.status.success() && told.contains("certificate verify failed"), "{told}");
 }
 
 /// Runs to the end, loads the metadata, and lets what reads them read its input again.
@@ -121,6 +148,7 @@ async fn tables_in_stores_are_those_of_the_data_folder() {
         run(&stored, &metadata);
         assert_same(&stored, &embedded);
         assert_apart(services, &place, logins);
+        assert_strangers_are_not_believed(&stored, &config);
         let forgotten = Host { config: None, ..stored.clone() }.command(&["table", "list"]);
         let told = String::from_utf8_lossy(&forgotten.stderr).into_owned();
         assert!(!forgotten.status.success() && told.contains("has written to tables in"), "{told}");

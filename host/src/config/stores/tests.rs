@@ -47,6 +47,9 @@ fn logins_of_their_own_and_tls_can_be_said() {
     assert_eq!((secret.name.as_str(), secret.tables.as_deref()), ("postgres.secret", Some(&["t".to_owned()][..])));
     assert_eq!(secret.password, Some(Secret::File(PathBuf::from("/run/p"))));
     assert_eq!(secret.timeout, Duration::from_millis(500));
+    let stores = read(&format!("{CASSANDRA}tls = true\ncertificates = \"ca.pem\"\n"));
+    let Backend::Cassandra(settings) = &stores[0].backend else { panic!("{stores:?}") };
+    assert_eq!(settings.authority, Some(PathBuf::from("ca.pem")));
     let Backend::Postgres(settings) = &secret.backend else { panic!("{secret:?}") };
     assert_eq!(settings.tls, Tls::Verified(Some(PathBuf::from("ca.pem"))));
 }
@@ -65,6 +68,8 @@ fn what_is_wrong_is_told_with_its_place_and_remedy() {
         (&format!("{POSTGRES}user = \"u\"\npassword_env = \"P\"\npassword_file = \"f\"\n"), "say one"),
         (&format!("{POSTGRES}password = \"hunter2\"\n"), "unknown field `password`"),
         (&format!("{POSTGRES}certificates = \"c\"\n"), "no `tls = true`"),
+        (&format!("{CASSANDRA}certificates = \"c\"\n"), "[stores.cassandra] has `certificates` and no `tls = true`"),
+        (&format!("{CASSANDRA}tls = true\n"), "[stores.cassandra] has `tls = true` and no `certificates`"),
         (&format!("{POSTGRES}timeout_ms = 10\n"), "keep to 100 to 60000"),
         (&format!("{POSTGRES}[stores.postgres.connections.x]\n"), "missing field `tables`"),
         (&format!("{POSTGRES}[stores.postgres.connections.\"x y\"]\ntables = []\n"), "`connections` is `x y`"),

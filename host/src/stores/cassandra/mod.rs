@@ -7,13 +7,18 @@ mod trouble;
 mod values;
 
 use std::collections::{BTreeMap, HashMap};
+use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context as _;
 use futures::stream::{self, BoxStream};
 use futures::{StreamExt as _, TryStreamExt as _};
+use openssl::ssl::{SslConnector, SslMethod};
+use openssl::x509::X509;
+use openssl::x509::store::X509StoreBuilder;
 use scylla::client::execution_profile::ExecutionProfile;
-use scylla::client::session::Session;
+use scylla::client::session::{OpenSsl010Config, Session};
 use scylla::client::session_builder::SessionBuilder;
 use scylla::statement::Consistency;
 use scylla::statement::batch::{Batch, BatchType};
@@ -36,6 +41,8 @@ const CONCURRENCY: usize = 64;
 const MOST_BATCH_BYTES: usize = 4096;
 /// Rows that a page of a whole table has.
 const PAGE_ROWS: i32 = 1000;
+/// How often a connection that says nothing is asked whether it is there.
+const KEEPALIVE: Duration = Duration::from_secs(10);
 /// What those who load a table are called, before its name.
 const LOAD: &str = "load:";
 /// How often an epoch is tried to be had while others try the same.
@@ -54,8 +61,9 @@ struct Inner {
     name: Arc<str>,
     nodes: Vec<String>,
     login: Option<(String, String)>,
+    tls: Option<OpenSsl010Config>,
     consistency: Consistency,
-    timeout: std::time::Duration,
+    timeout: Duration,
     keyspace: String,
     replication: String,
     fence: String,
@@ -72,6 +80,7 @@ impl Cassandra {
             name: config.name.as_str().into(),
             nodes: settings.nodes.clone(),
             login: config.user.clone().map(|user| (user, password.unwrap_or_default())),
+            tls: settings.authority.as_deref().map(trusting).transpose()?,
             consistency: consistency(&settings.consistency)?,
             timeout: config.timeout,
             keyspace: settings.keyspace.clone(),
@@ -325,7 +334,9 @@ impl Inner {
                 let profile = profile.request_timeout(Some(self.timeout)).build();
                 let mut builder = SessionBuilder::new()
                     .known_nodes(&self.nodes)
+                    .tls_context(self.tls.clone())
                     .connection_timeout(self.timeout)
+                    .tcp_keepalive_interval(KEEPALIVE)
                     .default_execution_profile_handle(profile.into_handle());
                 if let Some((user, password)) = &self.login {
                     builder = builder.user(user, password);
@@ -443,6 +454,20 @@ fn consistency(name: &str) -> anyhow::Result<Consistency> {
         let known = KNOWN.map(|(known, _)| format!("`{known}`")).join(", ");
         format!("[stores.cassandra] `consistency` is `{name}`; known: {known}")
     })
+}
+
+/// What believes nodes that the authorities of this file, and no others, have certified by their addresses.
+fn trusting(authorities: &Path) -> anyhow::Result<OpenSsl010Config> {
+    let place = || format!("[stores.cassandra] `certificates`: `{}` cannot be read", authorities.display());
+    let certificates = X509::stack_from_pem(&std::fs::read(authorities).with_context(place)?).with_context(place)?;
+    anyhow::ensure!(!certificates.is_empty(), "{}: it holds no certificate", place());
+    let mut store = X509StoreBuilder::new()?;
+    for certificate in certificates {
+        store.add_cert(certificate)?;
+    }
+    let mut builder = SslConnector::builder(SslMethod::tls_client())?;
+    builder.set_cert_store(store.build());
+    Ok(OpenSsl010Config::new(builder))
 }
 
 /// `{'class': 'SimpleStrategy', 'replication_factor': '1'}`.
