@@ -9,7 +9,7 @@
 # after the application's name its topics, as spin.toml declares them. A login of another name: ISOBAR_LOGIN.
 set -eu
 : "${KAFKA_ACLS:?is to be the command of kafka-acls with the address of a broker and the login of who runs it}"
-application=$1
+application=${1:?is to be the name of the application, with its topics after it}
 shift
 
 allow() {
