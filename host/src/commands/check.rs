@@ -122,7 +122,7 @@ async fn connected(connection: &Connection, quiet: bool) -> Option<Problem> {
         }
         Err(error @ StoreError::Away { .. }) => problem(
             error.to_string(),
-            "start it, or correct address, user and password in isobar.toml; `up` waits for it meanwhile",
+            "start it, or correct address, certificates, user and password in isobar.toml; `up` waits for it meanwhile",
         ),
         Err(StoreError::Schema(text)) => {
             problem(format!("{}: {text}", connection.name), "until then, `up` refuses to start")
