@@ -1,6 +1,5 @@
 //! The composition root: from a manifest and a data folder to running functions, and back down in order.
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,13 +10,14 @@ use tokio_util::sync::CancellationToken;
 use crate::config::Config;
 use crate::config::kafka::KafkaConfig;
 use crate::config::stores::place;
+use crate::console::view::Running;
+use crate::deploys::{Deploys, Settings, Start};
 use crate::dispatch::Dispatcher;
 use crate::embedded::{Folder, Kind, Store};
 use crate::engine::{Engine, Ticker};
 use crate::kafka::Cluster;
-use crate::manifest::variables::Resolved;
-use crate::manifest::{Application, DATA_FOLDER, TriggerSource};
-use crate::registry::{Registry, Version};
+use crate::manifest::{Application, DATA_FOLDER};
+use crate::registry::{Loader, Registry, Version};
 use crate::stores::{StoreError, Stores};
 
 /// How long running calls may take to end once the host is told to stop; what has not committed by then is done again
@@ -28,10 +28,8 @@ const CACHE: &str = "cache";
 
 /// What a start needs to know.
 pub struct Plan {
-    /// The application.
-    pub application: Application,
-    /// Values of each function's variables and hosts.
-    pub resolved: BTreeMap<String, Resolved>,
+    /// The text of spin.toml.
+    pub manifest: String,
     /// The folder of spin.toml.
     pub root: PathBuf,
     /// The data folder.
@@ -39,7 +37,7 @@ pub struct Plan {
     /// What the data are.
     pub kind: Kind,
     /// What the operator said.
-    pub config: Config,
+    pub settings: Settings,
 }
 
 /// A running application.
@@ -49,7 +47,9 @@ pub struct App {
     /// Where its log is, if not in the data folder.
     pub cluster: Option<Arc<Cluster>>,
     /// Its functions at work.
-    pub dispatcher: Dispatcher,
+    pub dispatcher: Arc<Dispatcher>,
+    /// Its versions.
+    pub deploys: Arc<Deploys>,
     _ticker: Ticker,
 }
 
@@ -57,10 +57,14 @@ pub struct App {
 pub struct Prepared {
     /// The data.
     pub store: Arc<Store>,
-    registry: Registry,
     /// Where the log is, if not in the data folder.
     pub cluster: Option<Arc<Cluster>>,
+    /// What the operator should know of the versions that run.
+    pub news: Vec<String>,
+    registry: Registry,
+    loader: Arc<Loader>,
     engine: Engine,
+    settings: Settings,
 }
 
 /// Opens the data folder, checks and compiles the functions.
@@ -68,10 +72,16 @@ pub struct Prepared {
 /// # Errors
 /// Whatever is wrong with the folder, the components or the cache.
 pub async fn prepare(plan: Plan) -> anyhow::Result<Prepared> {
-    let mut application = plan.application;
-    let stores = stores(&mut application, &plan.config)?;
-    let folder = Folder::take(&plan.data_dir, plan.kind)?;
-    let cluster = match &plan.config.kafka {
+    let Plan { manifest, root, data_dir, kind, mut settings } = plan;
+    let folder = Folder::take(&data_dir, kind)?;
+    let start = match &settings.config.kafka {
+        Some(_) => Start::of_file(&manifest, &root)?,
+        None => Start::of_folder(&manifest, &root, &folder).await?,
+    };
+    let (mut application, resolved) = start.applied(&mut settings)?;
+    let config = &settings.config;
+    let stores = stores_of(&mut application, config)?;
+    let cluster = match &config.kafka {
         Some(kafka) => Some(cluster(kafka, &folder, &mut application).await?),
         None => {
             folder.belongs_to(None)?;
@@ -79,15 +89,15 @@ pub async fn prepare(plan: Plan) -> anyhow::Result<Prepared> {
         }
     };
     let application = Arc::new(application);
-    let folder = folder.keep_free(plan.config.keep_free_mb.map(|mb| mb << 20));
-    let engine = Engine::new(&absolute(&plan.data_dir)?.join(CACHE))?;
+    let folder = folder.keep_free(config.keep_free_mb.map(|mb| mb << 20));
+    let cache = absolute(&data_dir)?.join(CACHE);
+    let engine = Engine::new((!settings.is_uncached).then_some(&*cache))?;
+    let loader = Arc::new(Loader::new(engine.clone(), config.https_proxy.clone()));
     let loading = {
-        let (engine, application) = (engine.clone(), Arc::clone(&application));
-        tokio::task::spawn_blocking(move || {
-            Registry::load(&engine, &application, &plan.resolved, &plan.root, plan.config.https_proxy)
-        })
+        let (loader, application, sources) = (Arc::clone(&loader), Arc::clone(&application), start.sources(&resolved));
+        tokio::task::spawn_blocking(move || loader.load(&application, sources))
     };
-    let store = Arc::new(Store::open_with(folder, application, Arc::clone(&stores)).await?);
+    let store = Arc::new(Store::open_with(folder, Arc::clone(&application), Arc::clone(&stores)).await?);
     for connection in stores.all() {
         match connection.prepare().await {
             Err(StoreError::Away { .. }) | Ok(()) => {}
@@ -95,7 +105,11 @@ pub async fn prepare(plan: Plan) -> anyhow::Result<Prepared> {
         }
     }
     let registry = loading.await.context("the functions could not be loaded")??;
-    Ok(Prepared { store, registry, engine, cluster })
+    // Where the log is in Kafka, each host starts with what its spin.toml says.
+    if let Some(deployment) = start.deployment(application)?.filter(|_| cluster.is_none()) {
+        store.deploy(deployment).await?;
+    }
+    Ok(Prepared { store, cluster, news: start.news, registry, loader, engine, settings })
 }
 
 /// Says of each table where it is, and gives the stores of those that are not in the data folder; none is connected to yet.
@@ -104,6 +118,11 @@ pub async fn prepare(plan: Plan) -> anyhow::Result<Prepared> {
 /// Where the operator's settings do not fit the application, or a password cannot be had.
 pub fn stores(application: &mut Application, config: &Config) -> anyhow::Result<Arc<Stores>> {
     place(application, &config.stores).map_err(anyhow::Error::msg)?;
+    stores_of(application, config)
+}
+
+/// The same, where it is said already which connections serve tables.
+fn stores_of(application: &mut Application, config: &Config) -> anyhow::Result<Arc<Stores>> {
     if config.kafka.is_some() {
         let rest = application.tables.values_mut().filter(|table| table.connection.is_none());
         rest.for_each(|table| table.connection = Some(DATA_FOLDER.to_owned()));
@@ -173,12 +192,26 @@ impl Prepared {
     pub async fn start(self) -> anyhow::Result<App> {
         let ticker = self.engine.tick()?;
         let stop = CancellationToken::new();
-        let dispatcher = Dispatcher::start(Arc::clone(&self.store), &self.registry, self.cluster.clone(), stop).await?;
-        Ok(App { store: self.store, cluster: self.cluster, dispatcher, _ticker: ticker })
+        let Prepared { store, cluster, registry, loader, settings, .. } = self;
+        let dispatcher = Dispatcher::start(Arc::clone(&store), &registry, cluster.clone(), stop).await?;
+        let dispatcher = Arc::new(dispatcher);
+        let (at_work, is_shared) = (Arc::clone(&dispatcher), cluster.is_some());
+        let deploys = Deploys::new(Arc::clone(&store), loader, settings, at_work, registry, is_shared);
+        Ok(App { store, cluster, dispatcher, deploys: Arc::new(deploys), _ticker: ticker })
     }
 }
 
 impl App {
+    /// What the console tells of it, and tells it.
+    #[must_use]
+    pub fn running(&self) -> Running {
+        Running {
+            progress: Arc::clone(self.dispatcher.progress()),
+            pauses: Arc::clone(self.dispatcher.pauses()),
+            deploys: Arc::clone(&self.deploys),
+        }
+    }
+
     /// Takes no more batches, lets running ones commit within [`DRAIN`], closes the data.
     pub async fn stop(self) {
         if tokio::time::timeout(DRAIN, self.dispatcher.stop()).await.is_err() {
@@ -188,15 +221,6 @@ impl App {
             );
         }
         self.store.close().await;
-    }
-}
-
-/// Puts cron expressions in the place of declared ones, by trigger id.
-pub fn replace_cron(application: &mut Application, cron: &BTreeMap<String, String>) {
-    for trigger in application.functions.values_mut().flat_map(|f| &mut f.triggers) {
-        if let (TriggerSource::Cron(declared), Some(given)) = (&mut trigger.source, cron.get(&trigger.id)) {
-            given.clone_into(declared);
-        }
     }
 }
 

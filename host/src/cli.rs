@@ -5,6 +5,10 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+mod versions;
+
+pub use versions::{AuditArgs, DeployArgs, DiffArgs, PullArgs, RollbackArgs, VersionsArgs};
+
 /// The data folder where nothing else is said.
 const DATA_DIR: &str = ".isobar";
 /// The demo's data folder where nothing else is said.
@@ -61,6 +65,18 @@ pub enum Command {
     /// See to records that a function could not handle
     #[command(subcommand)]
     DeadLetters(DeadLettersCommand),
+    /// Let functions take over in the running host, between two batches
+    Deploy(DeployArgs),
+    /// List the versions of a function
+    Versions(VersionsArgs),
+    /// Put a version in charge again that was so before
+    Rollback(RollbackArgs),
+    /// Say in what two versions of a function differ
+    Diff(DiffArgs),
+    /// Write the manifest that runs
+    Pull(PullArgs),
+    /// Show who deployed what, and what was refused
+    Audit(AuditArgs),
     /// Let a function stand still
     Pause(FunctionArgs),
     /// Let a function that stands still go on
@@ -73,6 +89,9 @@ pub enum Command {
     Restore(RestoreArgs),
     /// Write a shell's completion script to stdout
     Completions(CompletionsArgs),
+    /// Make this program a plugin of Spin, for `spin up`
+    #[command(subcommand)]
+    Plugin(PluginCommand),
 }
 
 /// Which application.
@@ -449,6 +468,26 @@ pub struct RestoreArgs {
     pub json: bool,
 }
 
+/// What can be done about Spin's plugin.
+#[derive(Debug, Subcommand)]
+pub enum PluginCommand {
+    /// Put this program where `spin` looks for the trigger `isobar`
+    Install,
+    /// Write an archive and a manifest for `spin plugins install --file`
+    Package(PackageArgs),
+}
+
+/// What `plugin package` takes.
+#[derive(Debug, Clone, Args)]
+pub struct PackageArgs {
+    /// The folder to write to
+    #[arg(long, value_name = "FOLDER", default_value = ".")]
+    pub output: PathBuf,
+    /// Where the archive will be had [default: the file itself]
+    #[arg(long, value_name = "URL")]
+    pub url: Option<String>,
+}
+
 /// What `completions` takes.
 #[derive(Debug, Clone, Args)]
 pub struct CompletionsArgs {
@@ -456,9 +495,23 @@ pub struct CompletionsArgs {
     pub shell: clap_complete::Shell,
 }
 
-fn variable(text: &str) -> Result<(String, String), String> {
+/// `name=value`, or `name=@file` for what stands in a file.
+pub(crate) fn variable(text: &str) -> Result<(String, String), String> {
     match text.split_once('=') {
-        Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
-        _ => Err("write it as `name=value`".to_owned()),
+        Some((name, value)) if !name.is_empty() => {
+            let value = match value.strip_prefix('@') {
+                Some(file) => read(file)?,
+                None => value.to_owned(),
+            };
+            Ok((name.to_owned(), value))
+        }
+        _ => Err("write it as `name=value`, or `name=@file`".to_owned()),
     }
+}
+
+/// The text of a file, without the end of its last line.
+fn read(file: &str) -> Result<String, String> {
+    let text = std::fs::read_to_string(file).map_err(|error| format!("cannot read `{file}`: {error}"))?;
+    let text = text.strip_suffix('\n').unwrap_or(&text);
+    Ok(text.strip_suffix('\r').unwrap_or(text).to_owned())
 }

@@ -13,10 +13,12 @@ use tracing_subscriber::{EnvFilter, fmt};
 
 use crate::cli::{Cli, Command};
 use crate::commands::{self, Outcome};
-use crate::ui;
+use crate::{spin, ui};
 
 /// It failed; the codes are explained in `isobar --help`.
 const FAILED: u8 = 3;
+/// What is logged while an application runs: what functions and the host report.
+const RUNNING: &str = "warn,isobar=info";
 
 /// The program, from its first line to its exit code.
 #[must_use]
@@ -45,9 +47,8 @@ fn give_back_memory() {
 fn give_back_memory() {}
 
 async fn run() -> ExitCode {
-    let cli = Cli::parse();
-    trace(&cli.command);
-    match commands::run(cli.command).await {
+    let ended = if spin::is_meant() { run_for_spin().await } else { run_command().await };
+    match ended {
         Ok(Outcome::Done) => ExitCode::SUCCESS,
         Ok(Outcome::Found) => ExitCode::FAILURE,
         Err(error) if is_closed_pipe(&error) => ExitCode::SUCCESS,
@@ -58,11 +59,22 @@ async fn run() -> ExitCode {
     }
 }
 
-/// Logs to stderr: what `ISOBAR_LOG` says, else what functions and the host report while it runs.
-fn trace(command: &Command) {
-    let usual = if matches!(command, Command::Up(_)) { "warn,isobar=info" } else { "warn,sqlx=error" };
+async fn run_command() -> anyhow::Result<Outcome> {
+    let cli = Cli::parse();
+    let usual = if matches!(cli.command, Command::Up(_)) { RUNNING } else { "warn,sqlx=error" };
+    trace(usual, spin::Output::default());
+    commands::run(cli.command).await
+}
+
+async fn run_for_spin() -> anyhow::Result<Outcome> {
+    trace(RUNNING, spin::output()?);
+    spin::run().await.map(|()| Outcome::Done)
+}
+
+/// Logs to stderr: what `ISOBAR_LOG` says, else the `usual`.
+fn trace(usual: &str, output: spin::Output) {
     let filter = EnvFilter::try_from_env("ISOBAR_LOG").unwrap_or_else(|_| EnvFilter::new(usual));
-    log(filter, io::stderr, ui::is_talking_to_a_person()).init();
+    log(filter, io::stderr, ui::is_talking_to_a_person()).with(output).init();
 }
 
 /// Writes what both filters let pass. They are filters of everything: one that belongs to a layer (tracing-subscriber 0.3) takes a

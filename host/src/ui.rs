@@ -145,6 +145,12 @@ pub fn size(bytes: u64) -> String {
     indicatif::BinaryBytes(bytes).to_string()
 }
 
+/// An instant, in milliseconds since the Unix epoch, as UTC.
+#[must_use]
+pub fn time(ms: i64) -> String {
+    jiff::Timestamp::from_millisecond(ms).map_or_else(|_| "-".to_owned(), |t| t.to_string())
+}
+
 /// Text of unknown origin, safe for a terminal: control characters are written out.
 #[must_use]
 pub fn visible(text: &str) -> String {

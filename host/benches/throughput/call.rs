@@ -7,10 +7,9 @@ use std::time::{Duration, Instant};
 
 use isobar::app::{self, Plan};
 use isobar::bindings::{CallContext, WireBatch};
-use isobar::config::Config;
 use isobar::delivery::{Allowance, Effects, HeldTable, Interval, Packed};
+use isobar::deploys::Settings;
 use isobar::embedded::{Commit, Kind, Note, Store};
-use isobar::manifest::variables::resolve;
 use isobar::registry::Version;
 use isobar::registry::call::Outcome;
 use observation::{Product, Source, Stamp, State, StationId, Temperature, Tenths, write_temperature};
@@ -25,33 +24,14 @@ const ROUNDS: usize = 9;
 /// Measures batches of 1, 256 and 4096 records and prints a line for each.
 pub(crate) async fn run() {
     let dir = tempfile::tempdir().unwrap();
-    let text = std::fs::read_to_string(root().join("spin.toml")).unwrap();
-    let application = isobar::manifest::parse(&text).unwrap();
-    let resolved = resolve(&application, &BTreeMap::new()).unwrap();
-    let plan = Plan {
-        application,
-        resolved,
-        root: root(),
-        data_dir: dir.path().join("data"),
-        kind: Kind::MadeUp,
-        config: Config::default(),
-    };
+    let manifest = std::fs::read_to_string(root().join("spin.toml")).unwrap();
+    let data_dir = dir.path().join("data");
+    let plan = Plan { manifest, root: root(), data_dir, kind: Kind::MadeUp, settings: Settings::default() };
     let prepared = app::prepare(plan).await.unwrap();
     let _time = prepared.tick().unwrap();
     let version = prepared.version(FUNCTION).unwrap();
     let store = Arc::clone(&prepared.store);
-    let context = CallContext {
-        store: Arc::clone(&store),
-        application: Arc::clone(store.application()),
-        function: FUNCTION.into(),
-        partition: 0,
-        variables: Arc::clone(&version.variables),
-        hosts: Arc::clone(&version.hosts),
-        https_proxy: None,
-        before: Vec::new(),
-        round: 0,
-        limits: version.function.limits.clone(),
-    };
+    let context = version.context(&store, 0);
     fill(&store, &version, &context).await;
     println!("(a) one batch of `{FUNCTION}` to held effects, state read from the store; ns per record, medians");
     for size in [1, 256, 4096] {

@@ -96,7 +96,7 @@ mod tests {
     #[test]
     fn what_is_said_to_be_linked_is_linked() {
         let cache = tempfile::tempdir().unwrap();
-        let engine = Engine::new(cache.path()).unwrap();
+        let engine = Engine::new(Some(cache.path())).unwrap();
         let mut linker = Linker::<CallState>::new(engine.wasmtime());
         linker.allow_shadowing(true);
         super::super::link_system(&mut linker).unwrap();

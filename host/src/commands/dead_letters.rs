@@ -57,7 +57,7 @@ fn row(letter: &LetterView) -> [String; 7] {
         from(letter),
         text(letter.key.as_ref()),
         letter.attempts.to_string(),
-        time(letter.at_ms),
+        ui::time(letter.at_ms),
         letter.fate.clone().unwrap_or_default(),
         reason,
     ]
@@ -89,7 +89,7 @@ async fn show(args: &LetterShowArgs) -> anyhow::Result<Outcome> {
         ("value", text(letter.value.as_ref())),
         ("version", letter.version.clone()),
         ("deliveries", letter.attempts.to_string()),
-        ("since", time(letter.at_ms)),
+        ("since", ui::time(letter.at_ms)),
         ("fate", letter.fate.clone().unwrap_or_else(|| "open".to_owned())),
         ("reason", ui::visible(&letter.reason)),
     ];
@@ -135,8 +135,4 @@ fn text(payload: Option<&Payload>) -> String {
         Some(Payload::Base64(text)) => format!("base64:{text}"),
         None => "-".to_owned(),
     }
-}
-
-fn time(ms: i64) -> String {
-    jiff::Timestamp::from_millisecond(ms).map_or_else(|_| "-".to_owned(), |t| t.to_string())
 }

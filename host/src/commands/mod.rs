@@ -6,8 +6,10 @@ pub mod build;
 pub mod check;
 pub mod completions;
 pub mod dead_letters;
+pub mod deploy;
 pub mod inspect;
 pub mod pause;
+pub mod plugin;
 mod reach;
 pub mod restore;
 pub mod status;
@@ -50,10 +52,17 @@ pub async fn run(command: Command) -> anyhow::Result<Outcome> {
         Command::Wit(args) => wit::run(&args),
         Command::Inspect(args) => inspect::run(&args),
         Command::Completions(args) => completions::run(&args),
+        Command::Plugin(command) => plugin::run(&command),
         Command::Status(args) => status::run(&args).await,
         Command::Table(command) => table::run(&command).await,
         Command::Topic(command) => topic::run(&command).await,
         Command::DeadLetters(command) => dead_letters::run(&command).await,
+        Command::Deploy(args) => deploy::deploy(&args).await,
+        Command::Versions(args) => deploy::versions(&args).await,
+        Command::Rollback(args) => deploy::rollback(&args).await,
+        Command::Diff(args) => deploy::diff(&args).await,
+        Command::Pull(args) => deploy::pull(&args).await,
+        Command::Audit(args) => deploy::audit(&args).await,
         Command::Pause(args) => pause::pause(&args).await,
         Command::Resume(args) => pause::resume(&args).await,
         Command::Verify(args) => verify::run(&args).await,

@@ -9,11 +9,15 @@ use futures::{StreamExt as _, TryStreamExt as _};
 
 use crate::app;
 use crate::cli::{DataArgs, PlaceArgs};
+use crate::console::answers::{AuditAsk, DeployAsk, DiffAsk, ManifestView, RollbackAsk};
 use crate::console::answers::{BackupAsk, LettersAsk, LettersPage, Loaded, RecordsAsk, RecordsPage, Rows, RowsAsk};
 use crate::console::answers::{SettleAsk, Settled, Status, TableSummary, TopicSummary};
 use crate::console::client::Client;
 use crate::console::view::View;
+use crate::deploys::{Taken, VersionSummary};
+use crate::embedded::versions::{Entry, Look};
 use crate::embedded::{Fate, Folder, InUse, LedgerReport, Store};
+use crate::manifest::{self, Application};
 
 /// Who answers.
 pub(super) enum Reach {
@@ -34,8 +38,11 @@ impl Reach {
             }
             folder => folder?,
         };
-        let (mut application, _) = super::manifest(&place.manifest.manifest)?;
         let config = super::config(place.config.config.as_deref())?;
+        let mut application = match &config.kafka {
+            Some(_) => super::manifest(&place.manifest.manifest)?.0,
+            None => resting(&folder, place).await?,
+        };
         let stores = app::stores(&mut application, &config)?;
         let cluster = match &config.kafka {
             Some(kafka) => Some(app::visit(kafka, &folder, &mut application).await?),
@@ -121,6 +128,48 @@ impl Reach {
         }
     }
 
+    pub(super) async fn versions(&self, function: &str) -> anyhow::Result<Vec<VersionSummary>> {
+        match self {
+            Reach::Host(client) => client.versions(function).await,
+            Reach::Folder(view) => Ok(view.versions(function).await?),
+        }
+    }
+
+    pub(super) async fn diff(&self, function: &str, ask: &DiffAsk) -> anyhow::Result<Vec<String>> {
+        match self {
+            Reach::Host(client) => client.diff(function, ask).await,
+            Reach::Folder(view) => Ok(view.diff(function, ask).await?),
+        }
+    }
+
+    pub(super) async fn pull(&self) -> anyhow::Result<ManifestView> {
+        match self {
+            Reach::Host(client) => client.manifest().await,
+            Reach::Folder(view) => Ok(view.manifest().await?),
+        }
+    }
+
+    pub(super) async fn audit(&self, ask: &AuditAsk) -> anyhow::Result<Vec<Entry>> {
+        match self {
+            Reach::Host(client) => client.audit(ask).await,
+            Reach::Folder(view) => Ok(view.audit(ask).await?),
+        }
+    }
+
+    pub(super) async fn deploy(&self, ask: DeployAsk) -> anyhow::Result<Vec<Taken>> {
+        match self {
+            Reach::Host(client) => client.deploy(&ask).await,
+            Reach::Folder(view) => Ok(view.deploy(ask).await?),
+        }
+    }
+
+    pub(super) async fn roll_back(&self, function: &str, ask: RollbackAsk) -> anyhow::Result<Taken> {
+        match self {
+            Reach::Host(client) => client.roll_back(function, &ask).await,
+            Reach::Folder(view) => Ok(view.roll_back(function, &ask).await?),
+        }
+    }
+
     pub(super) async fn letters(&self, function: &str, ask: &LettersAsk) -> anyhow::Result<LettersPage> {
         match self {
             Reach::Host(client) => client.letters(function, ask).await,
@@ -159,6 +208,20 @@ impl Reach {
             Reach::Host(client) => client.load(table, file).await,
             Reach::Folder(view) => Ok(view.load(table, file).await?),
         }
+    }
+}
+
+/// The application that runs when a host is started, by what was deployed; where nothing was, by the manifest.
+async fn resting(folder: &Folder, place: &PlaceArgs) -> anyhow::Result<Application> {
+    let mut deployed = None;
+    if let Some(mut look) = Look::into(folder).await? {
+        deployed = look.deployed().await?;
+        look.close().await;
+    }
+    match deployed {
+        Some(deployed) => manifest::parse(&deployed.manifest)
+            .map_err(|problems| anyhow::anyhow!(super::rendered(&problems, folder.path()).join("\n"))),
+        None => Ok(super::manifest(&place.manifest.manifest)?.0),
     }
 }
 

@@ -1,6 +1,7 @@
 //! `isobar up`: opens the data, starts the functions, serves the API, and ends in order.
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,16 +10,17 @@ use anyhow::Context as _;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
-use super::{build, given, manifest, rendered};
+use super::{build, given, rendered};
 use crate::app::{self, App, Plan, Prepared};
 use crate::bindings::tables::load;
 use crate::cli::UpArgs;
 use crate::console;
-use crate::console::view::{Running, View};
+use crate::console::view::View;
+use crate::deploys::Settings;
 use crate::dispatch::{Progress, rereads};
 use crate::embedded::{Folder, Kind};
+use crate::manifest::Demo;
 use crate::manifest::variables::resolve;
-use crate::manifest::{Application, Demo};
 use crate::{demo, ui};
 
 /// How often `--until-idle` looks whether everything has caught up.
@@ -33,13 +35,15 @@ const DEMO_FOLDER: &str = "demo-files";
 /// # Errors
 /// Whatever keeps it from running.
 pub async fn run(args: UpArgs) -> anyhow::Result<()> {
-    let (mut application, root) = manifest(&args.manifest.manifest)?;
+    let manifest = super::manifest_text(&args.manifest.manifest)?;
+    let (application, root) = super::manifest(&args.manifest.manifest)?;
     let config = super::config(args.config.config.as_deref())?;
     if args.build {
         build::build(&application, &root)?;
     }
     let data_dir = args.data.folder();
     let kind = if args.data.demo { Kind::MadeUp } else { Kind::Real };
+    let mut cron = BTreeMap::new();
     let mut values = given(&application, &args.variables.variables);
     let declared = application.demo.clone().filter(|_| args.data.demo);
     anyhow::ensure!(
@@ -56,23 +60,40 @@ pub async fn run(args: UpArgs) -> anyhow::Result<()> {
         None => None,
     };
     if let (Some(declared), Some(running)) = (&declared, &running) {
-        app::replace_cron(&mut application, &declared.cron);
+        cron.clone_from(&declared.cron);
         for (name, value) in &declared.variables {
             values.entry(name.clone()).or_insert_with(|| running.fill(value));
         }
     }
-    let resolved = resolve(&application, &values)
+    // Said with the lines of the file; what runs may be another manifest.
+    resolve(&application, &values)
         .map_err(|problems| anyhow::anyhow!(rendered(&problems, &args.manifest.manifest).join("\n")))?;
-    let prepared = app::prepare(Plan { application, resolved, root, data_dir, kind, config }).await?;
+    let settings = Settings { values, cron, config, ..Settings::default() };
+    let prepared = app::prepare(Plan { manifest, root, data_dir, kind, settings }).await?;
     if let (Some(declared), Some(running)) = (&declared, &running) {
         load_files(&prepared, declared, running).await?;
     }
-    let app = prepared.start().await?;
-    let ended = serve(&args, &app).await;
-    app.stop().await;
+    let ended = run_prepared(prepared, args.listen, args.until_idle, std::future::pending()).await;
     if let Some(running) = running {
         running.stop().await;
     }
+    ended
+}
+
+/// Runs what was prepared, until it is told to stop, `gone` ends, or there is nothing left to do where that is `wanted_idle`.
+///
+/// # Errors
+/// Whatever keeps it from running.
+pub(crate) async fn run_prepared(
+    mut prepared: Prepared,
+    listen: Option<SocketAddr>,
+    wanted_idle: bool,
+    gone: impl Future<Output = ()>,
+) -> anyhow::Result<()> {
+    std::mem::take(&mut prepared.news).into_iter().for_each(ui::say);
+    let app = prepared.start().await?;
+    let ended = serve(&app, listen, wanted_idle, gone).await;
+    app.stop().await;
     ended
 }
 
@@ -87,7 +108,7 @@ async fn start_demo(demo: &Demo, root: &Path, data_dir: &Path, with_build: bool)
 async fn load_files(prepared: &Prepared, declared: &Demo, running: &demo::Running) -> anyhow::Result<()> {
     for (name, file) in &declared.load {
         let path = PathBuf::from(running.fill(file));
-        let application: &Application = prepared.store.application();
+        let application = prepared.store.application();
         let table = application.tables.get(name).with_context(|| format!("the demo loads unknown table `{name}`"))?;
         let bytes = std::fs::read(&path).with_context(|| format!("cannot read `{}`", path.display()))?;
         let rows = load::read(table, &bytes).map_err(|e| anyhow::anyhow!("`{}`: {e}", path.display()))?;
@@ -96,12 +117,16 @@ async fn load_files(prepared: &Prepared, declared: &Demo, running: &demo::Runnin
     Ok(())
 }
 
-async fn serve(args: &UpArgs, app: &App) -> anyhow::Result<()> {
+async fn serve(
+    app: &App,
+    listen: Option<SocketAddr>,
+    wanted_idle: bool,
+    gone: impl Future<Output = ()>,
+) -> anyhow::Result<()> {
     let shutdown = CancellationToken::new();
     let progress = Arc::clone(app.dispatcher.progress());
-    let running = Running { progress: Arc::clone(&progress), pauses: Arc::clone(app.dispatcher.pauses()) };
-    let view = Arc::new(View::new(Arc::clone(&app.store), Some(running)).with_log(app.cluster.clone()));
-    let serving = console::serve(view, args.listen, shutdown.clone()).await?;
+    let view = Arc::new(View::new(Arc::clone(&app.store), Some(app.running())).with_log(app.cluster.clone()));
+    let serving = console::serve(view, listen, shutdown.clone()).await?;
     ui::say(format_args!(
         "isobar is up: http://{}  (data in `{}`)",
         serving.address,
@@ -109,7 +134,8 @@ async fn serve(args: &UpArgs, app: &App) -> anyhow::Result<()> {
     ));
     let ended = tokio::select! {
         told = told_to_stop() => told,
-        ended = until_idle(&progress, args.until_idle) => ended,
+        ended = until_idle(&progress, wanted_idle) => ended,
+        () = gone => Ok(()),
         () = tell(&progress) => Ok(()),
     };
     shutdown.cancel();

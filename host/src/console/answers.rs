@@ -1,7 +1,12 @@
 //! What is asked of a running or resting application and what is answered, as the API and `--json` show it.
 
+use std::collections::BTreeMap;
+
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
 use serde::{Deserialize, Serialize};
 
+use crate::deploys::DeployError;
 use crate::dispatch::SourceStatus;
 use crate::embedded::{Kind, TopicStatus};
 
@@ -240,6 +245,56 @@ pub struct Settled {
     pub letters: u64,
 }
 
+/// What is to be deployed.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DeployAsk {
+    /// What a manifest says of the functions.
+    pub part: String,
+    /// Their components in base64, by function.
+    pub components: BTreeMap<String, String>,
+}
+
+impl DeployAsk {
+    /// What a manifest says of functions (`part`), with their components.
+    #[must_use]
+    pub fn new(part: String, components: &BTreeMap<String, Vec<u8>>) -> Self {
+        let components = components.iter().map(|(name, bytes)| (name.clone(), BASE64_STANDARD.encode(bytes)));
+        DeployAsk { part, components: components.collect() }
+    }
+}
+
+/// Which version is to be in charge again.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RollbackAsk {
+    /// The beginning of its digest; the one before the running one where none is named.
+    pub version: Option<String>,
+}
+
+/// Which versions are compared.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DiffAsk {
+    /// The beginning of a digest.
+    pub from: String,
+    /// The same; the running version where none is named.
+    pub to: Option<String>,
+}
+
+/// How much of the audit log is asked for.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AuditAsk {
+    /// Most entries.
+    pub limit: Option<u32>,
+}
+
+/// A manifest.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ManifestView {
+    /// Its text.
+    pub manifest: String,
+}
+
 /// Why something is not answered.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{message}{}", hint.as_ref().map(|h| format!("\n  hint: {h}")).unwrap_or_default())]
@@ -298,6 +353,16 @@ impl From<crate::stores::StoreError> for Refusal {
 impl From<crate::embedded::backup::BackupError> for Refusal {
     fn from(error: crate::embedded::backup::BackupError) -> Self {
         Refusal { hint: error.remedy().map(str::to_owned), ..Refusal::new(Fault::Store, error.to_string()) }
+    }
+}
+
+impl From<DeployError> for Refusal {
+    fn from(error: DeployError) -> Self {
+        match error {
+            DeployError::Refused { message, hint } => Refusal { fault: Fault::Invalid, message, hint },
+            DeployError::Unknown { message, hint } => Refusal { fault: Fault::Unknown, message, hint: Some(hint) },
+            DeployError::Failed(message) => Refusal::new(Fault::Store, message),
+        }
     }
 }
 

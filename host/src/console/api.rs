@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::{Body, HttpBody as _, to_bytes};
-use axum::extract::{FromRequest as _, Path, Query, Request, State};
+use axum::extract::{DefaultBodyLimit, FromRequest as _, Path, Query, Request, State};
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
@@ -12,15 +12,20 @@ use axum::routing::{get, post};
 use axum::{Json, Router};
 use serde::{Deserialize, Serialize};
 use tokio::sync::Semaphore;
+use tokio::task::JoinError;
 
-use super::answers::{BackupAsk, Fault, LettersAsk, RecordsAsk, Refusal, RowsAsk, SettleAsk, Settled};
+use super::answers::{AuditAsk, BackupAsk, DeployAsk, DiffAsk, Fault, LettersAsk, RecordsAsk, Refusal, RollbackAsk};
+use super::answers::{RowsAsk, SettleAsk, Settled};
 use super::guard::{Denied, Guard};
 use super::view::View;
 use crate::bindings::tables::load::MOST_BYTES;
 use crate::embedded::Fate;
+use crate::engine::inspect::MAX_COMPONENT_BYTES;
 
 /// Loads at one time: each holds a body of up to [`MOST_BYTES`] and the rows that it says.
 const MOST_LOADS: usize = 2;
+/// Bytes of a deploy: two components of the largest size that there may be, in base64.
+const MOST_DEPLOY_BYTES: usize = 2 * MAX_COMPONENT_BYTES / 3 * 4 + 1024 * 1024;
 
 /// What every handler has.
 #[derive(Clone)]
@@ -28,6 +33,8 @@ struct Api {
     view: Arc<View>,
     /// Bodies that are held in memory at one time.
     loads: Arc<Semaphore>,
+    /// Deploys at one time.
+    deploys: Arc<Semaphore>,
     /// How long a body may take.
     body: Duration,
 }
@@ -64,6 +71,12 @@ pub(super) fn router(view: Arc<View>, guard: Guard, body: Duration) -> Router {
         .route("/tables/{table}/rows", get(rows))
         .route("/tables/{table}/export", get(export))
         .route("/tables/{table}/load", post(load))
+        .route("/manifest", get(manifest))
+        .route("/audit", get(audit))
+        .route("/deploys", post(deploy).layer(DefaultBodyLimit::max(MOST_DEPLOY_BYTES)))
+        .route("/functions/{function}/versions", get(versions))
+        .route("/functions/{function}/diff", get(diff))
+        .route("/functions/{function}/rollback", post(roll_back))
         .route("/functions/{function}/pause", post(pause))
         .route("/functions/{function}/resume", post(resume))
         .route("/functions/{function}/dead-letters", get(letters))
@@ -72,7 +85,12 @@ pub(super) fn router(view: Arc<View>, guard: Guard, body: Duration) -> Router {
     Router::new()
         .nest("/api/v1", routes)
         .fallback(nothing)
-        .with_state(Api { view, loads: Arc::new(Semaphore::new(MOST_LOADS)), body })
+        .with_state(Api {
+            view,
+            loads: Arc::new(Semaphore::new(MOST_LOADS)),
+            deploys: Arc::new(Semaphore::new(1)),
+            body,
+        })
         .layer(from_fn_with_state(guard, admit))
 }
 
@@ -183,6 +201,57 @@ async fn load(State(api): State<Api>, Path(table): Path<String>, body: Body) -> 
     };
     match api.view.load(&table, file).await {
         Ok(loaded) => Json(loaded).into_response(),
+        Err(refusal) => refusal.into_response(),
+    }
+}
+
+async fn manifest(State(api): State<Api>) -> Answer<impl Serialize> {
+    api.view.manifest().await.map(Json)
+}
+
+async fn audit(State(api): State<Api>, Query(ask): Query<AuditAsk>) -> Answer<impl Serialize> {
+    api.view.audit(&ask).await.map(Json)
+}
+
+async fn versions(State(api): State<Api>, Path(function): Path<String>) -> Answer<impl Serialize> {
+    api.view.versions(&function).await.map(Json)
+}
+
+async fn diff(
+    State(api): State<Api>,
+    Path(function): Path<String>,
+    Query(ask): Query<DiffAsk>,
+) -> Answer<impl Serialize> {
+    api.view.diff(&function, &ask).await.map(Json)
+}
+
+async fn deploy(State(api): State<Api>, request: Request) -> Result<Response, Response> {
+    let Ok(_permit) = Arc::clone(&api.deploys).try_acquire_owned() else {
+        let refusal = Refusal::new(Fault::Busy, "another deploy is going on");
+        return Err(refusal.hint("try again when it is done").into_response());
+    };
+    let asked = tokio::time::timeout(api.body, Json::<DeployAsk>::from_request(request, &())).await;
+    let Json(ask) = asked.map_err(|_| late("deploy", api.body))?.map_err(IntoResponse::into_response)?;
+    // Who asked may go away; what was begun is done.
+    let deploying = tokio::spawn(async move { api.view.deploy(ask).await });
+    Ok(ended(deploying.await))
+}
+
+async fn roll_back(
+    State(api): State<Api>,
+    Path(function): Path<String>,
+    request: Request,
+) -> Result<Response, Response> {
+    let asked = tokio::time::timeout(api.body, Json::<RollbackAsk>::from_request(request, &())).await;
+    let Json(ask) = asked.map_err(|_| late("question", api.body))?.map_err(IntoResponse::into_response)?;
+    let rolling = tokio::spawn(async move { api.view.roll_back(&function, &ask).await });
+    Ok(ended(rolling.await))
+}
+
+/// The answer of a task of its own.
+fn ended<T: Serialize>(ended: Result<Result<T, Refusal>, JoinError>) -> Response {
+    match ended.unwrap_or_else(|error| Err(Refusal::new(Fault::Store, error.to_string()))) {
+        Ok(answer) => Json(answer).into_response(),
         Err(refusal) => refusal.into_response(),
     }
 }

@@ -11,10 +11,13 @@ use reqwest::{Response, StatusCode};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use super::answers::{AuditAsk, DeployAsk, DiffAsk, ManifestView, RollbackAsk};
 use super::answers::{BackupAsk, LettersAsk, LettersPage, Loaded, RecordsAsk, RecordsPage, Rows, RowsAsk};
 use super::answers::{SettleAsk, Settled, Status, TableSummary, TopicSummary};
 use super::api::{ErrorBody, Greeting};
 use super::token::Access;
+use crate::deploys::{Taken, VersionSummary};
+use crate::embedded::versions::Entry;
 use crate::embedded::{Fate, LedgerReport};
 
 /// How long a host on this machine may take to say that it is there.
@@ -168,6 +171,54 @@ impl Client {
             Fate::Dropped => "drop",
         };
         self.post(&format!("/functions/{}/dead-letters/{verb}", segment(function)), ask).await
+    }
+
+    /// As [`super::view::View::versions`].
+    ///
+    /// # Errors
+    /// As [`Client::status`].
+    pub async fn versions(&self, function: &str) -> anyhow::Result<Vec<VersionSummary>> {
+        self.get(&format!("/functions/{}/versions", segment(function)), &()).await
+    }
+
+    /// As [`super::view::View::diff`].
+    ///
+    /// # Errors
+    /// As [`Client::status`].
+    pub async fn diff(&self, function: &str, ask: &DiffAsk) -> anyhow::Result<Vec<String>> {
+        self.get(&format!("/functions/{}/diff", segment(function)), ask).await
+    }
+
+    /// As [`super::view::View::manifest`].
+    ///
+    /// # Errors
+    /// As [`Client::status`].
+    pub async fn manifest(&self) -> anyhow::Result<ManifestView> {
+        self.get("/manifest", &()).await
+    }
+
+    /// As [`super::view::View::audit`].
+    ///
+    /// # Errors
+    /// As [`Client::status`].
+    pub async fn audit(&self, ask: &AuditAsk) -> anyhow::Result<Vec<Entry>> {
+        self.get("/audit", ask).await
+    }
+
+    /// As [`super::view::View::deploy`].
+    ///
+    /// # Errors
+    /// As [`Client::status`].
+    pub async fn deploy(&self, ask: &DeployAsk) -> anyhow::Result<Vec<Taken>> {
+        self.post("/deploys", ask).await
+    }
+
+    /// As [`super::view::View::roll_back`].
+    ///
+    /// # Errors
+    /// As [`Client::status`].
+    pub async fn roll_back(&self, function: &str, ask: &RollbackAsk) -> anyhow::Result<Taken> {
+        self.post(&format!("/functions/{}/rollback", segment(function)), ask).await
     }
 
     async fn post<T: DeserializeOwned>(&self, path: &str, body: &impl Serialize) -> anyhow::Result<T> {

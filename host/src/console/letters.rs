@@ -118,20 +118,22 @@ impl View {
     /// Whether the words and records of a function's letters are shown, and not only that they are there.
     fn may_show(&self, name: &str, sensitive: bool) -> Result<bool, Refusal> {
         self.function(name)?;
-        let function = self.application().functions.get(name);
-        Ok(sensitive || function.is_some_and(|f| !f.reads_sensitive(self.application())))
+        let application = self.application();
+        let function = application.functions.get(name);
+        Ok(sensitive || function.is_some_and(|f| !f.reads_sensitive(&application)))
     }
 
     /// From the first letter of a function to the last that there is now.
     async fn walk(&self, function: &str) -> Result<Walk, WriteError> {
-        let topics = self.application().letter_topics();
+        let application = self.application();
+        let topics = application.letter_topics();
         let ours = |topic: &str| topics.get(topic).is_some_and(|functions| functions.contains(function));
         let (mut places, mut fates) = (Vec::new(), BTreeMap::new());
         for status in self.partitions().await?.into_iter().filter(|t| ours(&t.topic)) {
             let TopicStatus { topic, partition, first, next, .. } = status;
             if !fates.contains_key(&topic) {
                 let known = match &self.cluster {
-                    Some(cluster) => cluster.fates(self.application(), function, &topic).await?,
+                    Some(cluster) => cluster.fates(&application, function, &topic).await?,
                     None => self.store.fates(&topic).await?,
                 };
                 fates.insert(topic.clone(), known);
@@ -144,7 +146,7 @@ impl View {
 
     async fn decide(&self, function: &str, settlement: Settlement) -> Result<(), WriteError> {
         match &self.cluster {
-            Some(cluster) => cluster.settle(self.application(), function, settlement).await,
+            Some(cluster) => cluster.settle(&self.application(), function, settlement).await,
             None => self.store.settle_letters(settlement).await,
         }
     }

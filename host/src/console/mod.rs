@@ -10,6 +10,7 @@ mod letters;
 mod operate;
 pub mod tables;
 pub mod token;
+mod versions;
 pub mod view;
 
 use std::io::ErrorKind;

@@ -38,7 +38,8 @@ impl View {
 
     /// Refuses a name that is no function's.
     pub(super) fn function(&self, name: &str) -> Result<(), Refusal> {
-        let functions = &self.application().functions;
+        let application = self.application();
+        let functions = &application.functions;
         if functions.contains_key(name) {
             return Ok(());
         }

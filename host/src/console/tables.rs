@@ -34,7 +34,8 @@ impl View {
     /// When the data file cannot be read.
     pub async fn tables(&self) -> Result<Vec<TableSummary>, Refusal> {
         let mut tables = Vec::new();
-        for table in self.application().tables.values() {
+        let application = self.application();
+        for table in application.tables.values() {
             let (rows, trouble) = match self.store.stores().of(table) {
                 None => (Some(query::count(table, &self.store.readers).await?), None),
                 Some(connection) => match connection.count(table).await {
@@ -60,7 +61,7 @@ impl View {
     /// # Errors
     /// When they cannot be asked for so, are sensitive, or the data file cannot be read.
     pub async fn rows(&self, table: &str, ask: &RowsAsk) -> Result<Rows, Refusal> {
-        let table = self.table(table)?;
+        let table = &self.table(table)?;
         let limit = ask.limit.unwrap_or(USUAL_ROWS).min(MOST_ROWS);
         let query = Query::new(table, &Ask { limit: Some(limit + 1), ..asked(ask) }).map_err(unasked)?;
         let cell = |(column, value): (&Column, Value)| (value != Value::Null).then(|| text::cell(column.kind, &value));
@@ -84,7 +85,7 @@ impl View {
     /// # Errors
     /// When it cannot be asked for so, is sensitive, or too much else is being read.
     pub async fn export(&self, table: &str, ask: &RowsAsk) -> Result<(Format, Pieces), Refusal> {
-        let table = self.table(table)?;
+        let table = &self.table(table)?;
         let name = ask.format.as_deref().unwrap_or("csv");
         let format = Format::parse(name).ok_or_else(|| {
             let known = Format::ALL.map(|f| format!("`{}`", f.name())).join(", ");
@@ -107,7 +108,7 @@ impl View {
     /// # Errors
     /// When there is no such table, a function writes it, the file is wrong, or the data file cannot be written.
     pub async fn load(&self, table: &str, file: Bytes) -> Result<Loaded, Refusal> {
-        let table = self.table(table)?.clone();
+        let table = self.table(table)?;
         if let Some(writer) = self.application().writer_of(&table.name) {
             let message = format!("table `{}` is written by function `{writer}`", table.name);
             return Err(Refusal::new(Fault::Invalid, message)
@@ -140,9 +141,10 @@ impl View {
         })
     }
 
-    fn table(&self, name: &str) -> Result<&Table, Refusal> {
-        let tables = &self.application().tables;
-        tables.get(name).ok_or_else(|| {
+    fn table(&self, name: &str) -> Result<Table, Refusal> {
+        let application = self.application();
+        let tables = &application.tables;
+        tables.get(name).cloned().ok_or_else(|| {
             let refusal = Refusal::new(Fault::Unknown, format!("there is no table `{name}`"));
             match nearest(name, tables.keys().map(String::as_str)) {
                 Some(near) => refusal.hint(format!("did you mean `{near}`?")),

@@ -14,6 +14,7 @@ use super::answers::{Failure, Fault, Payload, RecordView, RecordsAsk, RecordsPag
 use crate::delivery::Records;
 use crate::delivery::failure::hidden;
 use crate::delivery::letters::is_sensitive;
+use crate::deploys::Deploys;
 use crate::dispatch::{Pauses, Progress, SourceStatus, Standing};
 use crate::embedded::{LedgerReport, Note, Store, TopicStatus, WriteError};
 use crate::kafka::Cluster;
@@ -39,6 +40,8 @@ pub struct Running {
     pub progress: Arc<Progress>,
     /// Which of them stand still.
     pub pauses: Arc<Pauses>,
+    /// Which versions run.
+    pub deploys: Arc<Deploys>,
 }
 
 /// An application as it is seen from outside.
@@ -68,7 +71,7 @@ impl View {
     /// How much each partition of each topic holds.
     pub(super) async fn partitions(&self) -> Result<Vec<TopicStatus>, WriteError> {
         match &self.cluster {
-            Some(cluster) => Ok(cluster.extents(self.application()).await?),
+            Some(cluster) => Ok(cluster.extents(&self.application()).await?),
             None => self.store.topics().await,
         }
     }
@@ -88,7 +91,7 @@ impl View {
 
     /// The application that is looked at.
     #[must_use]
-    pub fn application(&self) -> &Application {
+    pub fn application(&self) -> Arc<Application> {
         self.store.application()
     }
 
@@ -129,7 +132,7 @@ impl View {
     pub async fn verify(&self) -> Result<LedgerReport, Refusal> {
         let _permit = self.long_read()?;
         Ok(match &self.cluster {
-            Some(cluster) => cluster.verify(self.application()).await.map_err(WriteError::from)?,
+            Some(cluster) => cluster.verify(&self.application()).await.map_err(WriteError::from)?,
             None => self.store.verify().await?,
         })
     }
@@ -235,7 +238,7 @@ impl View {
         let application = self.application();
         let letters = application.letter_topics().remove(topic);
         let reads_sensitive =
-            |name: &&str| application.functions.get(*name).is_none_or(|f| f.reads_sensitive(application));
+            |name: &&str| application.functions.get(*name).is_none_or(|f| f.reads_sensitive(&application));
         match (application.topics.get(topic), letters) {
             (None, None) => true,
             (declared, letters) => {
@@ -246,7 +249,7 @@ impl View {
 
     fn is_told(&self, function: &str) -> bool {
         let application = self.application();
-        application.functions.get(function).is_some_and(|f| !f.reads_sensitive(application))
+        application.functions.get(function).is_some_and(|f| !f.reads_sensitive(&application))
     }
 
     async fn failures(&self) -> Result<Vec<Failure>, Refusal> {
@@ -269,14 +272,15 @@ impl View {
     /// Where functions stand in Kafka, and behind the last record there.
     async fn committed(&self) -> Result<HashMap<(String, u32), (i64, i64)>, WriteError> {
         let Some(cluster) = &self.cluster else { return Ok(HashMap::new()) };
-        let extents = cluster.extents(self.application()).await?;
+        let application = self.application();
+        let extents = cluster.extents(&application).await?;
         let mut committed = HashMap::new();
-        for function in self.application().functions.values() {
+        for function in application.functions.values() {
             let topic = function.triggers.iter().find_map(|trigger| match &trigger.source {
                 TriggerSource::Topic(topic) => Some(topic.as_str()),
                 TriggerSource::Cron(_) => None,
             });
-            for (partition, stands) in (0..).zip(cluster.stands(self.application(), function).await?) {
+            for (partition, stands) in (0..).zip(cluster.stands(&application, function).await?) {
                 let of = |e: &&TopicStatus| Some(e.topic.as_str()) == topic && e.partition == partition;
                 let next = extents.iter().find(of).map_or(stands, |extent| extent.next);
                 committed.insert((function.name.clone(), partition), (stands, next));
@@ -289,7 +293,8 @@ impl View {
     async fn all_hosts(&self, mut sources: Vec<SourceStatus>) -> Vec<SourceStatus> {
         // While Kafka is away, what this host knows is all that there is; why it waits stands there.
         let committed = in_time(self.committed()).await;
-        for function in self.application().functions.values().filter(|_| !committed.is_empty()) {
+        let application = self.application();
+        for function in application.functions.values().filter(|_| !committed.is_empty()) {
             let notes = |trigger| self.notes(&function.name, trigger).into_iter().map(move |note| (trigger, note));
             for (trigger, note) in function.triggers.iter().flat_map(notes) {
                 let known = committed.get(&(function.name.clone(), note.partition)).copied();
@@ -339,7 +344,7 @@ impl View {
                     source.position = position;
                     source.scheduled = matches!(trigger.source, TriggerSource::Cron(_));
                     if source.scheduled {
-                        let is_hidden = |again: bool| again && function.reads_sensitive(self.application());
+                        let is_hidden = |again: bool| again && function.reads_sensitive(&self.application());
                         let stored = self.store.schedule(&note).await?;
                         source.due_ms = stored.filter(|(_, again)| !is_hidden(*again)).map(|(due_ms, _)| due_ms);
                     } else {

@@ -14,20 +14,23 @@ mod topic;
 mod voices;
 mod worker;
 
-use std::sync::Arc;
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 pub use pauses::Pauses;
+pub use voices::VOICES;
+
 pub use progress::{Progress, SourceStatus, Standing};
 
-use crate::bindings::CallContext;
 use crate::clock::Steady;
 use crate::embedded::Store;
 use crate::kafka::Cluster;
-use crate::manifest::TriggerSource;
+use crate::manifest::{Function, TriggerSource};
 use crate::registry::{Registered, Registry};
 
 /// How often topics are asked for what they need not keep.
@@ -39,6 +42,14 @@ pub(crate) struct Shared {
     pub(crate) progress: Arc<Progress>,
     pub(crate) pauses: Arc<Pauses>,
     pub(crate) voices: voices::Voices,
+    /// Changes when another version has taken over.
+    pub(crate) swaps: watch::Sender<()>,
+}
+
+/// A function whose log is in the data folder, at work.
+struct Hand {
+    stop: CancellationToken,
+    partitions: u32,
 }
 
 /// The running workers.
@@ -46,6 +57,7 @@ pub struct Dispatcher {
     shared: Arc<Shared>,
     tasks: TaskTracker,
     stop: CancellationToken,
+    hands: Mutex<BTreeMap<Arc<str>, Hand>>,
 }
 
 impl Dispatcher {
@@ -61,21 +73,82 @@ impl Dispatcher {
     ) -> anyhow::Result<Self> {
         let progress = Arc::new(Progress::new(Arc::clone(store.ends())));
         let pauses = Arc::new(Pauses::load(Arc::clone(&store)).await?);
-        let shared = Arc::new(Shared { store, progress, pauses, voices: voices::Voices::default() });
-        let tasks = TaskTracker::new();
+        let (voices, swaps) = (voices::Voices::default(), watch::Sender::new(()));
+        let shared = Arc::new(Shared { store, progress, pauses, voices, swaps });
+        let dispatcher = Dispatcher { shared, tasks: TaskTracker::new(), stop, hands: Mutex::default() };
         match cluster {
             Some(cluster) => {
                 for registered in registry.functions.values() {
-                    shared.progress.joining(&registered.name, true);
-                    let (shared, registered) = (Arc::clone(&shared), Arc::clone(registered));
-                    tasks.spawn(partitions::run(shared, registered, Arc::clone(&cluster), stop.clone()));
+                    dispatcher.join(registered, &cluster);
                 }
             }
-            None => start_all(&shared, registry, &tasks, &stop).await?,
+            None => dispatcher.start_all(registry).await?,
         }
-        tasks.spawn(trim(Arc::clone(&shared), stop.clone()));
+        let Dispatcher { shared, tasks, stop, .. } = &dispatcher;
+        tasks.spawn(trim(Arc::clone(shared), stop.clone()));
         tasks.close();
-        Ok(Dispatcher { shared, tasks, stop })
+        Ok(dispatcher)
+    }
+
+    /// Joins the group of a function whose log is in Kafka.
+    fn join(&self, registered: &Arc<Registered>, cluster: &Arc<Cluster>) {
+        self.shared.progress.joining(&registered.name, true);
+        let (shared, registered) = (Arc::clone(&self.shared), Arc::clone(registered));
+        self.tasks.spawn(partitions::run(shared, registered, Arc::clone(cluster), self.stop.clone()));
+    }
+
+    /// Starts the workers of all functions, and what applies their outboxes.
+    async fn start_all(&self, registry: &Registry) -> anyhow::Result<()> {
+        let mut workers = Vec::new();
+        for registered in registry.functions.values() {
+            workers.push((registered, self.workers(registered).await?));
+        }
+        let appliers = outbox::appliers(&self.shared).await?;
+        for (registered, workers) in workers {
+            self.spawn(registered, workers);
+        }
+        for applier in appliers {
+            self.tasks.spawn(applier.run(self.stop.clone()));
+        }
+        Ok(())
+    }
+
+    /// Says that another version of a function has taken over, or a first one; with a wider topic come more workers.
+    ///
+    /// # Errors
+    /// When a position cannot be read; then the partitions that are new have no worker until the next start.
+    pub async fn swapped(&self, registered: &Arc<Registered>) -> anyhow::Result<()> {
+        self.shared.swaps.send_replace(());
+        let workers = self.workers(registered).await?;
+        self.spawn(registered, workers);
+        Ok(())
+    }
+
+    /// Workers for the partitions of a function that have none.
+    async fn workers(&self, registered: &Arc<Registered>) -> anyhow::Result<Vec<worker::Worker>> {
+        let log = log::Log::Embedded(Arc::clone(&self.shared.store));
+        let at_work = self.hands().get(&registered.name).map_or(0, |hand| hand.partitions);
+        let wanted = partitions_of(&self.shared.store, &registered.version.load().function);
+        let mut workers = Vec::new();
+        for partition in at_work..wanted {
+            let (shared, registered) = (Arc::clone(&self.shared), Arc::clone(registered));
+            workers.push(worker::Worker::new(shared, registered, partition, &log).await?);
+        }
+        Ok(workers)
+    }
+
+    fn spawn(&self, registered: &Registered, workers: Vec<worker::Worker>) {
+        let mut hands = self.hands();
+        let hand = hands.entry(Arc::clone(&registered.name));
+        let hand = hand.or_insert_with(|| Hand { stop: self.stop.child_token(), partitions: 0 });
+        hand.partitions += workers.len() as u32;
+        for worker in workers {
+            self.tasks.spawn(worker.run(hand.stop.clone()));
+        }
+    }
+
+    fn hands(&self) -> MutexGuard<'_, BTreeMap<Arc<str>, Hand>> {
+        self.hands.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Where every function stands.
@@ -97,30 +170,6 @@ impl Dispatcher {
     }
 }
 
-/// Starts a worker for each partition of each function, and what applies their outboxes.
-async fn start_all(
-    shared: &Arc<Shared>,
-    registry: &Registry,
-    tasks: &TaskTracker,
-    stop: &CancellationToken,
-) -> anyhow::Result<()> {
-    let log = log::Log::Embedded(Arc::clone(&shared.store));
-    let mut workers = Vec::new();
-    for registered in registry.functions.values() {
-        for partition in 0..partitions_of(&shared.store, registered) {
-            workers.push(worker::Worker::new(Arc::clone(shared), Arc::clone(registered), partition, &log).await?);
-        }
-    }
-    let appliers = outbox::appliers(shared).await?;
-    for worker in workers {
-        tasks.spawn(worker.run(stop.clone()));
-    }
-    for applier in appliers {
-        tasks.spawn(applier.run(stop.clone()));
-    }
-    Ok(())
-}
-
 /// Lets go now and then of what topics need not keep. Ages are not believed at first, and then go on steadily: a clock that is
 /// ahead for a while must not cost what is still to be read again.
 async fn trim(shared: Arc<Shared>, stop: CancellationToken) {
@@ -139,28 +188,10 @@ async fn trim(shared: Arc<Shared>, stop: CancellationToken) {
 }
 
 /// As many workers as its widest topic has partitions; a schedule runs on the first.
-fn partitions_of(store: &Store, registered: &Registered) -> u32 {
-    let version = registered.version.load();
+fn partitions_of(store: &Store, function: &Function) -> u32 {
     let of = |source: &TriggerSource| match source {
         TriggerSource::Topic(topic) => store.ends().partitions(topic),
         TriggerSource::Cron(_) => 1,
     };
-    version.function.triggers.iter().map(|t| of(&t.source)).max().unwrap_or(0)
-}
-
-/// What a call of `registered` on `partition` reads from.
-fn context(shared: &Shared, registered: &Registered, partition: u32) -> CallContext {
-    let version = registered.version.load();
-    CallContext {
-        store: Arc::clone(&shared.store),
-        application: Arc::clone(shared.store.application()),
-        function: Arc::clone(&registered.name),
-        partition,
-        variables: Arc::clone(&version.variables),
-        hosts: Arc::clone(&version.hosts),
-        https_proxy: version.https_proxy.clone(),
-        limits: version.function.limits.clone(),
-        before: Vec::new(),
-        round: 0,
-    }
+    function.triggers.iter().map(|t| of(&t.source)).max().unwrap_or(0)
 }

@@ -14,7 +14,7 @@ use crate::bindings::tables::fit::fit;
 use crate::delivery::{Records, outbox, retry};
 use crate::embedded::{Note, WriteError};
 use crate::kafka::{Next, Owned, Tail};
-use crate::manifest::{DATA_FOLDER, Table};
+use crate::manifest::{Application, DATA_FOLDER, Table};
 use crate::stores::{Batch, Connection, Writer};
 
 /// Records that a function may be ahead of its stores: each holds up to half a MiB of rows.
@@ -233,11 +233,11 @@ impl Applier {
     }
 
     /// The table `name`, if its rows are this applier's.
-    fn table(&self, name: &str) -> Option<&Table> {
+    fn table<'a>(&'a self, application: &'a Application, name: &str) -> Option<&'a Table> {
         match &self.target {
             Target::Store(connection, _) => connection.table(name),
             Target::DataFolder => {
-                let declared = self.shared.store.application().tables.get(name);
+                let declared = application.tables.get(name);
                 declared.filter(|table| table.connection.as_deref() == Some(DATA_FOLDER))
             }
         }
@@ -246,12 +246,13 @@ impl Applier {
     /// What of `records`, from index `from` on, is for tables of this store.
     fn batch(&self, records: &Records, from: usize, last: i64) -> Result<Batch, WriteError> {
         let mut batch = Batch { offset: last, tables: std::collections::BTreeMap::new() };
+        let application = self.shared.store.application();
         let all = records.keys.iter().zip(records.values.iter()).zip(&records.offsets).skip(from);
         for ((key, value), offset) in all {
             let name = key.and_then(|k| std::str::from_utf8(k).ok()).unwrap_or_default();
             let (topic, partition) = (&self.note.source, self.note.partition);
-            let Some(table) = self.table(name) else {
-                let declared = self.shared.store.application().tables.get(name);
+            let Some(table) = self.table(&application, name) else {
+                let declared = application.tables.get(name);
                 if declared.is_some_and(|table| table.connection.is_some()) {
                     // Another connection's.
                     continue;

@@ -84,7 +84,7 @@ async fn session(function: &Arc<Function>, stop: &CancellationToken) -> anyhow::
     let mut group = Group::join(&function.cluster, store, &version.function)?;
     let stored = store.application().connections_of(name).into_iter().any(|connection| connection != DATA_FOLDER);
     let lineage = match stored {
-        true => function.cluster.lineage(store.application(), name).await,
+        true => function.cluster.lineage(&store.application(), name).await,
         false => Ok(Arc::from("")),
     };
     let lineage = match lineage {
@@ -138,7 +138,7 @@ async fn alone(function: &Function) -> anyhow::Result<()> {
     if !application.tables.values().any(Table::is_in_data_folder) {
         return Ok(());
     }
-    let others = function.cluster.others(application).await?;
+    let others = function.cluster.others(&application).await?;
     anyhow::ensure!(
         others.is_empty(),
         "another host ({}) runs functions of `{}`, whose tables are in this host's data folder; stop one of them, or wait: one \

@@ -69,7 +69,8 @@ impl<S> Commits<S> {
             let stores_frames = log.stores_frames();
             let frames = held::frames(published, store.ends(), commit.at_ms, stores_frames);
             commit.frames.extend(frames.map_err(held::unencodable)?);
-            commit.frames.extend(held::outbox(store.application(), &commit, &commit.effects, stores_frames)?);
+            let application = commit.application.clone().unwrap_or_else(|| store.application());
+            commit.frames.extend(held::outbox(&application, &commit, &commit.effects, stores_frames)?);
             if let Some(before) = before {
                 // One that never came so far has failed; then the position refuses this one.
                 let _ = before.await;

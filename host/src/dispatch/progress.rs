@@ -143,6 +143,12 @@ impl Progress {
         };
     }
 
+    /// Forgets what a function does not read any more.
+    pub(super) fn forget_source(&self, note: &Note) {
+        let mut sources = self.sources.lock().unwrap_or_else(PoisonError::into_inner);
+        sources.remove(&(Arc::clone(&note.function), Arc::clone(&note.source), note.partition));
+    }
+
     /// Forgets a partition that is another host's now, with its outbox.
     pub(super) fn forget(&self, function: &str, outbox: &str, partition: u32) {
         let mut sources = self.sources.lock().unwrap_or_else(PoisonError::into_inner);

@@ -17,11 +17,12 @@ pub async fn load(
     table: &str,
     rows: HeldTable,
 ) -> Result<Vec<Note>, WriteError> {
-    let notes = rereads(store.application(), table);
+    let application = store.application();
+    let notes = rereads(&application, table);
     match cluster {
         Some(cluster) => {
             store.load(table, rows, Vec::new()).await?;
-            cluster.reread(store.application(), notes.clone()).await?;
+            cluster.reread(&application, notes.clone()).await?;
         }
         None => store.load(table, rows, notes.clone()).await?,
     }

@@ -18,8 +18,8 @@ use crate::delivery::failure::hidden;
 use crate::delivery::{Cause, Effects, Interval, Trial, retry};
 use crate::embedded::{Attempt, Commit, Note, WriteError};
 use crate::manifest::{Delivery, Trigger};
+use crate::registry::Version;
 use crate::registry::call::Outcome;
-use crate::registry::{Registered, Version};
 use crate::triggers::schedule::{Due, LONGEST_AGAIN_MS, Schedule};
 
 /// How long a publisher sleeps before it looks whether its reader has come closer.
@@ -29,10 +29,10 @@ pub(super) const PACING: Duration = Duration::from_millis(100);
 pub(super) struct ScheduleSource {
     shared: Arc<Shared>,
     log: Log,
-    registered: Arc<Registered>,
-    context: CallContext,
+    version: Arc<Version>,
     delivery: Delivery,
     note: Note,
+    cron: String,
     schedule: Schedule,
     stands: Stands,
     not_before: Instant,
@@ -54,23 +54,24 @@ struct Stands {
 impl ScheduleSource {
     pub(super) async fn new(
         shared: Arc<Shared>,
-        registered: Arc<Registered>,
+        version: &Arc<Version>,
         trigger: &Trigger,
         cron: &str,
-        (context, log): (CallContext, Log),
+        log: Log,
     ) -> anyhow::Result<Self> {
-        let note = Note { function: Arc::clone(&registered.name), source: trigger.id.as_str().into(), partition: 0 };
+        let note =
+            Note { function: version.function.name.as_str().into(), source: trigger.id.as_str().into(), partition: 0 };
         let runs = shared.store.position(&note).await?;
         let stored = shared.store.schedule(&note).await?;
         let attempt = shared.store.attempt(&note).await?.filter(|a| a.trial.range.first == runs);
         let attempt = attempt.map_or(0, |a| a.trial.attempts);
         let source = ScheduleSource {
             schedule: Schedule::parse(cron)?,
+            cron: cron.to_owned(),
             delivery: trigger.delivery.clone(),
             shared,
             log,
-            registered,
-            context,
+            version: Arc::clone(version),
             note,
             stands: Stands { stored, runs, attempt, due: None },
             not_before: Instant::now(),
@@ -79,6 +80,32 @@ impl ScheduleSource {
         };
         source.standing(Standing::Idle, true);
         Ok(source)
+    }
+
+    /// Goes by what the trigger says from the next run on.
+    ///
+    /// # Errors
+    /// When its cron expression cannot be parsed.
+    pub(super) fn renew(&mut self, version: &Arc<Version>, trigger: &Trigger, cron: &str) -> anyhow::Result<()> {
+        self.version = Arc::clone(version);
+        self.delivery = trigger.delivery.clone();
+        self.not_before = Instant::now();
+        if cron != self.cron {
+            self.schedule = Schedule::parse(cron)?;
+            cron.clone_into(&mut self.cron);
+            // A time that the function asked for stays; one by the other expression is none of this one's.
+            if let Some((_, false)) = self.stands.stored {
+                self.stands.stored = self.schedule.next_after(now_ms()).map(|due_ms| (due_ms, false));
+                self.stands.due = None;
+            }
+        }
+        self.standing(Standing::Idle, true);
+        Ok(())
+    }
+
+    /// Who reads, and what.
+    pub(super) fn note(&self) -> &Note {
+        &self.note
     }
 
     /// Notes trouble with the data file.
@@ -107,7 +134,7 @@ impl ScheduleSource {
             self.standing(Standing::Idle, again);
             return Ok(Step::Idle(Duration::from_millis(u64::try_from(due_ms - now).unwrap_or_default())));
         };
-        if let Some(reader) = paced_by(&self.shared, &self.registered) {
+        if let Some(reader) = paced_by(&self.shared, &self.version) {
             self.settle().await?;
             self.standing(Standing::Paced { reader }, true);
             return Ok(Step::Idle(PACING));
@@ -130,14 +157,15 @@ impl ScheduleSource {
 
     async fn run(&mut self, due: Due) -> Result<(), WriteError> {
         self.standing(Standing::Running, true);
-        let version = self.registered.version.load_full();
+        let version = Arc::clone(&self.version);
         let attempt = self.stands.attempt + 1;
         let tick = WireTick { due_ms: due.due_ms, missed: due.missed, attempt };
-        let context = CallContext { before: self.commits.effects(), ..self.context.clone() };
+        let context = version.context(&self.shared.store, self.note.partition);
+        let context = CallContext { before: self.commits.effects(), ..context };
         let called = version.run(context, tick, seed(&self.note, self.stands.runs)).await;
         let micros = called.took.as_micros() as u64;
         tracing::debug!(function = %self.note.function, micros, attempt, "called");
-        let sensitive = version.function.reads_sensitive(self.shared.store.application());
+        let sensitive = version.reads_sensitive();
         if !sensitive {
             self.shared.voices.log(&self.note.function, &version, &called.output);
         }
@@ -170,6 +198,7 @@ impl ScheduleSource {
             interval: Some(Interval { first: runs, next: runs + 1 }),
             records: 1,
             version: Arc::clone(&version.digest),
+            application: Some(Arc::clone(&version.application)),
             attempt,
             micros,
             at_ms: now,
@@ -245,33 +274,30 @@ impl ScheduleSource {
     }
 
     fn standing(&self, standing: Standing, busy: bool) {
-        let version = self.registered.version.load();
         let stands = self.commits.oldest().map_or(&self.stands, |(before, _)| before);
         // A time that the function chose itself could say what it read.
-        let is_sensitive = version.function.reads_sensitive(self.shared.store.application());
+        let is_sensitive = self.version.reads_sensitive();
         self.shared.progress.update(&self.note, |s| {
             s.scheduled = true;
             s.position = stands.runs;
             s.due_ms = stands.stored.filter(|(_, again)| !(*again && is_sensitive)).map(|(due, _)| due);
             s.standing = standing;
             s.busy = busy;
-            version.short().clone_into(&mut s.version);
+            self.version.short().clone_into(&mut s.version);
         });
     }
 }
 
 /// The reader for which a publisher has to wait, by the bound that a topic declares. Nobody waits for a reader that waits for
 /// it.
-pub(super) fn paced_by(shared: &Shared, registered: &Registered) -> Option<String> {
-    let version = registered.version.load();
-    let topics = &shared.store.application().topics;
-    let bounds = version.function.grants.publish.iter().filter_map(|t| topics.get(t));
+pub(super) fn paced_by(shared: &Shared, version: &Version) -> Option<String> {
     let application = shared.store.application();
+    let bounds = version.function.grants.publish.iter().filter_map(|t| application.topics.get(t));
     let outbox = version.function.outbox_topic(&application.name);
     if let Some(store) = shared.progress.laggard(&outbox, super::outbox::MOST_AHEAD, |_| true) {
         return Some(store);
     }
-    let counts = |reader: &str| !application.leads_to(reader, &registered.name);
+    let counts = |reader: &str| !application.leads_to(reader, &version.function.name);
     bounds
         .filter_map(|t| Some((t, t.max_lag_records?)))
         .find_map(|(t, most)| shared.progress.laggard(&t.name, most, counts))

@@ -18,12 +18,11 @@ use super::pending::Commits;
 use super::progress::Standing;
 use super::schedule::{PACING, paced_by};
 use super::worker::Step;
-use crate::bindings::CallContext;
 use crate::delivery::failure::hidden;
 use crate::delivery::{Failure, Records, Trial};
 use crate::embedded::{Note, WriteError};
 use crate::manifest::{Delivery, Trigger};
-use crate::registry::Registered;
+use crate::registry::Version;
 use again::Again;
 use deliver::{PACING_WAITS, Stand};
 
@@ -34,8 +33,7 @@ const READ_AHEAD_BYTES: usize = 4 * 1024 * 1024;
 pub(super) struct TopicSource {
     shared: Arc<Shared>,
     log: Log,
-    registered: Arc<Registered>,
-    context: CallContext,
+    version: Arc<Version>,
     delivery: Delivery,
     note: Note,
     end: watch::Receiver<i64>,
@@ -60,12 +58,12 @@ pub(super) struct TopicSource {
 impl TopicSource {
     pub(super) async fn new(
         shared: Arc<Shared>,
-        registered: Arc<Registered>,
+        version: &Arc<Version>,
         trigger: &Trigger,
         topic: &str,
-        (context, log): (CallContext, Log),
+        (partition, log): (u32, Log),
     ) -> anyhow::Result<Self> {
-        let note = Note { function: Arc::clone(&registered.name), source: topic.into(), partition: context.partition };
+        let note = Note { function: version.function.name.as_str().into(), source: topic.into(), partition };
         let position = shared.store.position(&note).await?;
         let kept = shared.store.attempt(&note).await?.filter(|a| a.trial.range.first == position);
         let end = shared.store.ends().watch(topic, note.partition);
@@ -73,12 +71,11 @@ impl TopicSource {
             end: end.ok_or_else(|| anyhow::anyhow!("topic `{topic}` has no partition {}", note.partition))?,
             trial: kept.map(|a| a.trial),
             not_before: Instant::now(),
-            letters: letters_of(&shared, &registered, trigger),
+            letters: letters_of(version, trigger),
             delivery: trigger.delivery.clone(),
             shared,
             log,
-            registered,
-            context,
+            version: Arc::clone(version),
             note,
             position,
             ahead: Arc::default(),
@@ -109,6 +106,20 @@ impl TopicSource {
         if self.end.changed().await.is_err() {
             std::future::pending().await
         }
+    }
+
+    /// Goes by what `version` says of the trigger from the next batch on.
+    pub(super) fn renew(&mut self, version: &Arc<Version>, trigger: &Trigger) {
+        self.version = Arc::clone(version);
+        self.delivery = trigger.delivery.clone();
+        self.letters = letters_of(version, trigger);
+        // What was waited for may be another thing now.
+        self.not_before = Instant::now();
+    }
+
+    /// Who reads, and what.
+    pub(super) fn note(&self) -> &Note {
+        &self.note
     }
 
     /// Notes trouble with the data file.
@@ -171,7 +182,7 @@ impl TopicSource {
         if !left.is_zero() {
             return Some(left);
         }
-        let reader = paced_by(&self.shared, &self.registered)?;
+        let reader = paced_by(&self.shared, &self.version)?;
         self.standing(Standing::Paced { reader }, true);
         Some(PACING)
     }
@@ -222,11 +233,10 @@ impl TopicSource {
     }
 
     fn reads_sensitive(&self) -> bool {
-        self.registered.version.load().function.reads_sensitive(self.shared.store.application())
+        self.version.reads_sensitive()
     }
 
     fn standing(&self, standing: Standing, busy: bool) {
-        let version = self.registered.version.load();
         let position = self.commits.oldest().map_or(self.position, |stand| stand.first);
         let given_up = self.waits > PACING_WAITS;
         self.shared.progress.update(&self.note, |s| {
@@ -234,7 +244,7 @@ impl TopicSource {
             s.standing = standing;
             s.busy = busy;
             s.given_up = given_up;
-            version.short().clone_into(&mut s.version);
+            self.version.short().clone_into(&mut s.version);
         });
     }
 
@@ -248,9 +258,8 @@ impl TopicSource {
 }
 
 /// Where a trigger's dead letters go.
-fn letters_of(shared: &Shared, registered: &Registered, trigger: &Trigger) -> Arc<str> {
-    let function = &registered.version.load().function;
-    let own = || function.dead_letter_topic(&shared.store.application().name);
+fn letters_of(version: &Version, trigger: &Trigger) -> Arc<str> {
+    let own = || version.function.dead_letter_topic(&version.application.name);
     trigger.dead_letters.clone().unwrap_or_else(own).into()
 }
 

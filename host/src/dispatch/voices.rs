@@ -8,6 +8,9 @@ use tracing::{info, warn};
 use crate::clock::now_ms;
 use crate::registry::Version;
 
+/// Under what target the log has what functions write.
+pub const VOICES: &str = "isobar::functions";
+
 const MINUTE_MS: i64 = 60_000;
 /// What the log adds to a line, about: time, level, names. Empty lines would be free without it.
 const LINE_BYTES: usize = 100;
@@ -41,7 +44,7 @@ impl Voices {
         for line in output.lines() {
             said.bytes += line.len() + LINE_BYTES;
             if said.bytes <= most {
-                info!(%function, "{line}");
+                info!(target: VOICES, %function, "{line}");
             } else if !std::mem::replace(&mut said.is_told, true) {
                 warn!(%function, "it wrote more than its `output_bytes_per_minute` of {most}; the rest of this minute is not logged");
             }

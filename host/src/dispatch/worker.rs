@@ -5,14 +5,15 @@ use std::time::Duration;
 
 use futures::future::{FutureExt as _, select_all};
 use tokio_util::sync::CancellationToken;
+use tracing::warn;
 
+use super::Shared;
 use super::log::Log;
 use super::schedule::ScheduleSource;
 use super::topic::TopicSource;
-use super::{Shared, context};
-use crate::embedded::WriteError;
-use crate::manifest::TriggerSource;
-use crate::registry::Registered;
+use crate::embedded::{Note, WriteError};
+use crate::manifest::{Function, Trigger, TriggerSource};
+use crate::registry::{Registered, Version};
 
 /// Even when nothing wakes it, a worker looks again after this long: a clock that jumped is noticed.
 const LONGEST_SLEEP: Duration = Duration::from_secs(5);
@@ -57,6 +58,32 @@ impl Source {
         }
     }
 
+    /// Goes by what `version` says of its trigger.
+    async fn renew(&mut self, version: &Arc<Version>) -> anyhow::Result<()> {
+        for trigger in &version.function.triggers {
+            match (&mut *self, &trigger.source) {
+                (Source::Topic(source), TriggerSource::Topic(topic)) if source.note().source.as_ref() == topic => {
+                    source.renew(version, trigger);
+                }
+                (Source::Schedule(source), TriggerSource::Cron(cron))
+                    if source.note().source.as_ref() == trigger.id =>
+                {
+                    source.settle().await?;
+                    source.renew(version, trigger, cron)?;
+                }
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    fn note(&self) -> &Note {
+        match self {
+            Source::Topic(topic) => topic.note(),
+            Source::Schedule(schedule) => schedule.note(),
+        }
+    }
+
     fn topic(&mut self) -> Option<&mut TopicSource> {
         match self {
             Source::Topic(topic) => Some(topic),
@@ -68,6 +95,11 @@ impl Source {
 /// What one function does in one partition.
 pub(super) struct Worker {
     shared: Arc<Shared>,
+    registered: Arc<Registered>,
+    partition: u32,
+    log: Log,
+    /// The version that the sources go by.
+    version: Arc<Version>,
     sources: Vec<Source>,
 }
 
@@ -78,29 +110,67 @@ impl Worker {
         partition: u32,
         log: &Log,
     ) -> anyhow::Result<Self> {
-        let mut sources = Vec::new();
         let version = registered.version.load_full();
+        let sources = Vec::new();
+        let mut worker = Worker { shared, registered, partition, log: log.clone(), version, sources };
+        worker.sources = worker.sources_of(&worker.version).await?;
+        Ok(worker)
+    }
+
+    /// The sources that `version` has in this partition.
+    async fn sources_of(&self, version: &Arc<Version>) -> anyhow::Result<Vec<Source>> {
+        let mut sources = Vec::new();
         for trigger in &version.function.triggers {
-            let context = (context(&shared, &registered, partition), log.clone());
-            let (shared, registered) = (Arc::clone(&shared), Arc::clone(&registered));
+            let shared = Arc::clone(&self.shared);
             match &trigger.source {
-                TriggerSource::Topic(topic) if partition < shared.store.ends().partitions(topic) => {
-                    let source = TopicSource::new(shared, registered, trigger, topic, context).await?;
+                TriggerSource::Topic(topic) if self.partition < shared.store.ends().partitions(topic) => {
+                    let place = (self.partition, self.log.clone());
+                    let source = TopicSource::new(shared, version, trigger, topic, place).await?;
                     sources.push(Source::Topic(Box::new(source)));
                 }
-                TriggerSource::Cron(cron) if partition == 0 => {
-                    let source = ScheduleSource::new(shared, registered, trigger, cron, context).await?;
+                TriggerSource::Cron(cron) if self.partition == 0 => {
+                    let source = ScheduleSource::new(shared, version, trigger, cron, self.log.clone()).await?;
                     sources.push(Source::Schedule(Box::new(source)));
                 }
                 _ => {}
             }
         }
-        Ok(Worker { shared, sources })
+        Ok(sources)
+    }
+
+    /// Goes by the version in charge, where another one has taken over. What is under way stays so, unless the new one has other
+    /// triggers.
+    async fn renew(&mut self) -> anyhow::Result<()> {
+        let version = self.registered.version.load_full();
+        if Arc::ptr_eq(&version, &self.version) {
+            return Ok(());
+        }
+        let ids = |function: &Function| -> Vec<String> { function.triggers.iter().map(|t| t.id.clone()).collect() };
+        let follows = |t: &Trigger| match &t.source {
+            TriggerSource::Topic(topic) => Some(topic.clone()),
+            TriggerSource::Cron(_) => None,
+        };
+        let topics = |function: &Function| -> Vec<_> { function.triggers.iter().map(follows).collect() };
+        let (before, after) = (&self.version.function, &version.function);
+        if ids(before) == ids(after) && topics(before) == topics(after) {
+            for source in &mut self.sources {
+                source.renew(&version).await?;
+            }
+        } else {
+            for source in &mut self.sources {
+                source.settle().await?;
+                self.shared.progress.forget_source(source.note());
+            }
+            self.sources = self.sources_of(&version).await?;
+        }
+        self.version = version;
+        Ok(())
     }
 
     pub(super) async fn run(mut self, stop: CancellationToken) {
         let mut loads = self.shared.store.loads();
         let mut pauses = self.shared.pauses.watch();
+        let mut swaps = self.shared.swaps.subscribe();
         // What was loaded since it was last looked at: waiting for a change counts as having looked.
         let mut loaded = false;
         while !stop.is_cancelled() {
@@ -109,6 +179,13 @@ impl Worker {
                 self.topics().for_each(TopicSource::table_loaded);
             }
             pauses.mark_unchanged();
+            swaps.mark_unchanged();
+            if let Err(error) = self.renew().await {
+                warn!(function = %self.registered.name, partition = self.partition, %error,
+                    "the version that took over cannot begin yet; it is tried again");
+                let _ = tokio::time::timeout(STORE_BACKOFF, stop.cancelled()).await;
+                continue;
+            }
             self.topics().for_each(TopicSource::mark_seen);
             let Some(sleep) = self.turn(&stop).await else { continue };
             let grown = self.topics().map(|t| t.grown().boxed());
@@ -117,6 +194,7 @@ impl Worker {
                 () = stop.cancelled() => {}
                 _ = loads.changed() => loaded = true,
                 _ = pauses.changed() => {}
+                _ = swaps.changed() => {}
                 _ = select_all(grown.chain([never])) => {}
                 () = tokio::time::sleep(sleep) => {}
             }

@@ -41,6 +41,8 @@ pub struct Commit {
     pub is_decided: bool,
     /// Where the changelog stands that holds its state, if that is another than before.
     pub changelog: Option<i64>,
+    /// The application that the call knew, whose columns its rows have; where none is said, that of the moment.
+    pub application: Option<Arc<Application>>,
 }
 
 /// Who commits.
@@ -85,6 +87,7 @@ pub(super) async fn apply(
     commit: &Commit,
 ) -> Result<Vec<i64>, WriteError> {
     enter(connection, commit).await?;
+    let application = commit.application.as_deref().unwrap_or(application);
     if let Some(next) = commit.changelog {
         let (application, function) = (&application.name, &commit.note.function);
         replica::stand(connection, application, function, commit.note.partition, next).await?;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use sqlx::sqlite::SqliteRow;
-use sqlx::{Row as _, SqliteConnection, SqlitePool};
+use sqlx::{Connection as _, Row as _, SqliteConnection, SqlitePool};
 
 use super::writer::WriteError;
 use super::{Frame, LogEnds, Store};
@@ -43,14 +43,26 @@ pub struct TopicStatus {
     pub bytes: i64,
 }
 
-/// Makes the declared topics and those of the functions' dead letters, and the numbers that stand for functions.
-pub(super) async fn prepare(connection: &mut SqliteConnection, application: &Application) -> anyhow::Result<()> {
+/// The topics of an application with their partitions: the declared ones, those of dead letters, and outboxes.
+pub(super) fn wanted(application: &Application) -> Vec<(String, u32)> {
     let declared = application.topics.values().map(|t| (t.name.clone(), t.partitions));
     let undeclared = |topic: &String| !application.topics.contains_key(topic);
     let letters = application.letter_topics().into_keys().filter(undeclared).map(|t| (t, DEAD_LETTER_PARTITIONS));
+    let outboxes = application.outboxes().into_iter().map(|(topic, (_, partitions))| (topic, partitions));
+    declared.chain(letters).chain(outboxes).collect()
+}
+
+/// Makes the topics that are missing, and the numbers that stand for functions: all of them or none, as a power cut may take
+/// what was written last.
+pub(super) async fn prepare(connection: &mut SqliteConnection, application: &Application) -> anyhow::Result<()> {
+    let mut work = connection.begin().await?;
+    prepare_within(&mut work, application).await?;
+    Ok(work.commit().await?)
+}
+
+async fn prepare_within(connection: &mut SqliteConnection, application: &Application) -> anyhow::Result<()> {
     let outboxes = application.outboxes();
-    let of_functions = outboxes.iter().map(|(topic, (_, partitions))| (topic.clone(), *partitions));
-    for (topic, partitions) in declared.chain(letters).chain(of_functions) {
+    for (topic, partitions) in wanted(application) {
         let stored = sqlx::query("SELECT partitions FROM topic WHERE topic = ?")
             .bind(&topic)
             .fetch_optional(&mut *connection)

@@ -26,6 +26,7 @@ mod shares;
 mod state;
 mod tail;
 mod trouble;
+pub mod versions;
 mod writer;
 
 use std::path::Path;
@@ -33,6 +34,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
+use arc_swap::ArcSwap;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{Connection as _, SqliteConnection, SqlitePool};
 use tokio::sync::watch;
@@ -71,12 +73,15 @@ const CACHE_KIB: &str = "-8000";
 /// How long reads that are under way may take once the file is to be closed.
 const LAST_READS: Duration = Duration::from_secs(2);
 
+/// The application as it is now; a deploy puts another one in its place.
+pub(super) type Current = Arc<ArcSwap<Application>>;
+
 /// The open file: reads go through a pool, writes through one writer.
 pub struct Store {
     pub(crate) readers: SqlitePool,
     writer: writer::Writer,
     told: Told,
-    application: Arc<Application>,
+    application: Current,
     folder: Folder,
     stores: Arc<Stores>,
     lineage: Arc<str>,
@@ -120,11 +125,12 @@ impl Store {
             load_count: Arc::default(),
         };
         let shares = Shares::new(Reserve::new(folder.path(), folder.kept_free()));
-        let writer = writer::Writer::start(connection, options, told.clone(), Arc::clone(&application), shares);
+        let current: Current = Arc::new(ArcSwap::new(Arc::clone(&application)));
+        let writer = writer::Writer::start(connection, options, told.clone(), Arc::clone(&current), shares);
         outbox::check(&readers, &told.ends, &application).await?;
         let lineage = outbox::lineage(folder.path())?;
         let applied = outbox::positions(&readers, &application).await?;
-        Ok(Store { readers, writer, told, application, folder, stores, lineage, applied })
+        Ok(Store { readers, writer, told, application: current, folder, stores, lineage, applied })
     }
 
     /// What grows at the ends of the log.
@@ -133,10 +139,10 @@ impl Store {
         &self.told.ends
     }
 
-    /// The application whose names this store holds.
+    /// The application whose names this store holds, as it is now.
     #[must_use]
-    pub fn application(&self) -> &Arc<Application> {
-        &self.application
+    pub fn application(&self) -> Arc<Application> {
+        self.application.load_full()
     }
 
     /// The stores of tables that are not in the file.

@@ -128,8 +128,9 @@ impl Store {
         let Some(name) = &table.connection else { return Ok(()) };
         let connection = self.stores.of(table);
         let timeout = connection.map_or(DATA_FOLDER_TIMEOUT, |connection| connection.timeout());
-        let Some(writer) = self.application.writer_of(&table.name) else { return Ok(()) };
-        let outboxes = self.application.outboxes();
+        let application = self.application();
+        let Some(writer) = application.writer_of(&table.name) else { return Ok(()) };
+        let outboxes = application.outboxes();
         for (topic, (_, partitions)) in outboxes.iter().filter(|(_, (function, _))| *function == writer) {
             for partition in 0..*partitions {
                 let end = self.ends().of(topic, partition);

@@ -9,7 +9,7 @@ use super::folder;
 
 /// The format that this build writes. Raised with each change that an older build could not read; then a migration
 /// from the one before is added, which copies the file first.
-pub(super) const FORMAT: i64 = 4;
+pub(super) const FORMAT: i64 = 5;
 
 const TABLES: &str = "
 CREATE TABLE name (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE);
@@ -69,6 +69,17 @@ ALTER TABLE pause ADD COLUMN by_toll INTEGER NOT NULL DEFAULT 0;
 CREATE TABLE pardon (function TEXT PRIMARY KEY) WITHOUT ROWID;
 ";
 
+/// What came with format 5, also to a file of an older one.
+const SINCE_5: &str = "
+CREATE TABLE manifest (id INTEGER PRIMARY KEY CHECK (id = 0), running TEXT NOT NULL, base TEXT NOT NULL);
+CREATE TABLE charge (function TEXT PRIMARY KEY, running TEXT, filed TEXT) WITHOUT ROWID;
+CREATE TABLE version (function TEXT NOT NULL, version TEXT NOT NULL, component TEXT NOT NULL, part TEXT NOT NULL,
+  at_ms INTEGER NOT NULL, PRIMARY KEY (function, version)) WITHOUT ROWID;
+CREATE TABLE component (digest TEXT PRIMARY KEY, bytes BLOB NOT NULL);
+CREATE TABLE audit (id INTEGER PRIMARY KEY, at_ms INTEGER NOT NULL, who TEXT NOT NULL, action TEXT NOT NULL,
+  function TEXT NOT NULL, version TEXT, before TEXT, refused TEXT);
+";
+
 /// What becomes of the tables of format 3.
 const FROM_3: &str = "ALTER TABLE attempt RENAME COLUMN since_ms TO spent_ms; UPDATE attempt SET spent_ms = 0;";
 
@@ -80,12 +91,13 @@ pub(super) async fn prepare(connection: &mut SqliteConnection, path: &Path) -> a
         .with_context(|| format!("`{}` is not a data file of isobar, or is damaged", path.display()))?;
     match row.try_get::<i64, _>(0)? {
         FORMAT => Ok(()),
-        0 => write(connection, &[TABLES, SINCE_2, SINCE_4])
+        0 => write(connection, &[TABLES, SINCE_2, SINCE_4, SINCE_5])
             .await
             .with_context(|| format!("cannot make the tables of `{}`", path.display())),
-        1 => migrate(connection, path, 1, &[FROM_1, SINCE_2, FROM_2, FROM_3, SINCE_4]).await,
-        2 => migrate(connection, path, 2, &[FROM_2, FROM_3, SINCE_4]).await,
-        3 => migrate(connection, path, 3, &[FROM_3, SINCE_4]).await,
+        1 => migrate(connection, path, 1, &[FROM_1, SINCE_2, FROM_2, FROM_3, SINCE_4, SINCE_5]).await,
+        2 => migrate(connection, path, 2, &[FROM_2, FROM_3, SINCE_4, SINCE_5]).await,
+        3 => migrate(connection, path, 3, &[FROM_3, SINCE_4, SINCE_5]).await,
+        4 => migrate(connection, path, 4, &[SINCE_5]).await,
         newer => anyhow::bail!(
             "`{}` has format {newer}, and this isobar knows formats up to {FORMAT}; use the isobar that wrote it or a newer one",
             path.display()

@@ -11,8 +11,8 @@ use tokio::task::JoinHandle;
 
 use super::shares::Shares;
 use super::tail::Tail;
-use super::{Attempt, Commit, LogEnds, Note, Pause, Settlement, Store};
-use super::{attempt, commit, letters, outbox, pauses, replica, retention, trouble};
+use super::{Attempt, Commit, Current, LogEnds, Note, Pause, Settlement, Store};
+use super::{attempt, commit, letters, outbox, pauses, replica, retention, trouble, versions};
 use crate::bindings::tables::TableError;
 use crate::delivery::HeldTable;
 use crate::delivery::frame::FrameError;
@@ -124,6 +124,9 @@ pub enum WriteError {
     /// A table's rows were refused.
     #[error(transparent)]
     Table(#[from] TableError),
+    /// What was to be deployed does not fit what is stored.
+    #[error("{0}")]
+    Deploy(String),
     /// A store of the operator's did not do what was asked.
     #[error(transparent)]
     Store(StoreError),
@@ -169,6 +172,8 @@ pub(super) enum Work {
     Pause(Pause),
     Resume(String),
     Settle(Settlement),
+    Deploy(Box<versions::Deployment>),
+    Audit(versions::Entry),
 }
 
 type Job = (Work, oneshot::Sender<Result<(), WriteError>>);
@@ -197,7 +202,7 @@ impl Writer {
         connection: SqliteConnection,
         options: SqliteConnectOptions,
         told: Told,
-        application: Arc<Application>,
+        application: Current,
         shares: Shares,
     ) -> Self {
         let (jobs, queue) = mpsc::channel(QUEUE);
@@ -230,16 +235,17 @@ async fn write(
     options: SqliteConnectOptions,
     mut queue: mpsc::Receiver<Job>,
     told: Told,
-    (application, mut shares): (Arc<Application>, Shares),
+    (current, mut shares): (Current, Shares),
 ) -> SqliteConnection {
     let mut jobs = Vec::with_capacity(MAX_COMMITS_PER_TRANSACTION);
     while queue.recv_many(&mut jobs, MAX_COMMITS_PER_TRANSACTION).await > 0 {
         let (works, answers): (Vec<_>, Vec<_>) = jobs.drain(..).unzip();
+        let application = current.load_full();
         match transaction(&mut connection, &application, &works, &mut shares, &told).await {
             Ok(results) => {
                 shares.settle(true);
                 for ((work, answer), result) in works.into_iter().zip(answers).zip(results) {
-                    let result = result.map(|bases| announce(work, &bases, &told));
+                    let result = result.map(|bases| announce(work, &bases, &told, &current));
                     // A caller that went away no longer waits for its answer.
                     drop(answer.send(result));
                 }
@@ -351,6 +357,8 @@ async fn perform(
         }
         Work::Applied { note, first, next } => outbox::applied(connection, note, *first, *next).await,
         Work::Settle(settlement) => return letters::settle(connection, settlement).await,
+        Work::Deploy(deployment) => versions::deploy(connection, deployment).await,
+        Work::Audit(entry) => versions::note(connection, entry).await,
         Work::Pause(pause) => pauses::keep(connection, pause).await,
         Work::Resume(function) => pauses::pardon(connection, function).await,
         Work::Trim { now_ms } => retention::trim(connection, application, *now_ms).await,
@@ -363,7 +371,7 @@ async fn perform(
 }
 
 /// Tells readers what was committed; the frames begin at `bases`.
-fn announce(work: Work, bases: &[i64], told: &Told) {
+fn announce(work: Work, bases: &[i64], told: &Told, current: &Current) {
     let Told { ends, tail, loads, load_count } = told;
     if matches!(work, Work::Load { .. }) {
         load_count.fetch_add(1, Ordering::SeqCst);
@@ -372,6 +380,10 @@ fn announce(work: Work, bases: &[i64], told: &Told) {
     let frames = match work {
         Work::Commit(commit) => commit.frames,
         Work::Settle(settlement) => settlement.frames,
+        Work::Deploy(deployment) => {
+            versions::announce(&deployment, told);
+            return current.store(deployment.application);
+        }
         _ => return,
     };
     for (mut frame, base) in frames.into_iter().zip(bases) {
@@ -437,7 +449,8 @@ impl Store {
     /// # Errors
     /// [`WriteError`]; nothing is written then.
     pub async fn load(&self, table: &str, rows: HeldTable, rereads: Vec<Note>) -> Result<(), WriteError> {
-        let declared = self.application.tables.get(table).ok_or_else(|| WriteError::UnknownTable(table.to_owned()))?;
+        let application = self.application();
+        let declared = application.tables.get(table).ok_or_else(|| WriteError::UnknownTable(table.to_owned()))?;
         if let Some(connection) = self.stores.of(declared) {
             // Should this host end before the next line, the operator has no answer, and loads again.
             connection.load(declared, &rows).await?;

@@ -34,6 +34,10 @@ const MAX_TABLE_ELEMENTS: usize = 40_000;
 const KEEP_RESIDENT: usize = 8 * 1024 * 1024;
 /// The same for tables of functions, of which most programs touch a page or two.
 const TABLE_KEEP_RESIDENT: usize = 64 * 1024;
+/// Slots that stay as the last component left them while nobody calls it: as many as calls of one application are often under
+/// way. Beyond it the one that has rested longest is taken for the next component; else each version that was ever deployed would
+/// keep memory of its own.
+const MOST_RESTING_SLOTS: u32 = 16;
 /// A guest's stack; the fiber's is larger by what host calls need.
 pub(crate) const GUEST_STACK: usize = 512 * 1024;
 const FIBER_STACK: usize = 1024 * 1024;
@@ -45,21 +49,24 @@ pub struct Engine {
 }
 
 impl Engine {
-    /// Makes the engine; compiled code is cached below `cache`.
+    /// Makes the engine; compiled code is cached below `cache`, where that is said.
     ///
     /// # Errors
     /// When the cache's folder cannot be used or the pool's address space cannot be reserved.
-    pub fn new(cache: &Path) -> anyhow::Result<Self> {
-        let mut cached = CacheConfig::new();
-        cached.with_directory(cache);
-        let cache = Cache::new(cached).map_err(from_wasmtime).context("the cache of compiled components")?;
+    pub fn new(cache: Option<&Path>) -> anyhow::Result<Self> {
+        let cached = |folder: &Path| {
+            let mut cached = CacheConfig::new();
+            cached.with_directory(folder);
+            Cache::new(cached).map_err(from_wasmtime).context("the cache of compiled components")
+        };
+        let cache = cache.map(cached).transpose()?;
         let mut config = Config::new();
         config
             .wasm_component_model_async(true)
             .epoch_interruption(true)
             .max_wasm_stack(GUEST_STACK)
             .async_stack_size(FIBER_STACK)
-            .cache(Some(cache))
+            .cache(cache)
             .allocation_strategy(InstanceAllocationStrategy::Pooling(pool()));
         let wasmtime = wasmtime::Engine::new(&config).map_err(from_wasmtime).context("the wasm engine")?;
         Ok(Engine { wasmtime })
@@ -135,6 +142,7 @@ fn pool() -> PoolingAllocationConfig {
         .max_tables_per_component(MAX_TABLES_PER_COMPONENT)
         .max_memory_size(MAX_MEMORY_MB as usize * 1024 * 1024)
         .table_elements(MAX_TABLE_ELEMENTS)
+        .max_unused_warm_slots(MOST_RESTING_SLOTS)
         .linear_memory_keep_resident(KEEP_RESIDENT)
         .table_keep_resident(TABLE_KEEP_RESIDENT);
     pool

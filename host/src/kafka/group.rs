@@ -131,7 +131,7 @@ impl Group {
     /// # Errors
     /// When the function has triggers that do not go together, or a client cannot be made.
     pub fn join(cluster: &Arc<Cluster>, store: &Arc<Store>, function: &Function) -> anyhow::Result<Self> {
-        let application = store.application();
+        let application = &store.application();
         let names = Cluster::names(application, &function.name);
         let input: Arc<str> = input(application, function)?.into();
         let member = Arc::new(Member {

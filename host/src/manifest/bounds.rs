@@ -48,3 +48,5 @@ pub(super) const HELD_ITEMS: RangeInclusive<u32> = 0..=10_000_000;
 pub(super) const ROUNDS: RangeInclusive<u32> = 0..=1_000;
 /// Of 10,000 records.
 pub(super) const DEAD_LETTERS: RangeInclusive<u32> = 0..=10_000;
+/// People count them up.
+pub(super) const STATE_VERSION: RangeInclusive<u32> = 1..=1_000_000;

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 /// All grants of one function. Empty: it can do nothing but compute.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Grants {
     /// Tables by name.
     pub tables: BTreeMap<String, TableGrant>,
@@ -11,8 +11,22 @@ pub struct Grants {
     pub publish: BTreeSet<String>,
     /// Whether it has keyed state.
     pub state: bool,
+    /// What its state means: a function that reads another version of state would misread it.
+    pub state_version: u32,
     /// Targets that are not sensitive and may receive what it makes of sensitive data.
     pub releases: BTreeSet<String>,
+}
+
+impl Default for Grants {
+    fn default() -> Self {
+        Grants {
+            tables: BTreeMap::new(),
+            publish: BTreeSet::new(),
+            state: false,
+            state_version: 1,
+            releases: BTreeSet::new(),
+        }
+    }
 }
 
 /// What a function may do with one table.

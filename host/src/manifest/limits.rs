@@ -1,7 +1,9 @@
 //! What a function may use up: `[application.trigger.isobar.limits.<function>]`, each with a default that suits most.
 
+use serde::Serialize;
+
 /// The limits of one function. Those of a call fail that call; those of the function stop it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Limits {
     /// Linear memory of a call, in MiB.
     pub memory_mb: u32,
@@ -42,7 +44,7 @@ pub struct Limits {
 }
 
 /// What the HTTP requests of one call may use up.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct HttpLimits {
     /// Bytes of a request's body.
     pub request_bytes: u32,

@@ -2,12 +2,16 @@
 //!
 //! Pure: reading the file is the caller's; nothing here touches wasm, a database or the network.
 
+pub mod access;
 mod bounds;
+pub mod declaration;
+pub mod differences;
 mod document;
 pub mod grants;
 mod limits;
 mod names;
 pub mod outbound;
+mod part;
 mod problem;
 mod read;
 pub mod schema;
@@ -18,8 +22,11 @@ pub mod wit;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
+use serde::Serialize;
+
 pub use grants::{Grants, Operation, TableGrant};
 pub use limits::{HttpLimits, Limits};
+pub use part::{merge, part, without_secrets};
 pub use problem::{Problem, nearest};
 pub use read::parse;
 pub use schema::{Column, ColumnKind, DATA_FOLDER, Table};
@@ -110,7 +117,7 @@ pub enum TriggerSource {
 }
 
 /// How batches are cut and how often a failing one is tried.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize)]
 pub struct Delivery {
     /// Most records of a batch.
     pub batch_max_records: u32,
@@ -181,6 +188,15 @@ pub struct Demo {
 }
 
 impl Application {
+    /// Puts cron expressions in the place of declared ones, by trigger id.
+    pub fn replace_cron(&mut self, cron: &BTreeMap<String, String>) {
+        for trigger in self.functions.values_mut().flat_map(|f| &mut f.triggers) {
+            if let (TriggerSource::Cron(declared), Some(given)) = (&mut trigger.source, cron.get(&trigger.id)) {
+                given.clone_into(declared);
+            }
+        }
+    }
+
     /// The function that may write `table`, by its grants.
     #[must_use]
     pub fn writer_of(&self, table: &str) -> Option<&str> {

@@ -1,6 +1,7 @@
 //! One call of a version: a fresh instance, bounded in time and memory, its effects held.
 
 use std::pin::pin;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
@@ -11,6 +12,7 @@ use super::Version;
 use super::turns::{Doing, Interrupted};
 use crate::bindings::{CallContext, CallState, Waits, WireBatch, WireFailure, WireNext, WireTick};
 use crate::delivery::{Cause, Effects, Failure, Rejection};
+use crate::embedded;
 use crate::engine::failure;
 
 /// How a call ended.
@@ -62,13 +64,25 @@ impl Version {
     /// Handles a batch whose last record is of `unix_ms`.
     pub async fn handle(&self, context: CallContext, batch: WireBatch<'_>, unix_ms: i64, seed: u64) -> Called<()> {
         let index = self.handle;
-        self.call::<_, ()>(context, index, (batch,), unix_ms, seed).await
+        self.call::<_, ()>(context, index, Some((batch,)), unix_ms, seed).await
+    }
+
+    /// Makes an instance and calls nothing, under the limits of any call.
+    ///
+    /// # Errors
+    /// Why there is none.
+    pub async fn try_out(&self, store: &Arc<embedded::Store>) -> Result<(), String> {
+        let context = self.context(store, 0);
+        match self.call::<(WireTick,), ()>(context, None, None, 0, 0).await.outcome {
+            Outcome::Done { .. } => Ok(()),
+            Outcome::Failed { failure, .. } => Err(failure.to_string()),
+        }
     }
 
     /// Runs a tick.
     pub async fn run(&self, context: CallContext, tick: WireTick, seed: u64) -> Called<WireNext> {
         let index = self.run;
-        let mut called = self.call::<_, WireNext>(context, index, (tick,), tick.due_ms, seed).await;
+        let mut called = self.call::<_, WireNext>(context, index, Some((tick,)), tick.due_ms, seed).await;
         if matches!(&called.outcome, Outcome::Done { rejected, .. } if !rejected.is_empty()) {
             let told = "it rejected records, and a tick has none; answer `retry` instead";
             let failure = Failure::new(Cause::Answer, told);
@@ -81,7 +95,7 @@ impl Version {
         &self,
         context: CallContext,
         index: Option<wasmtime::component::ComponentExportIndex>,
-        params: P,
+        params: Option<P>,
         unix_ms: i64,
         seed: u64,
     ) -> Called<T>
@@ -118,6 +132,10 @@ impl Version {
             Ok(UpdateDeadline::Yield(1))
         });
         let call = self.turns.take(&doing, async {
+            let Some(params) = params else {
+                self.pre.instantiate_async(&mut store).await?;
+                return Ok((Ok(T::default()),));
+            };
             let index = index.ok_or_else(|| wasmtime::format_err!("it does not export what its trigger calls"))?;
             let instance = self.pre.instantiate_async(&mut store).await?;
             let function = instance.get_typed_func::<P, (Result<T, WireFailure>,)>(&mut store, index)?;

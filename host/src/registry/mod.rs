@@ -12,23 +12,28 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use arc_swap::ArcSwap;
 use http::Uri;
-use sha2::{Digest as _, Sha256};
-use turns::{Cores, Turns};
 use wasmtime::component::{ComponentExportIndex, InstancePre};
 
-use crate::bindings::{self, CallState};
+use crate::bindings::{self, CallContext, CallState};
+use crate::embedded::Store;
+use crate::embedded::versions::digest_of;
 use crate::engine::{Engine, MAX_CONCURRENT_CALLS, from_wasmtime, inspect};
 use crate::manifest::outbound::OutboundHost;
 use crate::manifest::variables::Resolved;
 use crate::manifest::{Application, Function};
+use turns::{Cores, Turns};
 
 /// Characters of a digest by which people name a version.
 const SHORT_VERSION: usize = 12;
 
 /// A version of a function, ready to be called.
 pub struct Version {
-    /// SHA-256 of the component, in hex.
+    /// SHA-256 of the component and of what the manifest says of the function, in hex.
     pub digest: Arc<str>,
+    /// SHA-256 of the component, in hex.
+    pub component: Arc<str>,
+    /// The application that it was linked for.
+    pub application: Arc<Application>,
     /// What spin.toml said of it.
     pub function: Function,
     /// Values of its variables.
@@ -43,6 +48,17 @@ pub struct Version {
     turns: Turns,
 }
 
+/// What a version is made of.
+#[derive(Debug, Clone)]
+pub struct Source {
+    /// As [`Version::digest`].
+    pub digest: String,
+    /// The component.
+    pub component: Arc<[u8]>,
+    /// Values of its variables and hosts.
+    pub resolved: Resolved,
+}
+
 /// A function with the version in charge; a swap is a store into `version`.
 pub struct Registered {
     /// The function's name.
@@ -51,65 +67,73 @@ pub struct Registered {
     pub version: ArcSwap<Version>,
 }
 
+/// What makes versions of components.
+pub struct Loader {
+    engine: Engine,
+    cores: Cores,
+    https_proxy: Option<Uri>,
+}
+
 /// The functions of an application.
+#[derive(Default)]
 pub struct Registry {
     /// By name.
     pub functions: BTreeMap<String, Arc<Registered>>,
 }
 
-impl Registry {
+impl Loader {
+    /// Makes versions that share the cores of this machine.
+    #[must_use]
+    pub fn new(engine: Engine, https_proxy: Option<Uri>) -> Self {
+        let cores = Cores::new(std::thread::available_parallelism().map_or(1, NonZero::get));
+        Loader { engine, cores, https_proxy }
+    }
+
     /// Loads every function that a trigger names. All refusals are told at once.
     ///
     /// # Errors
-    /// When a component is missing, cannot run, or reaches beyond its grants.
+    /// When a component cannot run, or reaches beyond its grants.
     pub fn load(
-        engine: &Engine,
+        &self,
         application: &Arc<Application>,
-        resolved: &BTreeMap<String, Resolved>,
-        root: &Path,
-        https_proxy: Option<Uri>,
-    ) -> anyhow::Result<Self> {
-        let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
-        let cores = Cores::new(cores);
-        // Each function has as many places as any other: one that takes all of its own keeps nobody from theirs.
-        let calls = (MAX_CONCURRENT_CALLS as usize / application.functions.len().max(1)).max(1);
-        let mut functions = BTreeMap::new();
+        mut sources: BTreeMap<String, Source>,
+    ) -> anyhow::Result<Registry> {
+        let mut registry = Registry::default();
         let mut refusals = Vec::new();
-        for function in application.functions.values().filter(|f| !f.triggers.is_empty()) {
-            let resolved = resolved.get(&function.name).cloned().unwrap_or_default();
-            let turns = cores.join(calls);
-            match Version::load(engine, application, function, resolved, root, turns) {
-                Ok(mut version) => {
-                    version.https_proxy = https_proxy.clone();
+        for function in application.functions.values() {
+            let Some(source) = sources.remove(&function.name) else { continue };
+            match self.version(application, function, source, None) {
+                Ok(version) => {
                     let name: Arc<str> = function.name.as_str().into();
                     let registered = Registered { name, version: ArcSwap::from_pointee(version) };
-                    functions.insert(function.name.clone(), Arc::new(registered));
+                    registry.functions.insert(function.name.clone(), Arc::new(registered));
                 }
                 Err(error) => refusals.push(format!("{error:#}")),
             }
         }
         anyhow::ensure!(refusals.is_empty(), "{}", refusals.join("\n"));
-        Ok(Registry { functions })
+        Ok(registry)
     }
-}
 
-impl Version {
-    fn load(
-        engine: &Engine,
+    /// A version of `function`, which takes its turns with the one `before` it.
+    ///
+    /// # Errors
+    /// When the component cannot be read, compiled or linked, or reaches beyond its grants.
+    pub fn version(
+        &self,
         application: &Arc<Application>,
         function: &Function,
-        resolved: Resolved,
-        root: &Path,
-        turns: Turns,
-    ) -> anyhow::Result<Self> {
-        let bytes = read(function, root)?;
+        source: Source,
+        before: Option<&Version>,
+    ) -> anyhow::Result<Version> {
+        let Source { digest, component: bytes, resolved } = source;
         let name = &function.name;
         let found = inspect::inspect(&bytes).with_context(|| format!("the component of `{name}` cannot be read"))?;
         let refusals = gate::refusals(application, function, &found);
         anyhow::ensure!(refusals.is_empty(), "{}", gate::render(&refusals));
         let component =
-            engine.compile(&bytes).with_context(|| format!("the component of `{name}` cannot be compiled"))?;
-        let linker = bindings::linker(engine, application, function, &component)
+            self.engine.compile(&bytes).with_context(|| format!("the component of `{name}` cannot be compiled"))?;
+        let linker = bindings::linker(&self.engine, application, function, &component)
             .with_context(|| format!("`{name}` cannot be linked"))?;
         let export = |interface: &str, function: &str| {
             let (_, instance) = component.get_export(None, interface)?;
@@ -121,24 +145,59 @@ impl Version {
             .instantiate_pre(&component)
             .map_err(from_wasmtime)
             .with_context(|| format!("`{name}` cannot be linked"))?;
+        // Each function has as many places as any other: one that takes all of its own keeps nobody from theirs.
+        let places = || (MAX_CONCURRENT_CALLS as usize / application.functions.len().max(1)).max(1);
         Ok(Version {
-            digest: hex(&Sha256::digest(&bytes)).into(),
+            digest: digest.into(),
+            component: digest_of(&bytes).into(),
+            application: Arc::clone(application),
             function: function.clone(),
             variables: Arc::new(resolved.variables),
             hosts: resolved.allowed_outbound_hosts.into(),
-            https_proxy: None,
+            https_proxy: self.https_proxy.clone(),
             pre,
             handle,
             run,
-            turns,
+            turns: before.map_or_else(|| self.cores.join(places()), |before| before.turns.clone()),
         })
     }
+}
 
+impl Version {
     /// The digest as people read it.
     #[must_use]
     pub fn short(&self) -> &str {
-        self.digest.get(..SHORT_VERSION).unwrap_or(&self.digest)
+        short(&self.digest)
     }
+
+    /// Whether it can read what is sensitive: then its words may hold what it read.
+    #[must_use]
+    pub fn reads_sensitive(&self) -> bool {
+        self.function.reads_sensitive(&self.application)
+    }
+
+    /// What a call of it in `partition` has, where nothing is under way.
+    #[must_use]
+    pub fn context(&self, store: &Arc<Store>, partition: u32) -> CallContext {
+        CallContext {
+            store: Arc::clone(store),
+            application: Arc::clone(&self.application),
+            function: self.function.name.as_str().into(),
+            partition,
+            variables: Arc::clone(&self.variables),
+            hosts: Arc::clone(&self.hosts),
+            https_proxy: self.https_proxy.clone(),
+            limits: self.function.limits.clone(),
+            before: Vec::new(),
+            round: 0,
+        }
+    }
+}
+
+/// A version's digest as people read it.
+#[must_use]
+pub fn short(digest: &str) -> &str {
+    digest.get(..SHORT_VERSION).unwrap_or(digest)
 }
 
 /// The bytes of a function's component.
@@ -156,8 +215,4 @@ pub fn read(function: &Function, root: &Path) -> anyhow::Result<Vec<u8>> {
             function.source.display()
         )
     })
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|b| format!("{b:02x}")).collect()
 }

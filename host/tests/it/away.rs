@@ -52,6 +52,8 @@ async fn rows_wait_for_a_store_and_functions_do_not() {
     let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_isobar"));
     let listed = command.args(["table", "list", "--manifest"]).arg(manifest_path()).arg("--data-dir").arg(&data_dir);
     let told = String::from_utf8_lossy(&listed.output().unwrap().stderr).into_owned();
+    assert!(told.contains("has written to tables in `postgres`, which no isobar.toml keeps there now"), "{told}");
+    let told = opened(&data_dir, str::to_owned, &Config::default()).await;
     assert!(told.contains("2 records of `stage.hostile.tables` wait for `postgres`"), "{told}");
     assert!(told.contains("start once more as it was"), "{told}");
 }

@@ -62,6 +62,8 @@ fn help_says_what_there_is_and_what_exit_codes_mean() {
     let commands = ["dead-letters | --help", "dead-letters | list | --help", "dead-letters | redrive | --help"];
     compare("help_dead_letters", &(all(dir.path(), &commands) + &all(dir.path(), &["pause | --help"])));
     compare("help_topic", &all(dir.path(), &["topic | read | --help", "verify | --help", "completions | --help"]));
+    let commands = ["deploy | --help", "versions | --help", "rollback | --help", "diff | --help", "pull | --help"];
+    compare("help_versions", &(all(dir.path(), &commands) + &all(dir.path(), &["audit | --help"])));
     compare("help_backup", &all(dir.path(), &["backup | --help", "restore | --help"]));
 }
 

@@ -8,8 +8,8 @@ use std::path::{Path, PathBuf};
 const LAYERS: [&[&str]; 4] = [
     &["manifest", "config", "delivery", "clock"],
     &["bindings", "embedded", "engine", "kafka", "stores"],
-    &["dispatch", "triggers", "registry"],
-    &["app", "cli", "commands", "console", "demo", "program", "ui", "main", "lib"],
+    &["deploys", "dispatch", "triggers", "registry"],
+    &["app", "cli", "commands", "console", "demo", "program", "spin", "ui", "main", "lib"],
 ];
 
 /// Words of the application; the host must do without them.

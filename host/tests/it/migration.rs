@@ -9,6 +9,15 @@ use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _, Row as _, Sqlite
 
 use crate::shop;
 
+/// What format 5 added, taken away.
+const BACK_TO_4: &str = "
+DROP TABLE manifest;
+DROP TABLE charge;
+DROP TABLE version;
+DROP TABLE component;
+DROP TABLE audit;
+PRAGMA user_version = 4;
+";
 /// What format 4 changed, taken back.
 const BACK_TO_3: &str = "
 DROP TABLE pardon;
@@ -75,7 +84,7 @@ async fn taken_over(older: i64, undo: &[&'static str]) {
     assert_eq!(store.ends().of("orders", 0), 3);
     store.close().await;
     drop(store);
-    assert_eq!(format_of(&file).await, 4);
+    assert_eq!(format_of(&file).await, 5);
     let copy = dir.path().join(format!("isobar.sqlite.format-{older}"));
     assert_eq!(format_of(&copy).await, older, "the copy is as it was");
     let mode = |file: &Path| std::fs::metadata(file).unwrap().permissions().mode() & 0o777;
@@ -84,9 +93,10 @@ async fn taken_over(older: i64, undo: &[&'static str]) {
 
 #[tokio::test]
 async fn files_of_older_formats_are_copied_and_taken_over() {
-    taken_over(1, &[BACK_TO_3, BACK_TO_2, BACK_TO_1]).await;
-    taken_over(2, &[BACK_TO_3, BACK_TO_2]).await;
-    taken_over(3, &[BACK_TO_3]).await;
+    taken_over(1, &[BACK_TO_4, BACK_TO_3, BACK_TO_2, BACK_TO_1]).await;
+    taken_over(2, &[BACK_TO_4, BACK_TO_3, BACK_TO_2]).await;
+    taken_over(3, &[BACK_TO_4, BACK_TO_3]).await;
+    taken_over(4, &[BACK_TO_4]).await;
 }
 
 #[tokio::test]

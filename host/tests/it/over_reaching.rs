@@ -96,6 +96,7 @@ fn columns_and_shapes_other_than_the_granted_are_refused() {
     let rows = "result<list<row>, error>";
     assert_eq!(of_table(&get("id: string", granted, rows)), "", "the granted shape");
     assert_eq!(of_table(&get("id: string", "id: string", rows)), "", "a row may leave columns out");
+    assert_eq!(of_table(&get("id: string", "name: option<string>, id: string", rows)), "", "rows are linked by name");
     let debt = of_table(&get("id: string", "id: string, name: option<string>, debt: option<f64>", rows));
     assert!(
         debt.starts_with("`total` imports `shop:tables/customers.get` with column `debt`, which spin.toml does not")
@@ -103,7 +104,6 @@ fn columns_and_shapes_other_than_the_granted_are_refused() {
     assert!(debt.ends_with("add the column to [application.trigger.isobar.grants.total]"), "{debt}");
     for (key, row, result, shows) in [
         ("id: string", "id: string, name: string", rows, "name: string}"),
-        ("id: string", "name: option<string>, id: string", rows, "{name: option<string>, id: string}"),
         ("id: s64", granted, rows, "{id: s64}"),
         ("id: string", granted, "result<list<row>, string>", ", string>, but it is"),
         ("id: string", granted, "result<row, error>", "result<{id"),
@@ -129,7 +129,7 @@ fn columns_and_shapes_other_than_the_granted_are_refused() {
 #[test]
 fn a_column_that_the_gate_let_pass_would_not_be_linked() {
     let cache = tempfile::tempdir().unwrap();
-    let engine = Engine::new(cache.path()).unwrap();
+    let engine = Engine::new(Some(cache.path())).unwrap();
     let application = Arc::new(application());
     let linked = |row: &str| {
         let component = of_wit(&format!(
@@ -153,6 +153,7 @@ fn a_write_gives_whatever_may_not_be_null() {
         of_table(&format!("days record row {{ {row} }} upsert: func(rows: list<row>) -> result<_, error>;"))
     };
     assert_eq!(upsert("id: string, day: s32, orders: s32"), "", "what may be null may be left out");
+    assert_eq!(upsert("orders: s32, day: s32, id: string"), "", "rows are linked by name");
     for (row, column) in [("id: string, day: s32", "orders"), ("id: string, orders: s32, note: option<string>", "day")]
     {
         let said = upsert(row);
@@ -182,6 +183,8 @@ fn keys_and_ranges_are_whole() {
         "`total` imports `shop:tables/days.get` as",
     ];
     assert!(refused.iter().all(|line| halved.contains(line)) && halved.lines().count() == 4, "{halved}");
+    let turned = of_table(&operations(&whole.replacen("id: string, day: s32 }", "day: s32, id: string }", 1)));
+    assert!(refused[1..].iter().all(|line| turned.contains(line)) && turned.lines().count() == 4, "{turned}");
     let open = of_table(&operations(&whole.replacen(", last-day: s32 }", " }", 1)));
     assert!(
         open.starts_with("`total` imports `shop:tables/days.scan` as func(list<{id: string, first-day: s32}>)"),

@@ -1,7 +1,6 @@
 //! The application of `tests/hostile`: a function that plays the trick that each record names, one that goes round, one that
 //! holds secrets; and what tests do with it.
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::{Arc, Once};
@@ -11,9 +10,9 @@ use isobar::app::{self, App, Plan};
 use isobar::config::Config;
 use isobar::delivery::letters::Letter;
 use isobar::delivery::{Allowance, Interval, Records, Value};
+use isobar::deploys::Settings;
 use isobar::embedded::{Commit, Folder, Frame, Kind, Note, Store};
 use isobar::manifest;
-use isobar::manifest::variables::resolve;
 
 /// No run of these tests takes so long.
 pub(crate) const LONGEST: Duration = Duration::from_secs(120);
@@ -41,11 +40,10 @@ pub(crate) async fn start(data_dir: &Path, change: impl Fn(&str) -> String) -> A
 pub(crate) async fn start_with(data_dir: &Path, change: impl Fn(&str) -> String, config: Config) -> App {
     build();
     let text = change(&std::fs::read_to_string(manifest_path()).unwrap());
-    let application = manifest::parse(&text).unwrap_or_else(|problems| panic!("{problems:?}"));
-    let resolved = resolve(&application, &BTreeMap::new()).unwrap();
     let root = manifest_path().parent().unwrap().to_owned();
     let data_dir = data_dir.to_owned();
-    let plan = Plan { application, resolved, root, data_dir, kind: Kind::MadeUp, config };
+    let settings = Settings { config, ..Settings::default() };
+    let plan = Plan { manifest: text, root, data_dir, kind: Kind::MadeUp, settings };
     app::prepare(plan).await.unwrap().start().await.unwrap()
 }
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use isobar::config::Config;
-use isobar::console::view::{Running, View};
+use isobar::console::view::View;
 use isobar::dispatch::{SourceStatus, Standing};
 
 use crate::stage::{COUNT, counted, letters, start, start_with, stored, until, write};
@@ -85,7 +85,7 @@ async fn a_function_that_is_paused_handles_nothing_until_it_is_resumed() {
     let dir = tempfile::tempdir().unwrap();
     let app = start(&dir.path().join("data"), str::to_owned).await;
     let progress = Arc::clone(app.dispatcher.progress());
-    let running = Running { progress: Arc::clone(&progress), pauses: Arc::clone(app.dispatcher.pauses()) };
+    let running = app.running();
     let view = View::new(Arc::clone(&app.store), Some(running));
     view.pause("hostile").await.unwrap();
     write(&app.store, "tricks", &[("good", COUNT), ("good", COUNT)]).await;

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use isobar::console::answers::SettleAsk;
-use isobar::console::view::{Running, View};
+use isobar::console::view::View;
 use isobar::dispatch::Standing;
 use isobar::embedded::{Fate, Note};
 
@@ -129,7 +129,7 @@ async fn what_is_sent_back_to_a_running_host_reaches_the_function_that_failed_an
     assert_eq!(app.store.ends().of("lost", 0), 1, "its letters go where its trigger says");
     assert_eq!(app.store.ends().of("stage.hostile.dead-letters", 0), 0);
     assert_eq!(app.store.ends().of("echo", 0), 2, "the other function saw both");
-    let running = Running { progress: Arc::clone(&progress), pauses: Arc::clone(app.dispatcher.pauses()) };
+    let running = app.running();
     let view = View::new(Arc::clone(&app.store), Some(running));
     let sent = view.settle("hostile", &SettleAsk { offsets: Vec::new() }, Fate::Redriven).await.unwrap();
     assert_eq!(sent.letters, 1);

@@ -1,17 +1,15 @@
 //! A server that cannot be reached is not the fault of the records for which it is asked.
 
-use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use isobar::app::{self, Plan};
-use isobar::config::Config;
 use isobar::delivery::Records;
 use isobar::delivery::letters::Letter;
+use isobar::deploys::Settings;
 use isobar::dispatch::{Progress, SourceStatus, Standing};
 use isobar::embedded::{Commit, Frame, Kind, Note, Store};
-use isobar::manifest::{parse, variables::resolve};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpSocket};
 
@@ -60,10 +58,9 @@ async fn records_wait_for_a_server_that_is_away_and_a_denied_one_costs_them() {
     let text = rowdy_alone().replace("127.0.0.1:1", &address.to_string());
     let text = text.replace("http_timeout_ms = 300", "http_timeout_ms = 20000");
     let manifest = tokio::task::block_in_place(|| written(dir.path(), &text));
-    let application = parse(&std::fs::read_to_string(manifest).unwrap()).unwrap_or_else(|p| panic!("{p:?}"));
-    let resolved = resolve(&application, &BTreeMap::new()).unwrap();
+    let manifest = std::fs::read_to_string(manifest).unwrap();
     let (root, data_dir) = (dir.path().to_owned(), dir.path().join("data"));
-    let plan = Plan { application, resolved, root, data_dir, kind: Kind::MadeUp, config: Config::default() };
+    let plan = Plan { manifest, root, data_dir, kind: Kind::MadeUp, settings: Settings::default() };
     let app = app::prepare(plan).await.unwrap().start().await.unwrap();
     let progress = Arc::clone(app.dispatcher.progress());
 

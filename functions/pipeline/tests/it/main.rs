@@ -10,5 +10,6 @@ mod kafka;
 mod killed;
 mod official;
 mod stores;
+mod swaps;
 mod traitor;
 mod troubled;

@@ -98,13 +98,14 @@ impl TopicSource {
                 return Ok(false);
             }
             let part = batch.slice(batch.index_of(trial.range.first), batch.index_of(trial.range.next));
-            let version = self.registered.version.load_full();
+            let version = Arc::clone(&self.version);
             let called = self.call(&version, &part, trial.attempts + 1).await;
             self.log_output(&version, &called.output);
             let commit = Commit {
                 note: self.note.clone(),
                 records: part.len() as u32,
                 version: Arc::clone(&version.digest),
+                application: Some(Arc::clone(&version.application)),
                 attempt: trial.attempts + 1,
                 micros: called.took.as_micros() as u64,
                 at_ms: now_ms(),

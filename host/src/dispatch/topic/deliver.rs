@@ -54,7 +54,7 @@ impl TopicSource {
         self.first_seen = None;
         let interval = Interval { first: self.position, next: cut.offsets.last().map_or(self.position, |o| o + 1) };
         let batch = meant_for(&cut, &self.note.function).map_or_else(|| Arc::clone(&cut), Arc::new);
-        let version = self.registered.version.load_full();
+        let version = Arc::clone(&self.version);
         // What was read at one time may end before the range under trial.
         let trial = self.trial.map(|trial| Trial { range: interval, ..trial });
         let commit = Commit {
@@ -62,6 +62,7 @@ impl TopicSource {
             interval: Some(interval),
             records: cut.len() as u32,
             version: Arc::clone(&version.digest),
+            application: Some(Arc::clone(&version.application)),
             attempt: trial.map_or(1, |t| t.attempts + 1),
             at_ms: now_ms(),
             trial: trial.map(Trial::rest),
@@ -125,7 +126,8 @@ impl TopicSource {
         };
         let unix_ms = batch.timestamps.last().copied().unwrap_or_default();
         let seed = seed(&self.note, batch.offsets.first().copied().unwrap_or_default());
-        let context = CallContext { before: self.commits.effects(), round: rounds::of(batch), ..self.context.clone() };
+        let context = version.context(&self.shared.store, self.note.partition);
+        let context = CallContext { before: self.commits.effects(), round: rounds::of(batch), ..context };
         version.handle(context, wire, unix_ms, seed).await
     }
 
@@ -279,7 +281,7 @@ impl TopicSource {
     }
 
     pub(super) fn log_output(&self, version: &Version, output: &str) {
-        if !version.function.reads_sensitive(self.shared.store.application()) {
+        if !version.reads_sensitive() {
             self.shared.voices.log(&self.note.function, version, output);
         }
     }

@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::super::bounds;
 use super::super::document::{Entry, Fields, Located, Report, strings};
 use super::super::problem::{instead_of, quoted};
 use super::super::{Function, Operation, Table, TableGrant, Topic};
@@ -55,6 +56,13 @@ fn grants<'a>(
         }
     }
     function.grants.state = fields.flag("state");
+    if let Some(version) = fields.get("state_version").map(|entry| entry.key) {
+        function.grants.state_version = fields.small("state_version", bounds::STATE_VERSION).unwrap_or(1);
+        if !function.grants.state {
+            let message = format!("`{}` has a `state_version` and no state", function.name);
+            report.add(version.at, message, "add `state = true`, or remove it");
+        }
+    }
     for release in fields.strings("releases").unwrap_or_default() {
         let hosts = function.allowed_outbound_hosts.iter().map(String::as_str);
         let mut known = targets.iter().map(|t| t.text).chain(hosts);

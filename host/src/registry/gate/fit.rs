@@ -5,8 +5,8 @@ use crate::manifest::schema::wit_name;
 use crate::manifest::{Column, Operation, Table};
 
 /// Whether a call typed `signature` can be answered by `granted`: the same shape, though the rows of a table's
-/// `operation` may leave columns out. Its keys and ranges may not: half a key names no row. Order of fields counts,
-/// because records are laid out by it.
+/// `operation` may leave columns out and have them in another order: they are linked by name, and who hands on a manifest may
+/// have sorted it, as Spin does. Keys and ranges may not: half a key names no row, and they are taken in their order.
 pub(super) fn fits(signature: &Signature, granted: &Signature, operation: Option<&str>) -> bool {
     let operation = operation.and_then(Operation::parse);
     let takes_rows = operation == Some(Operation::Upsert);
@@ -37,9 +37,8 @@ pub(super) fn left_out<'t>(signature: &Signature, operation: &str, table: &'t Ta
     table.columns.iter().find(needed).map(|c| c.name.as_str())
 }
 
-/// Whether both are lists of records, the fields of the one being some of the other's, in order.
+/// Whether both are lists of records, the fields of the one being some of the other's.
 fn is_part_of(rows: &Shape, all: &Shape) -> bool {
     let (Some(fields), Some(all)) = (rows.rows(), all.rows()) else { return false };
-    let mut rest = all.iter();
-    fields.iter().all(|field| rest.any(|g| g == field))
+    fields.iter().all(|field| all.contains(field))
 }

@@ -68,7 +68,7 @@ fn components() {
         "upsert",
     ];
     let cache = tempfile::tempdir().expect("a folder");
-    let engine = Engine::new(cache.path()).expect("the engine is made");
+    let engine = Engine::new(Some(cache.path())).expect("the engine is made");
     let (mut accepted, mut ways) = (0, HashSet::new());
     let granted = [total, asks].map(|function| of_grants(&application, function));
     // The validator keeps room for as many items as a section says it has, a million of some 80 bytes, before it reads the

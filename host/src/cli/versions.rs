@@ -1,0 +1,91 @@
+//! What the commands take that see to versions of functions.
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+use super::{FunctionArgs, PlaceArgs};
+
+/// What `deploy` takes.
+#[derive(Debug, Clone, Args)]
+pub struct DeployArgs {
+    /// The functions; what spin.toml says of them and their components are sent to the running host
+    #[arg(value_name = "FUNCTION", required_unless_present = "all", conflicts_with = "all")]
+    pub functions: Vec<String>,
+    /// All functions of spin.toml; those that have not changed stay as they are
+    #[arg(long)]
+    pub all: bool,
+    /// Build the components first
+    #[arg(long)]
+    pub build: bool,
+    /// Whose.
+    #[command(flatten)]
+    pub place: PlaceArgs,
+    /// As JSON, for programs
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// What `versions` takes.
+#[derive(Debug, Clone, Args)]
+pub struct VersionsArgs {
+    /// Which function.
+    #[command(flatten)]
+    pub of: FunctionArgs,
+    /// As JSON, for programs
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// What `rollback` takes.
+#[derive(Debug, Clone, Args)]
+pub struct RollbackArgs {
+    /// Which function.
+    #[command(flatten)]
+    pub of: FunctionArgs,
+    /// The version, by the beginning of its digest [default: the one that was deployed last before the running one]
+    pub version: Option<String>,
+    /// As JSON, for programs
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// What `diff` takes.
+#[derive(Debug, Clone, Args)]
+pub struct DiffArgs {
+    /// Which function.
+    #[command(flatten)]
+    pub of: FunctionArgs,
+    /// A version, by the beginning of its digest
+    pub from: String,
+    /// Another one [default: the running one]
+    pub to: Option<String>,
+    /// As JSON, for programs
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// What `pull` takes.
+#[derive(Debug, Clone, Args)]
+pub struct PullArgs {
+    /// Whose.
+    #[command(flatten)]
+    pub place: PlaceArgs,
+    /// The file to write, which must not exist; stdout where it is left out
+    #[arg(long, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+}
+
+/// What `audit` takes.
+#[derive(Debug, Clone, Args)]
+pub struct AuditArgs {
+    /// Whose.
+    #[command(flatten)]
+    pub place: PlaceArgs,
+    /// Most entries
+    #[arg(long, value_name = "ENTRIES", default_value_t = 20)]
+    pub limit: u32,
+    /// As JSON, for programs
+    #[arg(long)]
+    pub json: bool,
+}

@@ -1,0 +1,84 @@
+//! Versions of functions: what there is of them, deploys and the way back, the audit log.
+
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
+
+use super::answers::{AuditAsk, DeployAsk, DiffAsk, Fault, ManifestView, Refusal, RollbackAsk};
+use super::view::View;
+use crate::deploys::{self, Ask, Taken, VersionSummary};
+use crate::embedded::versions::Entry;
+
+/// Who has the token that stands in the data folder.
+const OWNER: &str = "owner of the data folder";
+/// Entries of the audit log where no number is asked for.
+const USUAL_ENTRIES: u32 = 20;
+/// Most entries.
+const MOST_ENTRIES: u32 = 1000;
+
+impl View {
+    /// The versions of a function that are kept, the newest first.
+    ///
+    /// # Errors
+    /// When there is none, or the data cannot be read.
+    pub async fn versions(&self, function: &str) -> Result<Vec<VersionSummary>, Refusal> {
+        Ok(deploys::versions(&self.store, function).await?)
+    }
+
+    /// In what two versions differ, in plain words.
+    ///
+    /// # Errors
+    /// When there is no such version, or the data cannot be read.
+    pub async fn diff(&self, function: &str, ask: &DiffAsk) -> Result<Vec<String>, Refusal> {
+        Ok(deploys::diff(&self.store, function, &ask.from, ask.to.as_deref()).await?)
+    }
+
+    /// The manifest that runs.
+    ///
+    /// # Errors
+    /// When none was deployed yet, or the data cannot be read.
+    pub async fn manifest(&self) -> Result<ManifestView, Refusal> {
+        let deployed = self.store.deployed().await?;
+        let nothing = || Refusal::new(Fault::Unknown, "nothing was deployed to this data folder yet");
+        let deployed = deployed.ok_or_else(nothing)?;
+        Ok(ManifestView { manifest: deployed.manifest })
+    }
+
+    /// The newest entries of the audit log, the newest first.
+    ///
+    /// # Errors
+    /// When the data cannot be read.
+    pub async fn audit(&self, ask: &AuditAsk) -> Result<Vec<Entry>, Refusal> {
+        Ok(self.store.audit_log(ask.limit.unwrap_or(USUAL_ENTRIES).min(MOST_ENTRIES)).await?)
+    }
+
+    /// Lets versions take over in the running host.
+    ///
+    /// # Errors
+    /// Why they may not or cannot; nothing has changed then.
+    pub async fn deploy(&self, ask: DeployAsk) -> Result<Vec<Taken>, Refusal> {
+        let running = self.running.as_ref().ok_or_else(at_rest)?;
+        let mut components = std::collections::BTreeMap::new();
+        for (function, text) in ask.components {
+            let bytes = BASE64_STANDARD.decode(text).map_err(|_| {
+                Refusal::new(Fault::Invalid, format!("the component of `{function}` is not base64"))
+                    .hint("`isobar deploy` sends it as it should be")
+            })?;
+            components.insert(function, bytes.into());
+        }
+        Ok(running.deploys.deploy(Ask { part: ask.part, components }, OWNER).await?)
+    }
+
+    /// Puts a version in charge that was so before.
+    ///
+    /// # Errors
+    /// As [`View::deploy`].
+    pub async fn roll_back(&self, function: &str, ask: &RollbackAsk) -> Result<Taken, Refusal> {
+        let running = self.running.as_ref().ok_or_else(at_rest)?;
+        Ok(running.deploys.roll_back(function, ask.version.as_deref(), OWNER).await?)
+    }
+}
+
+fn at_rest() -> Refusal {
+    Refusal::new(Fault::Invalid, "no host runs that it could be deployed to")
+        .hint("`isobar up` starts one, with what spin.toml says")
+}

@@ -1,0 +1,435 @@
+//! Functions as things with versions: which ones run, how another takes over while batches flow, what is refused.
+//!
+//! A deploy is decided before anything changes: the manifest that would run is checked whole, components are held against their
+//! grants, compiled and instantiated once. Then one transaction makes it so, and each partition goes on with the new version
+//! after the batch that it has. Nothing is undone, because nothing can fail any more.
+
+mod start;
+mod stored;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use arc_swap::ArcSwap;
+use serde::{Deserialize, Serialize};
+
+use crate::clock::now_ms;
+use crate::config::Config;
+use crate::config::stores::place;
+use crate::dispatch::Dispatcher;
+use crate::embedded::versions::{Arrival, Deployed, Deployment, Entry, Kept, digest_of};
+use crate::embedded::{Store, WriteError};
+use crate::manifest::access::widened;
+use crate::manifest::variables::{Resolved, resolve};
+use crate::manifest::{self, Application, Problem};
+use crate::registry::{Loader, Registered, Registry, Source, Version, short};
+
+pub use start::Start;
+pub use stored::{diff, versions};
+
+/// What an operator said when the host was started; it holds for versions that come later, too.
+#[derive(Clone, Default)]
+pub struct Settings {
+    /// Values of the application's variables.
+    pub values: BTreeMap<String, String>,
+    /// Cron expressions in the place of declared ones, by trigger id.
+    pub cron: BTreeMap<String, String>,
+    /// Where the application runs.
+    pub config: Config,
+    /// Whether components are compiled anew at each start.
+    pub is_uncached: bool,
+}
+
+/// Why a deploy did not happen; nothing has changed then.
+#[derive(Debug, thiserror::Error)]
+pub enum DeployError {
+    /// It may not be, or cannot work.
+    #[error("{message}{}", hint.as_ref().map(|h| format!("\n  hint: {h}")).unwrap_or_default())]
+    Refused {
+        /// Why.
+        message: String,
+        /// What to do.
+        hint: Option<String>,
+    },
+    /// There is no such function or version.
+    #[error("{message}\n  hint: {hint}")]
+    Unknown {
+        /// Which.
+        message: String,
+        /// What to do.
+        hint: String,
+    },
+    /// The data could not be read or written.
+    #[error("{0}")]
+    Failed(String),
+}
+
+impl DeployError {
+    fn refused(message: impl Into<String>, hint: impl Into<String>) -> Self {
+        DeployError::Refused { message: message.into(), hint: Some(hint.into()) }
+    }
+
+    fn unknown(message: impl Into<String>, hint: impl Into<String>) -> Self {
+        DeployError::Unknown { message: message.into(), hint: hint.into() }
+    }
+
+    fn problems(problems: &[Problem]) -> Self {
+        let told: Vec<String> = problems.iter().map(|p| format!("{}\n  hint: {}", p.message, p.hint)).collect();
+        DeployError::Refused { message: told.join("\n"), hint: None }
+    }
+}
+
+impl From<WriteError> for DeployError {
+    fn from(error: WriteError) -> Self {
+        match error {
+            WriteError::Deploy(_) | WriteError::Table(_) => {
+                DeployError::Refused { message: error.to_string(), hint: None }
+            }
+            error => DeployError::Failed(error.to_string()),
+        }
+    }
+}
+
+/// What is to be deployed.
+#[derive(Debug, Clone, Default)]
+pub struct Ask {
+    /// What a manifest says of the functions: [`manifest::part`].
+    pub part: String,
+    /// Their components, by function.
+    pub components: BTreeMap<String, Arc<[u8]>>,
+}
+
+/// What became of a function that was deployed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Taken {
+    /// The function.
+    pub function: String,
+    /// The version that is in charge now.
+    pub version: String,
+    /// The version that was in charge before, if there was one; the same where nothing has changed.
+    pub before: Option<String>,
+}
+
+/// A version of a function as people see it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct VersionSummary {
+    /// SHA-256 of the component and of what the manifest says of the function, in hex.
+    pub version: String,
+    /// SHA-256 of the component, in hex.
+    pub component: String,
+    /// When it was deployed last, in milliseconds since the Unix epoch.
+    pub at_ms: i64,
+    /// Whether it is in charge.
+    pub running: bool,
+    /// Whether it is what spin.toml said when the host was started last.
+    pub filed: bool,
+}
+
+/// The versions of a running application.
+pub struct Deploys {
+    store: Arc<Store>,
+    loader: Arc<Loader>,
+    settings: Settings,
+    dispatcher: Arc<Dispatcher>,
+    registry: Mutex<Registry>,
+    /// One deploy at a time.
+    turn: tokio::sync::Mutex<()>,
+    /// Whether the log is in Kafka, where other hosts would not know of a deploy.
+    is_shared: bool,
+}
+
+impl Settings {
+    /// The application as it runs here, and the values of each function's variables.
+    pub(crate) fn applied(
+        &self,
+        declared: &Application,
+    ) -> Result<(Application, BTreeMap<String, Resolved>), DeployError> {
+        let mut application = declared.clone();
+        application.replace_cron(&self.cron);
+        place(&mut application, &self.config.stores).map_err(|message| DeployError::Refused { message, hint: None })?;
+        let resolved = resolve(&application, &self.values).map_err(|problems| DeployError::problems(&problems))?;
+        Ok((application, resolved))
+    }
+}
+
+/// A deploy that was found to be right.
+struct Decided {
+    application: Arc<Application>,
+    deployed: Deployed,
+    arrivals: Vec<Arrival>,
+    /// Versions that take over, by function: those that were deployed, and those that have to be linked anew beside them.
+    versions: BTreeMap<String, Arc<Version>>,
+    taken: Vec<Taken>,
+}
+
+impl Deploys {
+    /// The versions of the functions in `registry`, which run already.
+    #[must_use]
+    pub fn new(
+        store: Arc<Store>,
+        loader: Arc<Loader>,
+        settings: Settings,
+        dispatcher: Arc<Dispatcher>,
+        registry: Registry,
+        is_shared: bool,
+    ) -> Self {
+        let (registry, turn) = (Mutex::new(registry), tokio::sync::Mutex::default());
+        Deploys { store, loader, settings, dispatcher, registry, turn, is_shared }
+    }
+
+    /// Lets versions take over, all of them or none. Doing so again changes nothing.
+    ///
+    /// # Errors
+    /// [`DeployError`]; the audit log has it.
+    pub async fn deploy(&self, ask: Ask, who: &str) -> Result<Vec<Taken>, DeployError> {
+        self.put_in_charge(ask, who, "deploy").await
+    }
+
+    /// Puts a version in charge that was in charge before: the one named by the beginning of its digest, else the one before the
+    /// running one.
+    ///
+    /// # Errors
+    /// [`DeployError`].
+    pub async fn roll_back(&self, function: &str, version: Option<&str>, who: &str) -> Result<Taken, DeployError> {
+        let kept = self.store.versions(function).await?;
+        let running = self.running().remove(function);
+        let wanted = match version {
+            Some(version) => stored::named(&kept, function, version)?,
+            None => kept.iter().find(|k| Some(&k.version) != running.as_ref()).ok_or_else(|| {
+                let message = format!("`{function}` has no version but the one in charge");
+                DeployError::unknown(message, format!("`isobar versions {function}` shows those there are"))
+            })?,
+        };
+        let component = self.component(wanted).await?;
+        let components = BTreeMap::from([(function.to_owned(), component)]);
+        let taken = self.put_in_charge(Ask { part: wanted.part.clone(), components }, who, "rollback").await?;
+        taken.into_iter().next().ok_or_else(|| DeployError::Failed(format!("`{function}` does not run")))
+    }
+
+    async fn put_in_charge(&self, ask: Ask, who: &str, action: &str) -> Result<Vec<Taken>, DeployError> {
+        let _turn = self.turn.lock().await;
+        let functions: Vec<String> = ask.components.keys().cloned().collect();
+        let done = self.take_over(ask, who, action).await;
+        if let Err(error) = &done {
+            for function in functions {
+                let refused = Some(error.to_string());
+                self.store.audit(Entry { refused, ..entry(&function, who, action, None) }).await?;
+            }
+        }
+        done
+    }
+
+    async fn take_over(&self, ask: Ask, who: &str, action: &str) -> Result<Vec<Taken>, DeployError> {
+        let Decided { application, deployed, arrivals, versions, taken } = self.decide(ask).await?;
+        if arrivals.is_empty() {
+            return Ok(taken);
+        }
+        let entry = |t: &Taken| Entry { before: t.before.clone(), ..entry(&t.function, who, action, Some(&t.version)) };
+        let entries = taken.iter().filter(|t| t.before.as_ref() != Some(&t.version)).map(entry).collect();
+        self.store.deploy(Deployment { application, deployed, arrivals, entries }).await?;
+        let swapped: Vec<Arc<Registered>> = {
+            let mut registry = self.registry();
+            versions.into_iter().map(|(name, version)| registry.put(&name, version)).collect()
+        };
+        for registered in swapped {
+            let version = registered.version.load_full();
+            tracing::info!(function = %registered.name, version = version.short(), who, action, "took over");
+            self.dispatcher.swapped(&registered).await.map_err(|error| {
+                let name = &registered.name;
+                DeployError::Failed(format!("`{name}` was deployed and cannot begin, start the host anew: {error:#}"))
+            })?;
+        }
+        Ok(taken)
+    }
+
+    /// Finds out whether what is asked can be, without changing anything.
+    async fn decide(&self, ask: Ask) -> Result<Decided, DeployError> {
+        if self.is_shared {
+            return Err(DeployError::refused(
+                "the log is in Kafka, where a deploy would have to reach all hosts at one time",
+                "change spin.toml and start the hosts anew, one after the other",
+            ));
+        }
+        let mut deployed = self.store.deployed().await?.unwrap_or_default();
+        let merged =
+            manifest::merge(&deployed.manifest, &ask.part).map_err(|problems| DeployError::problems(&problems))?;
+        let parsed = |text: &str| manifest::parse(text).map_err(|problems| DeployError::problems(&problems));
+        let declared = parsed(&merged)?;
+        let beyond = widened(&parsed(&deployed.base)?, &declared);
+        if !beyond.is_empty() {
+            return Err(DeployError::refused(
+                beyond.join("\n"),
+                "a deploy may not widen access to what is sensitive; if that is meant, an operator starts the host with the new \
+                 spin.toml",
+            ));
+        }
+        let before = std::mem::take(&mut deployed.running);
+        deployed.running = self.versions_of(&declared, &ask)?;
+        let changed: BTreeSet<String> =
+            deployed.running.iter().filter(|(name, v)| before.get(*name) != Some(v)).map(|(n, _)| n.clone()).collect();
+        self.check_beside(&changed, &ask)?;
+        let (application, resolved) = self.settings.applied(&declared)?;
+        let running = self.store.application();
+        stored::check(&running, &application)?;
+        stored::check_state(&running, &application)?;
+        let application = Arc::new(application);
+        let anew = relinked(&running, &application).into_iter().filter(|name| !changed.contains(name));
+        let mut sources = BTreeMap::new();
+        for name in changed.iter().cloned().chain(anew) {
+            let component = self.component_of(&name, &ask).await?;
+            let digest = deployed.running.get(&name).cloned().unwrap_or_default();
+            let resolved = resolved.get(&name).cloned().unwrap_or_default();
+            sources.insert(name, Source { digest, component, resolved });
+        }
+        deployed.manifest = merged;
+        let arrivals = arrivals(&deployed, &changed, &sources)?;
+        let versions = self.load(&application, sources).await?;
+        let taken = ask.components.into_keys().filter_map(|function| {
+            let version = deployed.running.get(&function)?.clone();
+            Some(Taken { before: before.get(&function).cloned(), function, version })
+        });
+        Ok(Decided { taken: taken.collect(), application, deployed, arrivals, versions })
+    }
+
+    /// The version that each function of `declared` would have.
+    fn versions_of(&self, declared: &Application, ask: &Ask) -> Result<BTreeMap<String, String>, DeployError> {
+        let mut versions = BTreeMap::new();
+        for function in declared.functions.values() {
+            let component = match ask.components.get(&function.name) {
+                Some(component) => digest_of(component),
+                None => self.version(&function.name).map(|v| v.component.to_string()).ok_or_else(|| {
+                    DeployError::refused(
+                        format!("`{}` does not run, and its component did not come with the deploy", function.name),
+                        "deploy it by its name, or all functions with `isobar deploy --all`",
+                    )
+                })?,
+            };
+            versions.insert(function.name.clone(), declared.version(function, &component));
+        }
+        Ok(versions)
+    }
+
+    /// Refuses to change functions that were not named.
+    fn check_beside(&self, changed: &BTreeSet<String>, ask: &Ask) -> Result<(), DeployError> {
+        let beside: Vec<String> =
+            changed.iter().filter(|name| !ask.components.contains_key(*name)).map(|name| format!("`{name}`")).collect();
+        if beside.is_empty() {
+            return Ok(());
+        }
+        Err(DeployError::refused(
+            format!("it would change {} too, by a topic, table or variable that they share", beside.join(", ")),
+            "deploy them together: `isobar deploy --all`",
+        ))
+    }
+
+    async fn component_of(&self, function: &str, ask: &Ask) -> Result<Arc<[u8]>, DeployError> {
+        if let Some(component) = ask.components.get(function) {
+            return Ok(Arc::clone(component));
+        }
+        let digest = self.version(function).map(|v| v.component.to_string()).unwrap_or_default();
+        self.kept_component(&digest).await
+    }
+
+    async fn component(&self, kept: &Kept) -> Result<Arc<[u8]>, DeployError> {
+        self.kept_component(&kept.component).await
+    }
+
+    async fn kept_component(&self, digest: &str) -> Result<Arc<[u8]>, DeployError> {
+        let kept =
+            self.store.kept_component(digest).await.map_err(|error| DeployError::Failed(format!("{error:#}")))?;
+        kept.map(Arc::from).ok_or_else(|| DeployError::Failed(format!("the component {digest} is not kept any more")))
+    }
+
+    /// Compiles, links and instantiates, beside the work of the functions that run.
+    async fn load(
+        &self,
+        application: &Arc<Application>,
+        sources: BTreeMap<String, Source>,
+    ) -> Result<BTreeMap<String, Arc<Version>>, DeployError> {
+        let mut versions = BTreeMap::new();
+        for (name, source) in sources {
+            let Some(function) = application.functions.get(&name).cloned() else { continue };
+            let (loader, application, before) =
+                (Arc::clone(&self.loader), Arc::clone(application), self.version(&name));
+            let loading =
+                tokio::task::spawn_blocking(move || loader.version(&application, &function, source, before.as_deref()));
+            let loaded = loading.await.map_err(|error| DeployError::Failed(error.to_string()))?;
+            let version = loaded.map_err(|error| DeployError::Refused { message: format!("{error:#}"), hint: None })?;
+            version.try_out(&self.store).await.map_err(|reason| {
+                let message = format!("the component of `{name}` cannot be instantiated: {reason}");
+                DeployError::refused(message, "the version in charge goes on; build one that starts")
+            })?;
+            versions.insert(name, Arc::new(version));
+        }
+        Ok(versions)
+    }
+
+    /// The versions that run, by function.
+    fn running(&self) -> BTreeMap<String, String> {
+        let registry = self.registry();
+        let running = registry.functions.iter().map(|(name, r)| (name.clone(), r.version.load().digest.to_string()));
+        running.collect()
+    }
+
+    fn version(&self, function: &str) -> Option<Arc<Version>> {
+        Some(self.registry().functions.get(function)?.version.load_full())
+    }
+
+    fn registry(&self) -> MutexGuard<'_, Registry> {
+        self.registry.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Registry {
+    /// Puts a version in charge.
+    fn put(&mut self, name: &str, version: Arc<Version>) -> Arc<Registered> {
+        if let Some(registered) = self.functions.get(name) {
+            registered.version.store(version);
+            return Arc::clone(registered);
+        }
+        let registered = Arc::new(Registered { name: name.into(), version: ArcSwap::new(version) });
+        self.functions.insert(name.to_owned(), Arc::clone(&registered));
+        registered
+    }
+}
+
+/// Functions of both whose records come back to them by other topics than before: the header that counts rounds is linked with
+/// those.
+fn relinked(before: &Application, after: &Application) -> Vec<String> {
+    let rounds = |application: &Application, name: &str| -> Option<Vec<bool>> {
+        let publish = &application.functions.get(name)?.grants.publish;
+        Some(publish.iter().map(|topic| application.comes_back(name, topic)).collect())
+    };
+    let differs = |name: &&String| before.functions.contains_key(*name) && rounds(before, name) != rounds(after, name);
+    after.functions.keys().filter(differs).cloned().collect()
+}
+
+/// What is to be kept of the versions that take over.
+fn arrivals(
+    deployed: &Deployed,
+    changed: &BTreeSet<String>,
+    sources: &BTreeMap<String, Source>,
+) -> Result<Vec<Arrival>, DeployError> {
+    let arrival = |(name, source): (&String, &Source)| {
+        let part = manifest::part(&deployed.manifest, &BTreeSet::from([name.clone()]));
+        Ok(Arrival {
+            function: name.clone(),
+            version: source.digest.clone(),
+            component: Arc::clone(&source.component),
+            part: part.map_err(|problems| DeployError::problems(&problems))?,
+        })
+    };
+    sources.iter().filter(|(name, _)| changed.contains(*name)).map(arrival).collect()
+}
+
+fn entry(function: &str, who: &str, action: &str, version: Option<&str>) -> Entry {
+    Entry {
+        at_ms: now_ms(),
+        who: who.to_owned(),
+        action: action.to_owned(),
+        function: function.to_owned(),
+        version: version.map(str::to_owned),
+        before: None,
+        refused: None,
+    }
+}

@@ -1,0 +1,310 @@
+//! Deploys into a running host: what takes over, what is refused and leaves everything as it was, what a restart finds.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use isobar::app::{self, App, Plan, Prepared};
+use isobar::delivery::Records;
+use isobar::delivery::partitioner::partition_of;
+use isobar::deploys::{self, Ask, DeployError, Settings, Taken};
+use isobar::embedded::{Commit, Frame, Kind, Note, Store};
+use isobar::manifest;
+
+use crate::crash::{application, build};
+use crate::swaps::another_build;
+
+const FUNCTION: &str = "counting";
+const LONGEST: Duration = Duration::from_secs(60);
+/// A table that nobody may read.
+const PEOPLE: &str = "\n[application.trigger.isobar.tables.people]\nstore = \"postgres\"\nkey = [\"id\"]\n\
+    columns = { id = \"text\", name = \"text?\" }\nsensitive = true\n";
+
+/// The whole manifest of the counting functions.
+fn whole() -> String {
+    std::fs::read_to_string(application()).unwrap()
+}
+
+/// What of it concerns the one that counts.
+fn alone() -> String {
+    part(&whole(), FUNCTION)
+}
+
+fn part(text: &str, function: &str) -> String {
+    manifest::part(text, &BTreeSet::from([function.to_owned()])).unwrap_or_else(|problems| panic!("{problems:?}"))
+}
+
+fn component(name: &str) -> Arc<[u8]> {
+    let file = format!("../target/wasm32-wasip2/release/guest_{name}.wasm");
+    std::fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join(file)).unwrap().into()
+}
+
+async fn prepare(data_dir: &Path, text: &str) -> Prepared {
+    try_prepare(data_dir, text).await.unwrap()
+}
+
+async fn try_prepare(data_dir: &Path, text: &str) -> anyhow::Result<Prepared> {
+    tokio::task::block_in_place(build);
+    let root = application().parent().unwrap().to_owned();
+    let (manifest, data_dir) = (text.to_owned(), data_dir.to_owned());
+    let plan = Plan { manifest, root, data_dir, kind: Kind::Real, settings: Settings::default() };
+    app::prepare(plan).await
+}
+
+async fn start(data_dir: &Path, text: &str) -> App {
+    prepare(data_dir, text).await.start().await.unwrap()
+}
+
+fn ask(text: &str, components: &[(&str, Arc<[u8]>)]) -> Ask {
+    let names = components.iter().map(|(name, _)| (*name).to_owned()).collect();
+    let part = manifest::part(text, &names).unwrap_or_else(|problems| panic!("{problems:?}"));
+    let components = components.iter().map(|(name, bytes)| ((*name).to_owned(), Arc::clone(bytes))).collect();
+    Ask { part, components }
+}
+
+async fn deploy(app: &App, text: &str, component: Arc<[u8]>) -> Result<Taken, DeployError> {
+    let taken = app.deploys.deploy(ask(text, &[(FUNCTION, component)]), "tester").await?;
+    Ok(taken.into_iter().next().unwrap())
+}
+
+/// The version that runs.
+async fn runs(store: &Store) -> String {
+    store.deployed().await.unwrap().unwrap().running[FUNCTION].clone()
+}
+
+async fn refused(app: &App, text: &str, component: Arc<[u8]>) -> String {
+    let before = runs(&app.store).await;
+    let error = deploy(app, text, component).await.unwrap_err().to_string();
+    assert_eq!(runs(&app.store).await, before, "{error}");
+    let audit = app.store.audit_log(1).await.unwrap().remove(0);
+    assert_eq!((audit.refused.as_ref(), audit.who.as_str()), (Some(&error), "tester"));
+    error
+}
+
+/// Publishes records with these keys, and waits until they are counted.
+async fn count(app: &App, topic: &str, keys: &[&str]) {
+    let store = &app.store;
+    let mut partitions: BTreeMap<u32, Records> = BTreeMap::new();
+    for key in keys {
+        let records = partitions.entry(partition_of(key.as_bytes(), store.ends().partitions(topic))).or_default();
+        records.offsets.push(records.offsets.len() as i64);
+        records.keys.push(Some(key.as_bytes()));
+        records.values.push(Some(b"1"));
+        records.timestamps.push(1);
+    }
+    let note = Note { function: "test".into(), source: "test".into(), partition: 0 };
+    let first = store.position(&note).await.unwrap();
+    let frame = |(partition, records)| Frame::encode(topic.into(), partition, records).unwrap();
+    let frames = partitions.into_iter().map(frame).collect();
+    let interval = Some(isobar::delivery::Interval { first, next: first + 1 });
+    store.commit(Commit { note, interval, records: 1, frames, attempt: 1, ..Commit::default() }).await.unwrap();
+    idle(app).await;
+}
+
+async fn idle(app: &App) {
+    let idle = async {
+        while !app.dispatcher.progress().idle() {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    tokio::time::timeout(LONGEST, idle).await.expect("everything is counted");
+}
+
+/// Records of a key that were counted, by the last count that was published.
+async fn counted(store: &Store, key: &str) -> i64 {
+    let partition = partition_of(key.as_bytes(), 2);
+    let records = store.read("output", partition, 0, 1 << 20).await.unwrap();
+    let of_key = |at: &usize| records.keys.get(*at) == Some(key.as_bytes());
+    let last = (0..records.len()).rfind(of_key);
+    last.map_or(0, |at| String::from_utf8_lossy(records.values.get(at).unwrap()).parse().unwrap())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_runs_already_stays_and_another_build_takes_over() {
+    let dir = tempfile::tempdir().unwrap();
+    let app = start(dir.path(), &alone()).await;
+    count(&app, "input", &["a", "a", "b"]).await;
+    let same = deploy(&app, &whole(), component(FUNCTION)).await.unwrap();
+    assert_eq!(same.before.as_ref(), Some(&same.version));
+    assert_eq!(app.store.audit_log(10).await.unwrap().len(), 1, "nothing was done");
+
+    let other = deploy(&app, &whole(), another_build(&component(FUNCTION), 1)).await.unwrap();
+    assert_eq!(other.before.as_ref(), Some(&same.version));
+    count(&app, "input", &["a"]).await;
+    assert_eq!((counted(&app.store, "a").await, counted(&app.store, "b").await), (3, 1));
+    let shown = app.dispatcher.progress().sources();
+    assert!(shown.iter().all(|s| other.version.starts_with(&s.version)), "{shown:?}");
+    let versions = deploys::versions(&app.store, FUNCTION).await.unwrap();
+    let marks: Vec<_> = versions.iter().map(|v| (v.version.clone(), v.running, v.filed)).collect();
+    assert_eq!(marks, [(other.version, true, false), (same.version, false, true)]);
+    app.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_cannot_run_is_refused_and_the_version_in_charge_goes_on() {
+    let dir = tempfile::tempdir().unwrap();
+    let app = start(dir.path(), &alone()).await;
+    let no_table = whole().replace("tables.totals = [\"upsert\"]\n", "");
+    let told = refused(&app, &no_table, component(FUNCTION)).await;
+    assert!(
+        told.contains("`counting` imports `counts:tables/totals.upsert`, which spin.toml does not grant"),
+        "{told}"
+    );
+    let told = refused(&app, &whole(), b"no component".as_slice().into()).await;
+    assert!(told.contains("it is not a WebAssembly file"), "{told}");
+    let small = whole() + "\n[application.trigger.isobar.limits.counting]\nmemory_mb = 1\n";
+    let told = refused(&app, &small, component(FUNCTION)).await;
+    assert!(told.contains("the component of `counting` cannot be instantiated"), "{told}");
+    let stranger = whole().replace("name = \"counts\"", "name = \"others\"");
+    let told = refused(&app, &stranger, component(FUNCTION)).await;
+    assert!(told.contains("the application is `others`, and `counts` runs here"), "{told}");
+    let wider = whole().replace("partitions = 3", "partitions = 4");
+    let told = refused(&app, &wider, component(FUNCTION)).await;
+    assert!(told.contains("topic `input` has 3 partitions and spin.toml declares 4"), "{told}");
+    let other_state = whole().replacen(
+        "state = true\n\n[component.counting]",
+        "state = true\nstate_version = 2\n\n[component.counting]",
+        1,
+    );
+    let told = refused(&app, &other_state, component(FUNCTION)).await;
+    assert!(told.contains("the state of `counting` is of version 1"), "{told}");
+    count(&app, "input", &["a"]).await;
+    assert_eq!(counted(&app.store, "a").await, 1);
+    app.stop().await;
+    let error = try_prepare(dir.path(), &part(&other_state, FUNCTION)).await.err().unwrap().to_string();
+    assert!(error.contains("the state of `counting` is of version 1"), "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_two_functions_share_is_changed_with_both_of_them() {
+    let dir = tempfile::tempdir().unwrap();
+    let app = start(dir.path(), &whole()).await;
+    let limited = whole().replace("partitions = 3", "partitions = 3\nmax_lag_records = 1000");
+    let told = refused(&app, &limited, component(FUNCTION)).await;
+    assert!(told.contains("it would change `source` too") && told.contains("--all"), "{told}");
+    let both = ask(&limited, &[(FUNCTION, component(FUNCTION)), ("source", component("source"))]);
+    let taken = app.deploys.deploy(both, "tester").await.unwrap();
+    assert!(taken.iter().all(|t| t.before.is_some() && t.before.as_ref() != Some(&t.version)), "{taken:?}");
+    assert_eq!(app.store.application().topics["input"].max_lag_records, Some(1000));
+    app.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_function_comes_to_another_topic_and_a_new_one_beside_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let app = start(dir.path(), &alone()).await;
+    count(&app, "input", &["a", "a"]).await;
+    let news = "[application.trigger.isobar.topics.news]\npartitions = 5\n[application.trigger.isobar.topics.output]";
+    let elsewhere = whole()
+        .replace("[application.trigger.isobar.topics.output]", news)
+        .replace("topic = \"input\"", "topic = \"news\"");
+    deploy(&app, &elsewhere, component(FUNCTION)).await.unwrap();
+    let keys: Vec<String> = (0..20).map(|n| format!("n{n}")).collect();
+    count(&app, "news", &keys.iter().map(String::as_str).collect::<Vec<_>>()).await;
+    for key in &keys {
+        assert_eq!(counted(&app.store, key).await, 1, "{key}");
+    }
+    let sources: BTreeSet<_> =
+        app.dispatcher.progress().sources().into_iter().map(|s| (s.source, s.partition)).collect();
+    assert_eq!(sources, (0..5).map(|partition| ("news".to_owned(), partition)).collect());
+
+    let taken = app.deploys.deploy(ask(&whole(), &[("source", component("source"))]), "tester").await.unwrap();
+    assert_eq!(taken[0].before, None);
+    idle(&app).await;
+    assert_eq!((0..3).map(|p| app.store.ends().of("input", p)).sum::<i64>(), 400_002);
+    let report = app.store.verify().await.unwrap();
+    assert_eq!(report.findings, vec![]);
+    app.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_restart_runs_what_was_deployed_unless_the_file_has_changed() {
+    let dir = tempfile::tempdir().unwrap();
+    let app = start(dir.path(), &alone()).await;
+    let deployed = deploy(&app, &whole(), another_build(&component(FUNCTION), 1)).await.unwrap();
+    count(&app, "input", &["a"]).await;
+    app.stop().await;
+
+    let prepared = prepare(dir.path(), &alone()).await;
+    let told = prepared.news.join("\n");
+    assert!(
+        told.contains("`counting` runs version") && told.contains("`isobar deploy counting` deploys that"),
+        "{told}"
+    );
+    let app = prepared.start().await.unwrap();
+    assert_eq!(runs(&app.store).await, deployed.version);
+    count(&app, "input", &["a"]).await;
+    assert_eq!(counted(&app.store, "a").await, 2);
+    app.stop().await;
+
+    let changed = alone().replace("batch_max_records = 150", "batch_max_records = 151");
+    let prepared = prepare(dir.path(), &changed).await;
+    let told = prepared.news.join("\n");
+    assert!(told.contains("`counting` has changed in spin.toml"), "{told}");
+    let app = prepared.start().await.unwrap();
+    let version = &deploys::versions(&app.store, FUNCTION).await.unwrap()[0];
+    assert!(version.running && version.filed && version.version != deployed.version);
+    app.stop().await;
+
+    let prepared = prepare(dir.path(), &changed).await;
+    assert_eq!(prepared.news, Vec::<String>::new(), "nothing is new");
+    prepared.store.close().await;
+    drop(prepared);
+
+    let prepared = prepare(dir.path(), &part(&whole(), "source")).await;
+    let told = prepared.news.join("\n");
+    assert!(told.contains("`counting` is gone from spin.toml and does not run any more"), "{told}");
+    assert!(told.contains("`source` is new in spin.toml and is deployed"), "{told}");
+    prepared.store.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_way_back_is_a_version_that_was_in_charge() {
+    let dir = tempfile::tempdir().unwrap();
+    let app = start(dir.path(), &alone()).await;
+    let first = runs(&app.store).await;
+    let told = app.deploys.roll_back(FUNCTION, None, "tester").await.unwrap_err().to_string();
+    assert!(told.contains("no version but the one in charge"), "{told}");
+    let smaller = whole().replace("batch_max_records = 150", "batch_max_records = 100");
+    let second = deploy(&app, &smaller, another_build(&component(FUNCTION), 1)).await.unwrap().version;
+    let third = deploy(&app, &smaller, another_build(&component(FUNCTION), 2)).await.unwrap().version;
+    let differences = deploys::diff(&app.store, FUNCTION, &first, Some(&second)).await.unwrap();
+    assert!(differences[0].starts_with("the component is another one: "), "{differences:?}");
+    assert_eq!(differences[1..], ["`triggers.counting.batch_max_records` is 100 instead of 150"]);
+    assert_eq!(deploys::diff(&app.store, FUNCTION, &third, None).await.unwrap(), Vec::<String>::new());
+
+    let back = app.deploys.roll_back(FUNCTION, None, "tester").await.unwrap();
+    assert_eq!((back.version.as_str(), back.before.as_ref()), (second.as_str(), Some(&third)));
+    let back = app.deploys.roll_back(FUNCTION, Some(&first[..6]), "tester").await.unwrap();
+    assert_eq!(back.version, first);
+    let told = app.deploys.roll_back(FUNCTION, Some("0000"), "tester").await.unwrap_err().to_string();
+    assert!(told.contains("`counting` has no version `0000`"), "{told}");
+    count(&app, "input", &["a"]).await;
+    let actions: Vec<_> = app.store.audit_log(10).await.unwrap().into_iter().map(|entry| entry.action).collect();
+    assert_eq!(actions, ["rollback", "rollback", "deploy", "deploy", "up"]);
+    app.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_deploy_does_not_widen_access_to_what_is_sensitive_and_an_operator_may() {
+    let dir = tempfile::tempdir().unwrap();
+    let (base, peek) = (
+        whole() + PEOPLE,
+        "tables.people = [\"get\"]\ntables.totals = [\"upsert\"]\nreleases = [\"totals\", \"output\"]",
+    );
+    let peeping = base.replace("tables.totals = [\"upsert\"]", peek);
+    let app = start(dir.path(), &base).await;
+    let told = refused(&app, &peeping, component(FUNCTION)).await;
+    assert!(told.contains("`counting` would get `name` of table `people`, which is sensitive"), "{told}");
+    let unmarked = peeping.replace("sensitive = true", "");
+    let told = refused(&app, &unmarked, component(FUNCTION)).await;
+    assert!(told.contains("table `people` is sensitive, and would not be any more"), "{told}");
+    app.stop().await;
+
+    let app = start(dir.path(), &peeping).await;
+    let narrow = deploy(&app, &base, component(FUNCTION)).await.unwrap();
+    let wide = app.deploys.roll_back(FUNCTION, None, "tester").await.unwrap();
+    assert_eq!(wide.before, Some(narrow.version), "what an operator started may be had again");
+    app.stop().await;
+}
