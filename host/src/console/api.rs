@@ -11,7 +11,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use serde::{Deserialize, Serialize};
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinError;
 
 use super::answers::{AuditAsk, BackupAsk, DeployAsk, DiffAsk, Fault, LettersAsk, RecordsAsk, Refusal, RollbackAsk};
@@ -226,15 +226,15 @@ async fn diff(
 }
 
 async fn deploy(State(api): State<Api>, request: Request) -> Result<Response, Response> {
-    let Ok(_permit) = Arc::clone(&api.deploys).try_acquire_owned() else {
-        let refusal = Refusal::new(Fault::Busy, "another deploy is going on");
-        return Err(refusal.hint("try again when it is done").into_response());
-    };
+    let permit = deploying(&api)?;
     let asked = tokio::time::timeout(api.body, Json::<DeployAsk>::from_request(request, &())).await;
     let Json(ask) = asked.map_err(|_| late("deploy", api.body))?.map_err(IntoResponse::into_response)?;
     // Who asked may go away; what was begun is done.
-    let deploying = tokio::spawn(async move { api.view.deploy(ask).await });
-    Ok(ended(deploying.await))
+    let done = tokio::spawn(async move {
+        let _permit = permit;
+        api.view.deploy(ask).await
+    });
+    Ok(ended(done.await))
 }
 
 async fn roll_back(
@@ -244,8 +244,21 @@ async fn roll_back(
 ) -> Result<Response, Response> {
     let asked = tokio::time::timeout(api.body, Json::<RollbackAsk>::from_request(request, &())).await;
     let Json(ask) = asked.map_err(|_| late("question", api.body))?.map_err(IntoResponse::into_response)?;
-    let rolling = tokio::spawn(async move { api.view.roll_back(&function, &ask).await });
-    Ok(ended(rolling.await))
+    let permit = deploying(&api)?;
+    let done = tokio::spawn(async move {
+        let _permit = permit;
+        api.view.roll_back(&function, &ask).await
+    });
+    Ok(ended(done.await))
+}
+
+/// Leave to deploy: components are held in memory.
+#[expect(clippy::result_large_err, reason = "it is an answer")]
+fn deploying(api: &Api) -> Result<OwnedSemaphorePermit, Response> {
+    Arc::clone(&api.deploys).try_acquire_owned().map_err(|_| {
+        let refusal = Refusal::new(Fault::Busy, "another deploy is going on");
+        refusal.hint("try again when it is done").into_response()
+    })
 }
 
 /// The answer of a task of its own.

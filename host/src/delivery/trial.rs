@@ -68,6 +68,12 @@ pub enum Verdict {
 }
 
 impl Trial {
+    /// The same records under trial, as if nothing had been tried yet.
+    #[must_use]
+    pub fn anew(self) -> Self {
+        Trial { deliveries: 0, whole: 0, attempts: 0, spent_ms: 0, ..self }
+    }
+
     /// A trial of a batch that has not failed yet.
     #[must_use]
     pub fn of(range: Interval) -> Self {

@@ -13,19 +13,25 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use arc_swap::ArcSwap;
 use serde::{Deserialize, Serialize};
 
+use crate::bindings::tables::text::cut;
 use crate::clock::now_ms;
 use crate::config::Config;
 use crate::config::stores::place;
 use crate::dispatch::Dispatcher;
 use crate::embedded::versions::{Arrival, Deployed, Deployment, Entry, Kept, digest_of};
 use crate::embedded::{Store, WriteError};
-use crate::manifest::access::widened;
+use crate::manifest::access::{unmarked, widened};
 use crate::manifest::variables::{Resolved, resolve};
 use crate::manifest::{self, Application, Problem};
 use crate::registry::{Loader, Registered, Registry, Source, Version, short};
 
 pub use start::Start;
 pub use stored::{diff, versions};
+
+/// Functions whose names the audit log has of a deploy that was refused; characters of them, and of why.
+const MOST_NAMED: usize = 20;
+const MOST_NAMES: usize = 200;
+const MOST_SAID: usize = 2_000;
 
 /// What an operator said when the host was started; it holds for versions that come later, too.
 #[derive(Clone, Default)]
@@ -208,13 +214,12 @@ impl Deploys {
 
     async fn put_in_charge(&self, ask: Ask, who: &str, action: &str) -> Result<Vec<Taken>, DeployError> {
         let _turn = self.turn.lock().await;
-        let functions: Vec<String> = ask.components.keys().cloned().collect();
+        let functions = ask.components.keys().take(MOST_NAMED).cloned().collect::<Vec<_>>().join(", ");
         let done = self.take_over(ask, who, action).await;
-        if let Err(error) = &done {
-            for function in functions {
-                let refused = Some(error.to_string());
-                self.store.audit(Entry { refused, ..entry(&function, who, action, None) }).await?;
-            }
+        if let Err(error @ DeployError::Refused { .. }) = &done {
+            let refused = Some(error.to_string().chars().take(MOST_SAID).collect());
+            let function = cut(&functions, MOST_NAMES);
+            self.store.audit(Entry { refused, ..entry(&function, who, action, None) }).await?;
         }
         done
     }
@@ -222,6 +227,12 @@ impl Deploys {
     async fn take_over(&self, ask: Ask, who: &str, action: &str) -> Result<Vec<Taken>, DeployError> {
         let Decided { application, deployed, arrivals, versions, taken } = self.decide(ask).await?;
         if arrivals.is_empty() {
+            // Should one not have begun when it was deployed, it does now.
+            let registered = {
+                let registry = self.registry();
+                taken.iter().filter_map(|t| registry.functions.get(&t.function).cloned()).collect()
+            };
+            self.begin(registered).await?;
             return Ok(taken);
         }
         let entry = |t: &Taken| Entry { before: t.before.clone(), ..entry(&t.function, who, action, Some(&t.version)) };
@@ -231,15 +242,26 @@ impl Deploys {
             let mut registry = self.registry();
             versions.into_iter().map(|(name, version)| registry.put(&name, version)).collect()
         };
-        for registered in swapped {
+        for registered in &swapped {
             let version = registered.version.load_full();
             tracing::info!(function = %registered.name, version = version.short(), who, action, "took over");
-            self.dispatcher.swapped(&registered).await.map_err(|error| {
-                let name = &registered.name;
-                DeployError::Failed(format!("`{name}` was deployed and cannot begin, start the host anew: {error:#}"))
-            })?;
         }
+        self.begin(swapped).await?;
         Ok(taken)
+    }
+
+    /// Lets workers go by the versions in charge, all that can.
+    async fn begin(&self, functions: Vec<Arc<Registered>>) -> Result<(), DeployError> {
+        let mut troubles = Vec::new();
+        for registered in functions {
+            if let Err(error) = self.dispatcher.swapped(&registered).await {
+                troubles.push(format!("`{}` was deployed and cannot begin yet: {error:#}", registered.name));
+            }
+        }
+        match troubles.is_empty() {
+            true => Ok(()),
+            false => Err(DeployError::Failed(format!("{}\n  hint: deploy it again", troubles.join("\n")))),
+        }
     }
 
     /// Finds out whether what is asked can be, without changing anything.
@@ -251,11 +273,19 @@ impl Deploys {
             ));
         }
         let mut deployed = self.store.deployed().await?.unwrap_or_default();
-        let merged =
-            manifest::merge(&deployed.manifest, &ask.part).map_err(|problems| DeployError::problems(&problems))?;
+        let part = manifest::without_secrets(&ask.part).map_err(|problems| DeployError::problems(&problems))?;
+        let merged = manifest::merge(&deployed.manifest, &part).map_err(|problems| DeployError::problems(&problems))?;
         let parsed = |text: &str| manifest::parse(text).map_err(|problems| DeployError::problems(&problems));
         let declared = parsed(&merged)?;
-        let beyond = widened(&parsed(&deployed.base)?, &declared);
+        let named: BTreeSet<String> = parsed(&part)?.functions.into_keys().collect();
+        if !named.iter().eq(ask.components.keys()) {
+            return Err(DeployError::refused(
+                "the functions and the components of the deploy are not the same",
+                "`isobar deploy` sends both",
+            ));
+        }
+        let mut beyond = widened(&parsed(&deployed.base)?, &declared);
+        beyond.extend(unmarked(&parsed(&deployed.manifest)?, &declared));
         if !beyond.is_empty() {
             return Err(DeployError::refused(
                 beyond.join("\n"),
@@ -271,7 +301,6 @@ impl Deploys {
         let (application, resolved) = self.settings.applied(&declared)?;
         let running = self.store.application();
         stored::check(&running, &application)?;
-        stored::check_state(&running, &application)?;
         let application = Arc::new(application);
         let anew = relinked(&running, &application).into_iter().filter(|name| !changed.contains(name));
         let mut sources = BTreeMap::new();
@@ -282,7 +311,11 @@ impl Deploys {
             sources.insert(name, Source { digest, component, resolved });
         }
         deployed.manifest = merged;
-        let arrivals = arrivals(&deployed, &changed, &sources)?;
+        let arrivals = {
+            let (deployed, changed, sources) = (deployed.clone(), changed.clone(), sources.clone());
+            let packing = tokio::task::spawn_blocking(move || arrivals(&deployed, &changed, &sources));
+            packing.await.map_err(|error| DeployError::Failed(error.to_string()))??
+        };
         let versions = self.load(&application, sources).await?;
         let taken = ask.components.into_keys().filter_map(|function| {
             let version = deployed.running.get(&function)?.clone();
@@ -412,12 +445,8 @@ fn arrivals(
 ) -> Result<Vec<Arrival>, DeployError> {
     let arrival = |(name, source): (&String, &Source)| {
         let part = manifest::part(&deployed.manifest, &BTreeSet::from([name.clone()]));
-        Ok(Arrival {
-            function: name.clone(),
-            version: source.digest.clone(),
-            component: Arc::clone(&source.component),
-            part: part.map_err(|problems| DeployError::problems(&problems))?,
-        })
+        let part = part.map_err(|problems| DeployError::problems(&problems))?;
+        Ok(Arrival::new(name, &source.digest, &source.component, part)?)
     };
     sources.iter().filter(|(name, _)| changed.contains(*name)).map(arrival).collect()
 }

@@ -7,10 +7,10 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 
-use super::stored::check_state;
 use super::{DeployError, Settings, entry, short};
 use crate::embedded::Folder;
 use crate::embedded::versions::{Arrival, Deployed, Deployment, Look, digest_of};
+use crate::manifest::access::widened;
 use crate::manifest::variables::Resolved;
 use crate::manifest::{self, Application, Problem};
 use crate::registry::{self, Source};
@@ -107,11 +107,6 @@ impl Start {
             self.news
                 .push(format!("`{name}` is gone from spin.toml and does not run any more; its state and rows stay"));
         }
-        check_state(&parsed(&before.manifest)?, &self.application)?;
-        // Who may do what was decided by an operator: by this file, where it has changed.
-        if deployed_anew.is_empty() {
-            self.deployed.base.clone_from(&before.base);
-        }
         self.before = Some(before);
         Ok(self)
     }
@@ -128,7 +123,12 @@ impl Start {
                 look.component(&digest).await?.with_context(|| format!("the component of `{name}` is gone"))?;
             components.insert(name.clone(), Arc::from(component));
         }
+        let file = &self.application;
         let merged = fits.ok().filter(|(application, _)| {
+            // What an operator says of what is sensitive counts for what was deployed, too.
+            if !widened(file, application).is_empty() {
+                return false;
+            }
             let versions = versions(application, &components);
             versions.iter().all(|(name, version)| {
                 let wanted = if others.contains(name) { &before.running } else { &self.deployed.filed };
@@ -196,7 +196,7 @@ impl Start {
             let part = manifest::part(&self.deployed.manifest, &BTreeSet::from([name.clone()]));
             let part = part.map_err(|problems| DeployError::problems(&problems))?;
             let Some(component) = self.components.get(name).cloned() else { continue };
-            arrivals.push(Arrival { function: name.clone(), version: version.clone(), component, part });
+            arrivals.push(Arrival::new(name, version, &component, part)?);
             let mut entry = entry(name, OPERATOR, "up", Some(version));
             entry.before = running(name).cloned();
             entries.push(entry);

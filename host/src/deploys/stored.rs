@@ -71,8 +71,11 @@ async fn kept(store: &Store, function: &str) -> Result<Vec<Kept>, DeployError> {
 /// When the data cannot be read, or there is no such version.
 pub async fn diff(store: &Store, function: &str, from: &str, to: Option<&str>) -> Result<Vec<String>, DeployError> {
     let kept = kept(store, function).await?;
-    let running = store.deployed().await?.unwrap_or_default().running.remove(function).unwrap_or_default();
-    let (from, to) = (named(&kept, function, from)?, named(&kept, function, to.unwrap_or(&running))?);
+    let running = store.deployed().await?.unwrap_or_default().running.remove(function);
+    let to = to.map(str::to_owned).or(running).ok_or_else(|| {
+        DeployError::unknown(format!("`{function}` does not run"), "name the version that the other is compared with")
+    })?;
+    let (from, to) = (named(&kept, function, from)?, named(&kept, function, &to)?);
     let mut found = Vec::new();
     if from.component != to.component {
         let (before, after) = (short(&from.component), short(&to.component));
@@ -88,27 +91,8 @@ fn declaration(kept: &Kept, function: &str) -> Result<Value, DeployError> {
     declared.ok_or_else(|| DeployError::Failed(format!("what is kept of version {} is damaged", short(&kept.version))))
 }
 
-/// Refuses a function that would misread the state that it finds.
-pub(super) fn check_state(before: &Application, after: &Application) -> Result<(), DeployError> {
-    for function in after.functions.values() {
-        let Some(kept) = before.functions.get(&function.name).filter(|f| f.grants.state) else { continue };
-        let (has, wants) = (kept.grants.state_version, function.grants.state_version);
-        if function.grants.state && has != wants {
-            let name = &function.name;
-            return Err(DeployError::refused(
-                format!(
-                    "the state of `{name}` is of version {has}, and by spin.toml it would take it for version {wants}"
-                ),
-                format!(
-                    "leave `state_version = {has}`, or start with an empty data folder, which computes everything anew"
-                ),
-            ));
-        }
-    }
-    Ok(())
-}
-
-/// Refuses what would have to change in the operator's stores: their tables are made when the host starts.
+/// Refuses what would have to change in the operator's stores, whose tables are made when the host starts; and another writer of
+/// a table, since what the one before has under way would come after it.
 pub(super) fn check(running: &Application, application: &Application) -> Result<(), DeployError> {
     let tables = |a: &Application| -> BTreeMap<String, Table> {
         a.tables.values().filter(|t| t.connection.is_some()).map(|t| (t.name.clone(), t.clone())).collect()
@@ -128,7 +112,12 @@ pub(super) fn check(running: &Application, application: &Application) -> Result<
     };
     let moved = (writers(running) != writers(application) || outboxes(running) != outboxes(application))
         .then(|| "it would change which functions write to tables in the operator's stores".to_owned());
-    match told.or(moved) {
+    let handed = running.tables.keys().find_map(|table| {
+        let (before, after) = (running.writer_of(table)?, application.writer_of(table)?);
+        let message = || format!("`{after}` would write to table `{table}` in the place of `{before}`");
+        (before != after).then(message)
+    });
+    match told.or(moved).or(handed) {
         Some(message) => Err(DeployError::refused(message, "change spin.toml and start the host anew")),
         None => Ok(()),
     }

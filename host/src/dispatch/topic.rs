@@ -110,6 +110,11 @@ impl TopicSource {
 
     /// Goes by what `version` says of the trigger from the next batch on.
     pub(super) fn renew(&mut self, version: &Arc<Version>, trigger: &Trigger) {
+        if version.digest != self.version.digest {
+            // Another version may be the remedy: it gets all the deliveries that there are.
+            self.trial = self.trial.map(Trial::anew);
+            self.waits = 0;
+        }
         self.version = Arc::clone(version);
         self.delivery = trigger.delivery.clone();
         self.letters = letters_of(version, trigger);

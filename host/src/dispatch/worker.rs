@@ -12,7 +12,7 @@ use super::log::Log;
 use super::schedule::ScheduleSource;
 use super::topic::TopicSource;
 use crate::embedded::{Note, WriteError};
-use crate::manifest::{Function, Trigger, TriggerSource};
+use crate::manifest::{Column, Function, Trigger, TriggerSource};
 use crate::registry::{Registered, Version};
 
 /// Even when nothing wakes it, a worker looks again after this long: a clock that jumped is noticed.
@@ -151,8 +151,18 @@ impl Worker {
             TriggerSource::Cron(_) => None,
         };
         let topics = |function: &Function| -> Vec<_> { function.triggers.iter().map(follows).collect() };
+        let rows = |version: &Version| -> Vec<Option<Vec<Column>>> {
+            let tables = &version.application.tables;
+            version.function.grants.tables.keys().map(|name| Some(tables.get(name)?.columns.clone())).collect()
+        };
         let (before, after) = (&self.version.function, &version.function);
         if ids(before) == ids(after) && topics(before) == topics(after) {
+            if rows(&self.version) != rows(&version) {
+                // What is held of rows has a cell for each column of the older version.
+                for source in &mut self.sources {
+                    source.settle().await?;
+                }
+            }
             for source in &mut self.sources {
                 source.renew(&version).await?;
             }

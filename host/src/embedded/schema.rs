@@ -75,6 +75,7 @@ CREATE TABLE manifest (id INTEGER PRIMARY KEY CHECK (id = 0), running TEXT NOT N
 CREATE TABLE charge (function TEXT PRIMARY KEY, running TEXT, filed TEXT) WITHOUT ROWID;
 CREATE TABLE version (function TEXT NOT NULL, version TEXT NOT NULL, component TEXT NOT NULL, part TEXT NOT NULL,
   at_ms INTEGER NOT NULL, PRIMARY KEY (function, version)) WITHOUT ROWID;
+CREATE TABLE state_version (function TEXT PRIMARY KEY, version INTEGER NOT NULL) WITHOUT ROWID;
 CREATE TABLE component (digest TEXT PRIMARY KEY, bytes BLOB NOT NULL);
 CREATE TABLE audit (id INTEGER PRIMARY KEY, at_ms INTEGER NOT NULL, who TEXT NOT NULL, action TEXT NOT NULL,
   function TEXT NOT NULL, version TEXT, before TEXT, refused TEXT);

@@ -58,10 +58,25 @@ pub struct Arrival {
     pub function: String,
     /// As [`Kept::version`].
     pub version: String,
-    /// Its component.
-    pub component: Arc<[u8]>,
+    /// SHA-256 of its component, in hex.
+    component: String,
+    /// The component as it is kept.
+    packed: Vec<u8>,
     /// As [`Kept::part`].
     pub part: String,
+}
+
+impl Arrival {
+    /// Packs a component, which takes a while for a large one: not the writer's business.
+    ///
+    /// # Errors
+    /// [`WriteError::Deploy`] when it cannot be compressed.
+    pub fn new(function: &str, version: &str, component: &[u8], part: String) -> Result<Self, WriteError> {
+        let packed = zstd::bulk::compress(component, LEVEL)
+            .map_err(|error| WriteError::Deploy(format!("the component of `{function}` cannot be kept: {error}")))?;
+        let (function, version) = (function.to_owned(), version.to_owned());
+        Ok(Arrival { function, version, component: digest_of(component), packed, part })
+    }
 }
 
 /// A change of what runs.
@@ -199,6 +214,9 @@ pub(super) async fn deploy(connection: &mut SqliteConnection, deployment: &Deplo
     let Deployment { application, deployed, arrivals, entries } = deployment;
     crate::bindings::tables::schema::prepare(connection, &application.tables).await?;
     log::prepare(connection, application).await.map_err(|error| WriteError::Deploy(format!("{error:#}")))?;
+    for function in application.functions.values().filter(|f| f.grants.state) {
+        hold_state(connection, &function.name, function.grants.state_version).await?;
+    }
     let at_ms = entries.first().map_or(0, |entry| entry.at_ms);
     for arrival in arrivals {
         keep(connection, arrival, at_ms).await?;
@@ -228,19 +246,32 @@ pub(super) async fn deploy(connection: &mut SqliteConnection, deployment: &Deplo
     Ok(())
 }
 
+/// Holds what a function takes its state for against what it is.
+async fn hold_state(connection: &mut SqliteConnection, function: &str, wanted: u32) -> Result<(), WriteError> {
+    let stored = sqlx::query(
+        "INSERT INTO state_version (function, version) VALUES (?, ?)
+         ON CONFLICT (function) DO UPDATE SET version = version RETURNING version",
+    );
+    let stored: u32 = stored.bind(function).bind(wanted).fetch_one(connection).await?.try_get(0)?;
+    if stored == wanted {
+        return Ok(());
+    }
+    Err(WriteError::Deploy(format!(
+        "the state of `{function}` is of version {stored}, and by spin.toml it would be taken for version {wanted}: leave \
+         `state_version = {stored}`, or start with an empty data folder, which computes everything anew"
+    )))
+}
+
 async fn keep(connection: &mut SqliteConnection, arrival: &Arrival, at_ms: i64) -> Result<(), WriteError> {
-    let digest = digest_of(&arrival.component);
-    let stored = zstd::bulk::compress(&arrival.component, LEVEL)
-        .map_err(|error| WriteError::Deploy(format!("the component cannot be stored: {error}")))?;
     sqlx::query("INSERT OR IGNORE INTO component (digest, bytes) VALUES (?, ?)")
-        .bind(&digest)
-        .bind(stored)
+        .bind(&arrival.component)
+        .bind(&arrival.packed)
         .execute(&mut *connection)
         .await?;
     sqlx::query("INSERT OR REPLACE INTO version (function, version, component, part, at_ms) VALUES (?, ?, ?, ?, ?)")
         .bind(&arrival.function)
         .bind(&arrival.version)
-        .bind(&digest)
+        .bind(&arrival.component)
         .bind(&arrival.part)
         .bind(at_ms)
         .execute(connection)
@@ -248,7 +279,7 @@ async fn keep(connection: &mut SqliteConnection, arrival: &Arrival, at_ms: i64) 
     Ok(())
 }
 
-/// Lets go of old versions beyond those that are kept, and of components that no version has any more.
+/// Lets go of old versions beyond those that are kept, but for the last two of each function, and of components that no version has any more.
 async fn forget(connection: &mut SqliteConnection) -> Result<(), sqlx::Error> {
     sqlx::query(
         "DELETE FROM version WHERE (function, version) IN (
@@ -257,7 +288,7 @@ async fn forget(connection: &mut SqliteConnection) -> Result<(), sqlx::Error> {
                row_number() OVER (PARTITION BY function ORDER BY at_ms DESC) AS place,
                sum(length(bytes)) OVER (ORDER BY at_ms DESC, function, version) AS bytes
              FROM version JOIN component ON component = digest)
-           WHERE place > ? OR bytes > ?)
+           WHERE place > ?1 OR bytes > ?2 AND place > 2)
          AND version NOT IN (SELECT running FROM charge WHERE running IS NOT NULL
            UNION SELECT filed FROM charge WHERE filed IS NOT NULL)",
     )

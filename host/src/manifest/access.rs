@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::declaration::Referenced;
-use super::{Application, Function, Operation, TriggerSource};
+use super::{Application, Function, Operation, TableGrant, TriggerSource};
 
 /// By what `new` widens access to what is sensitive, or says that it is not sensitive any more; in words. Empty: by nothing.
 #[must_use]
@@ -12,15 +12,18 @@ pub fn widened(base: &Application, new: &Application) -> Vec<String> {
     let marks = Marks { base, new };
     for function in new.functions.values() {
         let before = base.functions.get(&function.name);
-        let had = before.map(|f| marks.accesses(base, f)).unwrap_or_default();
-        let has = marks.accesses(new, function);
+        // What it could read once may be in its state.
+        let read = before.is_some_and(|f| marks.reads(f));
+        let had = before.map(|f| marks.accesses(base, f, read)).unwrap_or_default();
+        let has = marks.accesses(new, function, read);
         found.extend(has.difference(&had).map(|access| format!("`{}` would {access}", function.name)));
     }
     found
 }
 
-/// What is marked as sensitive in `base` and no longer in `new`.
-fn unmarked(base: &Application, new: &Application) -> Vec<String> {
+/// What is marked as sensitive or secret in `base` and no longer in `new`, in words.
+#[must_use]
+pub fn unmarked(base: &Application, new: &Application) -> Vec<String> {
     let mut found = Vec::new();
     let mut lost = |what: String| found.push(format!("{what} is sensitive, and would not be any more"));
     for table in base.tables.values() {
@@ -37,6 +40,11 @@ fn unmarked(base: &Application, new: &Application) -> Vec<String> {
     for topic in base.topics.values().filter(|t| t.sensitive) {
         if new.topics.get(&topic.name).is_some_and(|t| !t.sensitive) {
             lost(format!("topic `{}`", topic.name));
+        }
+    }
+    for (name, _) in base.variables.iter().filter(|(_, v)| v.secret) {
+        if new.variables.get(name).is_some_and(|v| !v.secret) {
+            found.push(format!("variable `{name}` is secret, and would not be any more"));
         }
     }
     found
@@ -67,10 +75,24 @@ impl Marks<'_> {
         self.both().iter().any(|a| a.topics.get(name).is_some_and(|t| t.sensitive))
     }
 
-    /// What `function` of `application` may do with what is sensitive, each in words that follow "would".
-    fn accesses(&self, application: &Application, function: &Function) -> BTreeSet<String> {
+    fn variable(&self, name: &str) -> bool {
+        self.both().iter().any(|a| a.variables.get(name).is_some_and(|v| v.secret))
+    }
+
+    /// Whether `function` may read something sensitive.
+    fn reads(&self, function: &Function) -> bool {
+        let topic = |source: &TriggerSource| matches!(source, TriggerSource::Topic(topic) if self.topic(topic));
+        let table = |(name, grant): (&String, &TableGrant)| {
+            let is_sensitive = || self.table(name) || grant.columns.iter().any(|column| self.column(name, column));
+            grant.operations.iter().any(|o| !o.writes()) && is_sensitive()
+        };
+        function.triggers.iter().any(|t| topic(&t.source)) || function.grants.tables.iter().any(table)
+    }
+
+    /// What `function` of `application` may do with what is sensitive, each in words that follow "would"; `read` says that it has
+    /// read such things before.
+    fn accesses(&self, application: &Application, function: &Function, read: bool) -> BTreeSet<String> {
         let mut accesses = BTreeSet::new();
-        let mut reads = false;
         for (table, grant) in &function.grants.tables {
             for operation in &grant.operations {
                 // A delete names no column but the key's.
@@ -78,28 +100,42 @@ impl Marks<'_> {
                     Operation::Delete => self.table(table),
                     _ => self.table(table) || self.column(table, column),
                 });
-                for column in columns {
-                    reads |= !operation.writes();
-                    accesses.insert(format!("{} `{column}` of table `{table}`, which is sensitive", operation.name()));
-                }
+                let what = |column| format!("{} `{column}` of table `{table}`, which is sensitive", operation.name());
+                accesses.extend(columns.map(what));
             }
         }
         for trigger in &function.triggers {
             if let TriggerSource::Topic(topic) = &trigger.source
                 && self.topic(topic)
             {
-                reads = true;
                 accesses.insert(format!("read topic `{topic}`, which is sensitive"));
             }
         }
         for topic in function.grants.publish.iter().filter(|topic| self.topic(topic)) {
             accesses.insert(format!("publish to topic `{topic}`, which is sensitive"));
         }
-        if reads {
-            accesses.extend(function.grants.releases.iter().map(|to| format!("release what it makes of it to `{to}`")));
-            accesses.extend(hosts(application, function).map(|host| format!("send it to `{host}`")));
+        let variables = application.referenced(function).variables;
+        let secrets: Vec<String> = variables.into_iter().filter(|name| self.variable(name)).collect();
+        accesses.extend(secrets.iter().map(|name| format!("have the value of variable `{name}`, which is secret")));
+        if !secrets.is_empty() {
+            accesses.extend(self.targets(application, function).iter().map(|to| format!("bring secrets to {to}")));
+        }
+        if read || self.reads(function) {
+            accesses.extend(self.targets(application, function).iter().map(|to| format!("bring what it read to {to}")));
         }
         accesses
+    }
+
+    /// Where `function` may bring what it knows, and that is not sensitive.
+    fn targets(&self, application: &Application, function: &Function) -> Vec<String> {
+        let grants = &function.grants;
+        let topics = grants.publish.iter().filter(|topic| !self.topic(topic)).map(|topic| format!("topic `{topic}`"));
+        let written = grants
+            .tables
+            .iter()
+            .filter(|(name, grant)| !self.table(name) && grant.operations.iter().any(|o| o.writes()));
+        let tables = written.map(|(name, _)| format!("table `{name}`"));
+        topics.chain(tables).chain(hosts(application, function).map(|host| format!("host `{host}`"))).collect()
     }
 }
 
@@ -124,6 +160,8 @@ mod tests {
         name = "shop"
         [variables]
         bank = { default = "https://bank.example.org" }
+        page = { default = "https://page.example.org" }
+        token = { required = true, secret = true }
         [application.trigger.isobar.topics]
         orders = {}
         payments = { sensitive = true }
@@ -153,6 +191,13 @@ mod tests {
         allowed_outbound_hosts = ["{{ bank }}"]
         [component.count]
         source = "count.wasm"
+        [[trigger.isobar]]
+        component = "ask"
+        topic = "orders"
+        [component.ask]
+        source = "ask.wasm"
+        allowed_outbound_hosts = ["{{ page }}"]
+        variables.token = "Bearer {{ token }}"
     "#;
 
     fn by(changes: &[(&str, &str)]) -> String {
@@ -191,9 +236,24 @@ mod tests {
             ),
             ("[\"get\"]", "[\"get\", \"delete\"]", "`bill` would delete `id` of table `people`"),
             (
+                "source = \"count.wasm\"",
+                "source = \"count.wasm\"\n        variables.mine = \"{{ token }}\"",
+                "`count` would have the value of variable `token`, which is secret",
+            ),
+            (
+                "https://page.example.org",
+                "https://evil.example.org",
+                "`ask` would bring secrets to host `{{ page }} (page = https://evil.example.org)`",
+            ),
+            (
+                "[\"{{ page }}\"]",
+                "[\"{{ page }}\", \"https://evil.example.org\"]",
+                "`ask` would bring secrets to host `https://evil.example.org`",
+            ),
+            (
                 "https://bank.example.org",
                 "https://evil.example.org",
-                "`bill` would send it to `{{ bank }} (bank = https://evil.example.org)`",
+                "`bill` would bring what it read to host `{{ bank }} (bank = https://evil.example.org)`",
             ),
         ] {
             let found = by(&[(from, to)]);
@@ -203,7 +263,16 @@ mod tests {
             ("orders = {}", "orders = {}\n        news = {}"),
             ("releases = [", "publish = [\"news\"]\n        releases = [\"news\", "),
         ]);
-        assert_eq!(found, "`bill` would release what it makes of it to `news`");
+        assert_eq!(found, "`bill` would bring what it read to topic `news`");
+    }
+
+    #[test]
+    fn what_was_read_before_may_not_go_elsewhere_from_state() {
+        let found = by(&[
+            ("orders = {}", "orders = {}\n        news = {}"),
+            ("tables.people = [\"get\"]", "publish = [\"news\"]"),
+        ]);
+        assert_eq!(found, "`bill` would bring what it read to topic `news`");
     }
 
     #[test]
@@ -223,6 +292,7 @@ mod tests {
             ("sensitive = true\n", "\n", "table `people` is sensitive"),
             ("{ type = \"text?\", sensitive = true }", "\"text?\"", "column `who` of table `bills` is sensitive"),
             ("payments = { sensitive = true }", "payments = {}", "topic `payments` is sensitive"),
+            ("required = true, secret = true", "required = true", "variable `token` is secret"),
         ] {
             let found = by(&[(from, to)]);
             assert!(found.contains(told), "{to}: {found}");

@@ -12,6 +12,8 @@ const TRIGGER: &str = "trigger";
 const OURS: &str = "isobar";
 const COMPONENT: &str = "component";
 const VARIABLES: &str = "variables";
+/// How a component is built is the business of who builds it: a command of somebody else is none that is to be run.
+const BUILD: &str = "build";
 /// What is below `[application.trigger.isobar]` for each function.
 const OF_FUNCTIONS: [&str; 2] = ["grants", "limits"];
 /// What is declared there for all, and replaced one by one.
@@ -38,6 +40,9 @@ pub fn part(text: &str, functions: &BTreeSet<String>) -> Result<String, Vec<Prob
     let mut document = table(text)?;
     retain(&mut document, &[COMPONENT], functions);
     retain(&mut document, &[VARIABLES], &variables);
+    for (_, component) in at(&mut document, &[COMPONENT]).into_iter().flat_map(Table::iter_mut) {
+        component.as_table_mut().and_then(|fields| fields.remove(BUILD));
+    }
     retain(&mut document, &[TRIGGER], &BTreeSet::from([OURS.to_owned()]));
     change_triggers(&mut document, |all| all.retain(|t| component(t).is_some_and(|c| functions.contains(c))));
     let settings = [APPLICATION, TRIGGER, OURS];
@@ -63,6 +68,7 @@ pub fn merge(running: &str, part: &str) -> Result<String, Vec<Problem>> {
     }
     let (mut document, mut part) = (table(running)?, table(part)?);
     let deployed: BTreeSet<String> = change.functions.into_keys().collect();
+    keep_builds(&mut document, &mut part);
     let mut added = Vec::new();
     change_triggers(&mut part, |all| added = std::mem::take(all));
     change_triggers(&mut document, |all| {
@@ -102,6 +108,18 @@ pub fn without_secrets(text: &str) -> Result<String, Vec<Problem>> {
         }
     }
     Ok(document.to_string())
+}
+
+/// Lets components be built as before.
+fn keep_builds(document: &mut Table, part: &mut Table) {
+    let Some((before, after)) = at(document, &[COMPONENT]).zip(at(part, &[COMPONENT])) else { return };
+    for (name, component) in after.iter_mut() {
+        let build = before.get(name).and_then(|component| component.get(BUILD)).cloned();
+        if let Some(fields) = component.as_table_mut() {
+            fields.remove(BUILD);
+            fields.extend(build.map(|build| (BUILD.to_owned(), build)));
+        }
+    }
 }
 
 fn unknown(name: &str, application: &Application) -> Problem {
@@ -194,6 +212,7 @@ mod tests {
         allowed_outbound_hosts = ["{{ url }}"]
         [component.sum]
         source = "sum.wasm"
+        build.command = "make"
     "#;
 
     fn only(name: &str) -> BTreeSet<String> {
@@ -236,8 +255,11 @@ mod tests {
     #[test]
     fn a_merged_manifest_has_the_part_and_the_rest_of_the_running_one() {
         let changed = SHOP.replace("memory_mb = 32", "memory_mb = 48").replace("partitions = 3", "partitions = 5");
+        let changed = changed.replace("\"make\"", "\"rm -r .\"");
         let merged = parse(&merge(SHOP, &part(&changed, &only("sum")).unwrap()).unwrap()).unwrap();
         assert_eq!(merged.functions["sum"].limits.memory_mb, 48);
+        let build = merged.functions["sum"].build.as_ref().map(|b| b.command.as_str());
+        assert_eq!(build, Some("make"), "a command that was deployed is not kept");
         // It belongs to the other function, which was not deployed.
         assert_eq!(merged.topics["orders"].partitions, 3);
         let (before, wanted) = (parse(SHOP).unwrap(), parse(&changed).unwrap());

@@ -6,7 +6,8 @@ use std::collections::BTreeMap;
 
 use super::outbound::{OutboundHost, without_userinfo};
 use super::problem::{Problem, instead_of};
-use super::{Application, Function, template};
+use super::template::{self, Part};
+use super::{Application, Function};
 
 /// A function's settings with every template filled in.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -44,14 +45,23 @@ pub fn resolve(
     };
     let mut resolved = BTreeMap::new();
     for function in application.functions.values() {
-        resolved.insert(function.name.clone(), fill(function, &value, &mut problems));
+        resolved.insert(function.name.clone(), fill(application, function, &value, &mut problems));
     }
     problems.sort_by_key(|p| p.line);
     if problems.is_empty() { Ok(resolved) } else { Err(problems) }
 }
 
 /// A template whose variable has no value is reported with the variable, not here.
-fn fill<'v>(function: &'v Function, value: &impl Fn(&str) -> Option<&'v str>, problems: &mut Vec<Problem>) -> Resolved {
+fn fill<'v>(
+    application: &Application,
+    function: &'v Function,
+    value: &impl Fn(&str) -> Option<&'v str>,
+    problems: &mut Vec<Problem>,
+) -> Resolved {
+    let is_secret = |template: &str| {
+        let secret = |part: &Part<'_>| matches!(part, Part::Variable(name) if application.variables.get(*name).is_some_and(|v| v.secret));
+        template::parts(template).unwrap_or_default().iter().any(secret)
+    };
     let filled = |template: &'v str| template::fill(template, value).ok().map(Cow::into_owned);
     let pairs = function.variables.iter().filter_map(|(name, t)| Some((name.clone(), filled(t)?)));
     let mut hosts = Vec::new();
@@ -60,7 +70,10 @@ fn fill<'v>(function: &'v Function, value: &impl Fn(&str) -> Option<&'v str>, pr
             Ok(host) => hosts.push(host),
             Err(why) => {
                 let (name, shown) = (&function.name, without_userinfo(&host));
-                let message = format!("`{template}` in `allowed_outbound_hosts` of `{name}` is `{shown}`, which {why}");
+                let message = match is_secret(template) {
+                    true => format!("`{template}` in `allowed_outbound_hosts` of `{name}` {why}"),
+                    false => format!("`{template}` in `allowed_outbound_hosts` of `{name}` is `{shown}`, which {why}"),
+                };
                 problems.push(Problem { line: Some(function.line), message, hint: why.hint().to_owned() });
             }
         }

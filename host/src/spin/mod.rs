@@ -105,6 +105,7 @@ pub(crate) fn output() -> anyhow::Result<Output> {
 /// # Errors
 /// Whatever keeps the application from running.
 pub(crate) async fn run() -> anyhow::Result<()> {
+    let spin = parent_id();
     let options = Options::parse();
     if options.help_args_only {
         let mut help = Options::command().help_template("{options}");
@@ -127,7 +128,7 @@ pub(crate) async fn run() -> anyhow::Result<()> {
     let data_dir = options.state_dir.map_or_else(|| root.join(DATA_DIR), |state| state.join(STATE));
     let plan = Plan { manifest: unlocked.manifest, root, data_dir, kind: Kind::Real, settings };
     let prepared = app::prepare(plan).await?;
-    up::run_prepared(prepared, options.listen, options.until_idle, spin_gone()).await
+    up::run_prepared(prepared, options.listen, options.until_idle, gone(spin)).await
 }
 
 fn unlocked() -> anyhow::Result<Unlocked> {
@@ -175,9 +176,8 @@ fn launch_metadata(command: &Command) -> serde_json::Value {
     json!({ "all_flags": flags.collect::<Vec<_>>() })
 }
 
-/// Ends when the process that started this one has ended.
-async fn spin_gone() {
-    let spin = parent_id();
+/// Ends when the process `spin` that started this one has ended.
+async fn gone(spin: u32) {
     while parent_id() == spin {
         tokio::time::sleep(LOOK_EVERY).await;
     }

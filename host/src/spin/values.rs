@@ -18,19 +18,12 @@ struct RuntimeConfig {
 }
 
 #[derive(Deserialize)]
-#[serde(tag = "type", rename_all = "snake_case")]
-enum Provider {
-    Static {
-        values: BTreeMap<String, String>,
-    },
-    Env {
-        prefix: Option<String>,
-        dotenv_path: Option<String>,
-    },
-    #[serde(untagged)]
-    Other {
-        r#type: String,
-    },
+struct Provider {
+    r#type: String,
+    #[serde(default)]
+    values: BTreeMap<String, toml::Value>,
+    prefix: Option<String>,
+    dotenv_path: Option<String>,
 }
 
 /// The values of `names`, as far as they are given anywhere.
@@ -56,25 +49,32 @@ pub(super) fn values<'n>(
 
 fn providers(path: &Path) -> anyhow::Result<Vec<Provider>> {
     let text = std::fs::read_to_string(path).with_context(|| format!("cannot read `{}`", path.display()))?;
-    let config: RuntimeConfig = toml::from_str(&text).with_context(|| format!("`{}`", path.display()))?;
+    // What is wrong is not repeated: it may be a password.
+    let config: RuntimeConfig = toml::from_str(&text).map_err(|error| {
+        let line = error.span().map_or(1, |span| text.get(..span.start).unwrap_or_default().lines().count().max(1));
+        anyhow::anyhow!("`{}` is no runtime config of Spin; see line {line}", path.display())
+    })?;
     Ok(config.variables_provider)
 }
 
 fn provided(names: &[&String], provider: Provider, path: &Path) -> anyhow::Result<BTreeMap<String, String>> {
-    match provider {
-        Provider::Static { mut values } => {
-            values.retain(|name, _| names.contains(&name));
-            Ok(values)
+    match provider.r#type.as_str() {
+        "static" => {
+            let known = provider.values.into_iter().filter(|(name, _)| names.contains(&name));
+            let value = |(name, value): (String, toml::Value)| match value {
+                toml::Value::String(text) => Ok((name, text)),
+                _ => Err(anyhow::anyhow!("`{}` gives variable `{name}` a value that is no string", path.display())),
+            };
+            known.map(value).collect()
         }
-        Provider::Env { prefix, dotenv_path } => {
-            let file = dotenv_path.unwrap_or_else(|| ".env".to_owned());
-            of_environment(names, prefix.as_deref().unwrap_or(PREFIX), Path::new(&file))
+        "env" => {
+            let file = provider.dotenv_path.unwrap_or_else(|| ".env".to_owned());
+            of_environment(names, provider.prefix.as_deref().unwrap_or(PREFIX), Path::new(&file))
         }
-        Provider::Other { r#type } => anyhow::bail!(
-            "`{}` names a provider of variables of type `{}`, and isobar has `static` and `env`\n  hint: give their values with \
-             `--variable` or in the environment",
-            path.display(),
-            r#type
+        other => anyhow::bail!(
+            "`{}` names a provider of variables of type `{other}`, and isobar has `static` and `env`\n  hint: give their \
+             values with `--variable` or in the environment",
+            path.display()
         ),
     }
 }

@@ -187,6 +187,15 @@ async fn what_two_functions_share_is_changed_with_both_of_them() {
     let taken = app.deploys.deploy(both, "tester").await.unwrap();
     assert!(taken.iter().all(|t| t.before.is_some() && t.before.as_ref() != Some(&t.version)), "{taken:?}");
     assert_eq!(app.store.application().topics["input"].max_lag_records, Some(1000));
+    let write = "tables.totals = [\"upsert\"]\n";
+    let handed =
+        limited.replace(write, "").replace("publish = [\"input\"]", &format!("publish = [\"input\"]\n{write}"));
+    let both = ask(&handed, &[(FUNCTION, component(FUNCTION)), ("source", component("source"))]);
+    let told = app.deploys.deploy(both, "tester").await.unwrap_err().to_string();
+    assert!(told.contains("`source` would write to table `totals` in the place of `counting`"), "{told}");
+    let missing = Ask { part: part(&whole(), "source"), ..ask(&whole(), &[(FUNCTION, component(FUNCTION))]) };
+    let told = app.deploys.deploy(missing, "tester").await.unwrap_err().to_string();
+    assert!(told.contains("the functions and the components of the deploy are not the same"), "{told}");
     app.stop().await;
 }
 
@@ -283,6 +292,38 @@ async fn the_way_back_is_a_version_that_was_in_charge() {
     count(&app, "input", &["a"]).await;
     let actions: Vec<_> = app.store.audit_log(10).await.unwrap().into_iter().map(|entry| entry.action).collect();
     assert_eq!(actions, ["rollback", "rollback", "deploy", "deploy", "up"]);
+    app.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_value_of_a_secret_is_kept_nowhere() {
+    let dir = tempfile::tempdir().unwrap();
+    let declared = "[variables]\ntoken = { default = \"hunter2\", secret = true }\n";
+    let with =
+        alone().replace("[variables]\n", declared) + "\n[component.counting.variables]\ntoken = \"{{ token }}\"\n";
+    assert!(with.contains("hunter2"));
+    let app = start(dir.path(), &alone()).await;
+    let told = refused(&app, &with, component(FUNCTION)).await;
+    assert!(told.contains("`counting` would have the value of variable `token`, which is secret"), "{told}");
+    app.stop().await;
+
+    let app = start(dir.path(), &with).await;
+    // As somebody would send it who does not go by `isobar deploy`.
+    let raw = with.replace("batch_max_records = 150", "batch_max_records = 151");
+    let components = BTreeMap::from([(FUNCTION.to_owned(), component(FUNCTION))]);
+    app.deploys.deploy(Ask { part: raw.clone(), components: components.clone() }, "tester").await.unwrap();
+    let host =
+        raw.replacen("[component.counting]\n", "[component.counting]\nallowed_outbound_hosts = [\"{{ token }}\"]\n", 1);
+    let error = app.deploys.deploy(Ask { part: host, components }, "tester").await.unwrap_err().to_string();
+    assert!(!error.contains("hunter2"), "{error}");
+    app.stop().await;
+    for file in std::fs::read_dir(dir.path()).unwrap().map(|entry| entry.unwrap().path()).filter(|path| path.is_file())
+    {
+        let bytes = std::fs::read(&file).unwrap();
+        assert!(!bytes.windows(7).any(|window| window == b"hunter2"), "{}", file.display());
+    }
+    let app = start(dir.path(), &with).await;
+    count(&app, "input", &["a"]).await;
     app.stop().await;
 }
 

@@ -13,6 +13,7 @@ use crate::shop;
 const BACK_TO_4: &str = "
 DROP TABLE manifest;
 DROP TABLE charge;
+DROP TABLE state_version;
 DROP TABLE version;
 DROP TABLE component;
 DROP TABLE audit;
