@@ -107,7 +107,7 @@ fn grants(function: &Function) -> Value {
     let grants = &function.grants;
     let table = |grant: &TableGrant| {
         let operations: Vec<&str> = grant.operations.iter().map(|o| o.name()).collect();
-        // Columns have no order that means something, and Spin sorts them.
+        // Columns have no order that means something, and none in the lock of Spin.
         let columns: BTreeSet<&String> = grant.columns.iter().collect();
         json!({ "operations": operations, "columns": columns })
     };

@@ -5,8 +5,8 @@ use crate::manifest::schema::wit_name;
 use crate::manifest::{Column, Operation, Table};
 
 /// Whether a call typed `signature` can be answered by `granted`: the same shape, though the rows of a table's
-/// `operation` may leave columns out and have them in another order: they are linked by name, and who hands on a manifest may
-/// have sorted it, as Spin does. Keys and ranges may not: half a key names no row, and they are taken in their order.
+/// `operation` may leave columns out and have them in another order: they are linked by name, and objects of JSON, as in
+/// Spin's lock, have no order. Keys and ranges may not: half a key names no row, and they are taken in their order.
 pub(super) fn fits(signature: &Signature, granted: &Signature, operation: Option<&str>) -> bool {
     let operation = operation.and_then(Operation::parse);
     let takes_rows = operation == Some(Operation::Upsert);
