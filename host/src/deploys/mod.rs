@@ -18,7 +18,7 @@ use crate::clock::now_ms;
 use crate::config::Config;
 use crate::config::stores::place;
 use crate::dispatch::Dispatcher;
-use crate::embedded::versions::{Arrival, Deployed, Deployment, Entry, Kept, digest_of};
+use crate::embedded::versions::{Arrival, Deployed, Deployment, Entry, digest_of};
 use crate::embedded::{Store, WriteError};
 use crate::manifest::access::{unmarked, widened};
 use crate::manifest::variables::{Resolved, resolve};
@@ -206,7 +206,7 @@ impl Deploys {
                 DeployError::unknown(message, format!("`isobar versions {function}` shows those there are"))
             })?,
         };
-        let component = self.component(wanted).await?;
+        let component = self.kept_component(&wanted.component).await?;
         let components = BTreeMap::from([(function.to_owned(), component)]);
         let taken = self.put_in_charge(Ask { part: wanted.part.clone(), components }, who, "rollback").await?;
         taken.into_iter().next().ok_or_else(|| DeployError::Failed(format!("`{function}` does not run")))
@@ -361,10 +361,6 @@ impl Deploys {
         }
         let digest = self.version(function).map(|v| v.component.to_string()).unwrap_or_default();
         self.kept_component(&digest).await
-    }
-
-    async fn component(&self, kept: &Kept) -> Result<Arc<[u8]>, DeployError> {
-        self.kept_component(&kept.component).await
     }
 
     async fn kept_component(&self, digest: &str) -> Result<Arc<[u8]>, DeployError> {

@@ -46,18 +46,13 @@ pub(crate) struct Shared {
     pub(crate) swaps: watch::Sender<()>,
 }
 
-/// A function whose log is in the data folder, at work.
-struct Hand {
-    stop: CancellationToken,
-    partitions: u32,
-}
-
 /// The running workers.
 pub struct Dispatcher {
     shared: Arc<Shared>,
     tasks: TaskTracker,
     stop: CancellationToken,
-    hands: Mutex<BTreeMap<Arc<str>, Hand>>,
+    /// How many partitions of a function have a worker, where the log is in the data folder.
+    at_work: Mutex<BTreeMap<Arc<str>, u32>>,
 }
 
 impl Dispatcher {
@@ -75,7 +70,7 @@ impl Dispatcher {
         let pauses = Arc::new(Pauses::load(Arc::clone(&store)).await?);
         let (voices, swaps) = (voices::Voices::default(), watch::Sender::new(()));
         let shared = Arc::new(Shared { store, progress, pauses, voices, swaps });
-        let dispatcher = Dispatcher { shared, tasks: TaskTracker::new(), stop, hands: Mutex::default() };
+        let dispatcher = Dispatcher { shared, tasks: TaskTracker::new(), stop, at_work: Mutex::default() };
         match cluster {
             Some(cluster) => {
                 for registered in registry.functions.values() {
@@ -116,7 +111,7 @@ impl Dispatcher {
     /// Says that another version of a function has taken over, or a first one; with a wider topic come more workers.
     ///
     /// # Errors
-    /// When a position cannot be read; then the partitions that are new have no worker until the next start.
+    /// When a position cannot be read; then the partitions that are new have no worker until this is said again.
     pub async fn swapped(&self, registered: &Arc<Registered>) -> anyhow::Result<()> {
         self.shared.swaps.send_replace(());
         let workers = self.workers(registered).await?;
@@ -127,7 +122,7 @@ impl Dispatcher {
     /// Workers for the partitions of a function that have none.
     async fn workers(&self, registered: &Arc<Registered>) -> anyhow::Result<Vec<worker::Worker>> {
         let log = log::Log::Embedded(Arc::clone(&self.shared.store));
-        let at_work = self.hands().get(&registered.name).map_or(0, |hand| hand.partitions);
+        let at_work = self.at_work().get(&registered.name).copied().unwrap_or_default();
         let wanted = partitions_of(&self.shared.store, &registered.version.load().function);
         let mut workers = Vec::new();
         for partition in at_work..wanted {
@@ -138,17 +133,14 @@ impl Dispatcher {
     }
 
     fn spawn(&self, registered: &Registered, workers: Vec<worker::Worker>) {
-        let mut hands = self.hands();
-        let hand = hands.entry(Arc::clone(&registered.name));
-        let hand = hand.or_insert_with(|| Hand { stop: self.stop.child_token(), partitions: 0 });
-        hand.partitions += workers.len() as u32;
+        *self.at_work().entry(Arc::clone(&registered.name)).or_default() += workers.len() as u32;
         for worker in workers {
-            self.tasks.spawn(worker.run(hand.stop.clone()));
+            self.tasks.spawn(worker.run(self.stop.clone()));
         }
     }
 
-    fn hands(&self) -> MutexGuard<'_, BTreeMap<Arc<str>, Hand>> {
-        self.hands.lock().unwrap_or_else(PoisonError::into_inner)
+    fn at_work(&self) -> MutexGuard<'_, BTreeMap<Arc<str>, u32>> {
+        self.at_work.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Where every function stands.

@@ -296,6 +296,25 @@ async fn the_way_back_is_a_version_that_was_in_charge() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn old_versions_go_and_those_that_run_or_stand_in_the_file_stay() {
+    let dir = tempfile::tempdir().unwrap();
+    let app = start(dir.path(), &alone()).await;
+    let mut deployed = Vec::new();
+    for limit in 200..225 {
+        let other = whole().replace("batch_max_records = 150", &format!("batch_max_records = {limit}"));
+        deployed.push(deploy(&app, &other, component(FUNCTION)).await.unwrap().version);
+        // Versions go by when they were deployed.
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
+    let kept = deploys::versions(&app.store, FUNCTION).await.unwrap();
+    assert_eq!(kept.len(), 21, "twenty, and the one of the file");
+    let newest: Vec<&String> = deployed.iter().rev().take(20).collect();
+    assert_eq!(kept.iter().map(|v| &v.version).take(20).collect::<Vec<_>>(), newest);
+    assert!(kept[0].running && kept[20].filed);
+    app.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn the_value_of_a_secret_is_kept_nowhere() {
     let dir = tempfile::tempdir().unwrap();
     let declared = "[variables]\ntoken = { default = \"hunter2\", secret = true }\n";
