@@ -119,8 +119,13 @@ impl Start {
         let mut components = self.components.clone();
         for name in others {
             let digest = kept_digest(look, name, before).await?;
-            let component =
-                look.component(&digest).await?.with_context(|| format!("the component of `{name}` is gone"))?;
+            // The file has one that can run.
+            let Ok(Some(component)) = look.component(&digest).await else {
+                self.news.push(format!(
+                    "the component of `{name}` that was deployed is damaged in the data file; what spin.toml says is deployed"
+                ));
+                return Ok(());
+            };
             components.insert(name.clone(), Arc::from(component));
         }
         let file = &self.application;

@@ -57,6 +57,10 @@ async fn kept(store: &Store, function: &str) -> Result<Vec<Kept>, DeployError> {
     let kept = store.versions(function).await?;
     if kept.is_empty() {
         let known = store.application();
+        if known.functions.contains_key(function) {
+            let hint = "where the log is in Kafka, each host runs what its spin.toml says";
+            return Err(DeployError::unknown(format!("no version of `{function}` is kept"), hint));
+        }
         let near = manifest::nearest(function, known.functions.keys().map(String::as_str));
         let hint =
             near.map_or("`isobar status` shows the functions".to_owned(), |near| format!("did you mean `{near}`?"));

@@ -263,11 +263,12 @@ async fn hold_state(connection: &mut SqliteConnection, function: &str, wanted: u
 }
 
 async fn keep(connection: &mut SqliteConnection, arrival: &Arrival, at_ms: i64) -> Result<(), WriteError> {
-    sqlx::query("INSERT OR IGNORE INTO component (digest, bytes) VALUES (?, ?)")
-        .bind(&arrival.component)
-        .bind(&arrival.packed)
-        .execute(&mut *connection)
-        .await?;
+    // One that is damaged is replaced.
+    let packed = sqlx::query(
+        "INSERT INTO component (digest, bytes) VALUES (?, ?)
+         ON CONFLICT (digest) DO UPDATE SET bytes = excluded.bytes WHERE bytes <> excluded.bytes",
+    );
+    packed.bind(&arrival.component).bind(&arrival.packed).execute(&mut *connection).await?;
     sqlx::query("INSERT OR REPLACE INTO version (function, version, component, part, at_ms) VALUES (?, ?, ?, ?, ?)")
         .bind(&arrival.function)
         .bind(&arrival.version)
@@ -279,7 +280,8 @@ async fn keep(connection: &mut SqliteConnection, arrival: &Arrival, at_ms: i64) 
     Ok(())
 }
 
-/// Lets go of old versions beyond those that are kept, but for the last two of each function, and of components that no version has any more.
+/// Lets go of old versions beyond those that are kept, but for the last two of each function, and of components that no version
+/// has any more.
 async fn forget(connection: &mut SqliteConnection) -> Result<(), sqlx::Error> {
     sqlx::query(
         "DELETE FROM version WHERE (function, version) IN (
