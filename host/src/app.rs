@@ -197,6 +197,7 @@ impl Prepared {
         let dispatcher = Arc::new(dispatcher);
         let (at_work, is_shared) = (Arc::clone(&dispatcher), cluster.is_some());
         let deploys = Deploys::new(Arc::clone(&store), loader, settings, at_work, registry, is_shared);
+        deploys.resume_shadows().await?;
         Ok(App { store, cluster, dispatcher, deploys: Arc::new(deploys), _ticker: ticker })
     }
 }
@@ -214,7 +215,8 @@ impl App {
 
     /// Takes no more batches, lets running ones commit within [`DRAIN`], closes the data.
     pub async fn stop(self) {
-        if tokio::time::timeout(DRAIN, self.dispatcher.stop()).await.is_err() {
+        let drained = async { tokio::join!(self.dispatcher.stop(), self.deploys.stop()) };
+        if tokio::time::timeout(DRAIN, drained).await.is_err() {
             tracing::warn!(
                 "some calls did not end within {} s; they are done again at the next start",
                 DRAIN.as_secs()

@@ -7,7 +7,8 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 mod versions;
 
-pub use versions::{AuditArgs, DeployArgs, DiffArgs, PullArgs, RollbackArgs, VersionsArgs};
+pub use versions::{AuditArgs, DeployArgs, DiffArgs, PromoteArgs, PullArgs, RollbackArgs};
+pub use versions::{ShadowCommand, ShadowDropArgs, ShadowShowArgs, VersionsArgs};
 
 /// The data folder where nothing else is said.
 const DATA_DIR: &str = ".isobar";
@@ -73,6 +74,11 @@ pub enum Command {
     Rollback(RollbackArgs),
     /// Say in what two versions of a function differ
     Diff(DiffArgs),
+    /// See to a version that follows the one in charge in its shadow
+    #[command(subcommand)]
+    Shadow(ShadowCommand),
+    /// Put a version that follows in the shadow in charge, with its state, and write what differs
+    Promote(PromoteArgs),
     /// Write the manifest that runs
     Pull(PullArgs),
     /// Show who deployed what, and what was refused

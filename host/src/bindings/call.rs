@@ -31,6 +31,8 @@ const MOST_HEADER_BYTES: usize = 64 * 1024;
 pub struct CallContext {
     /// Where committed state and rows are read.
     pub store: Arc<Store>,
+    /// Where its state is instead, and the rows of the tables that it writes, when it runs in the shadow of another version.
+    pub aside: Option<Arc<Store>>,
     /// The application.
     pub application: Arc<Application>,
     /// The function.
@@ -49,6 +51,19 @@ pub struct CallContext {
     pub round: u32,
     /// What the calls before did and is still being committed, oldest first.
     pub before: Vec<Arc<Effects>>,
+}
+
+impl CallContext {
+    /// Where its state is.
+    pub(super) fn state_store(&self) -> &Arc<Store> {
+        self.aside.as_ref().unwrap_or(&self.store)
+    }
+
+    /// Where the rows of `table` are.
+    pub(super) fn store_of(&self, table: &Table) -> &Arc<Store> {
+        let writes = || self.application.writer_of(&table.name) == Some(self.function.as_ref());
+        self.aside.as_ref().filter(|_| writes()).unwrap_or(&self.store)
+    }
 }
 
 /// One call.

@@ -88,7 +88,7 @@ async fn read(mut store: StoreContextMut<'_, CallState>, keys: &[&str]) -> wasmt
     if !missing.is_empty() {
         let context = &call.context;
         let waiting = call.waits.begin();
-        let read = context.store.state(&context.function, context.partition, &missing, &mut allowance).await;
+        let read = context.state_store().state(&context.function, context.partition, &missing, &mut allowance).await;
         drop(waiting);
         if allowance.is_passed() {
             call.budget.read(allowance.used().1)?;

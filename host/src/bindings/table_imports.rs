@@ -205,7 +205,7 @@ async fn get(call: &mut CallState, bound: &Bound, items: &[Val]) -> Result<Val, 
     keys.retain(|key| seen.insert(key_bytes(key)));
     let columns = names(bound);
     let waiting = call.waits.begin();
-    let read = call.context.store.rows(table, &columns, &keys, &mut allowance).await;
+    let read = call.context.store_of(table).rows(table, &columns, &keys, &mut allowance).await;
     drop(waiting);
     let mut rows = read?;
     for held in call.held(table) {
@@ -228,7 +228,7 @@ async fn scan(call: &mut CallState, bound: &Bound, items: &[Val]) -> Result<Val,
         let range = Range { partition, first, last };
         let mut allowance = call.budget.allowance();
         let waiting = call.waits.begin();
-        let read = call.context.store.range(table, &columns, &range, &mut allowance).await;
+        let read = call.context.store_of(table).range(table, &columns, &range, &mut allowance).await;
         drop(waiting);
         let mut rows = read?;
         for held in call.held(table) {

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::Args;
+use clap::{Args, Subcommand};
 
 use super::{FunctionArgs, PlaceArgs};
 
@@ -18,9 +18,60 @@ pub struct DeployArgs {
     /// Build the components first
     #[arg(long)]
     pub build: bool,
+    /// Let the version follow the one in charge first, in its shadow: on the same batches, with its effects held back and compared
+    #[arg(long, conflicts_with = "all")]
+    pub shadow: bool,
     /// Whose.
     #[command(flatten)]
     pub place: PlaceArgs,
+    /// As JSON, for programs
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// See to a version that follows the one in charge in its shadow.
+#[derive(Debug, Clone, Subcommand)]
+pub enum ShadowCommand {
+    /// Compare what it made with what the version in charge made
+    Show(ShadowShowArgs),
+    /// End it; nothing of it is left
+    Drop(ShadowDropArgs),
+}
+
+/// What `shadow show` takes.
+#[derive(Debug, Clone, Args)]
+pub struct ShadowShowArgs {
+    /// Which function.
+    #[command(flatten)]
+    pub of: FunctionArgs,
+    /// Most differences of each table
+    #[arg(long, value_name = "ROWS", default_value_t = 10)]
+    pub differences: u32,
+    /// Sensitive values too
+    #[arg(long)]
+    pub sensitive: bool,
+    /// As JSON, for programs
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// What `shadow drop` takes.
+#[derive(Debug, Clone, Args)]
+pub struct ShadowDropArgs {
+    /// Which function.
+    #[command(flatten)]
+    pub of: FunctionArgs,
+}
+
+/// What `promote` takes.
+#[derive(Debug, Clone, Args)]
+pub struct PromoteArgs {
+    /// Which function.
+    #[command(flatten)]
+    pub of: FunctionArgs,
+    /// Rows and records in which it may differ from what the version in charge made
+    #[arg(long, value_name = "ROWS", default_value_t = 0)]
+    pub allow_differences: u64,
     /// As JSON, for programs
     #[arg(long)]
     pub json: bool,

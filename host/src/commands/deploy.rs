@@ -38,18 +38,30 @@ pub async fn deploy(args: &DeployArgs) -> anyhow::Result<Outcome> {
         components.insert(function.name.clone(), registry::read(function, &root)?);
     }
     let reach = Reach::open(&args.place).await?;
-    let taken = reach.deploy(DeployAsk::new(part, &components)).await;
+    let ask = DeployAsk { shadow: args.shadow, ..DeployAsk::new(part, &components) };
+    let taken = reach.deploy(ask).await;
     reach.close().await;
     let taken = taken?;
     if args.json {
         ui::line(serde_json::to_string_pretty(&taken)?)?;
+    } else if args.shadow {
+        taken.iter().for_each(|taken| ui::say(followed(taken)));
     } else {
         taken.iter().for_each(|taken| ui::say(told(taken)));
     }
     Ok(Outcome::Done)
 }
 
-fn told(taken: &Taken) -> String {
+fn followed(taken: &Taken) -> String {
+    let (function, version) = (&taken.function, short(&taken.version));
+    let charge = taken.before.as_deref().map(short).unwrap_or_default();
+    format!(
+        "`{function}`: version {version} follows {charge} in its shadow; `isobar shadow show {function}` compares them, \
+         `isobar promote {function}` puts it in charge"
+    )
+}
+
+pub(super) fn told(taken: &Taken) -> String {
     let (function, version) = (&taken.function, short(&taken.version));
     match &taken.before {
         Some(before) if *before == taken.version => format!("`{function}`: version {version} runs already"),

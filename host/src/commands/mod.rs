@@ -12,6 +12,7 @@ pub mod pause;
 pub mod plugin;
 mod reach;
 pub mod restore;
+pub mod shadow;
 pub mod status;
 pub mod table;
 pub mod topic;
@@ -61,6 +62,8 @@ pub async fn run(command: Command) -> anyhow::Result<Outcome> {
         Command::Versions(args) => deploy::versions(&args).await,
         Command::Rollback(args) => deploy::rollback(&args).await,
         Command::Diff(args) => deploy::diff(&args).await,
+        Command::Shadow(command) => shadow::run(&command).await,
+        Command::Promote(args) => shadow::promote(&args).await,
         Command::Pull(args) => deploy::pull(&args).await,
         Command::Audit(args) => deploy::audit(&args).await,
         Command::Pause(args) => pause::pause(&args).await,

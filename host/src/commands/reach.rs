@@ -9,7 +9,7 @@ use futures::{StreamExt as _, TryStreamExt as _};
 
 use crate::app;
 use crate::cli::{DataArgs, PlaceArgs};
-use crate::console::answers::{AuditAsk, DeployAsk, DiffAsk, ManifestView, RollbackAsk};
+use crate::console::answers::{AuditAsk, DeployAsk, DiffAsk, ManifestView, PromoteAsk, RollbackAsk, ShadowAsk};
 use crate::console::answers::{BackupAsk, LettersAsk, LettersPage, Loaded, RecordsAsk, RecordsPage, Rows, RowsAsk};
 use crate::console::answers::{SettleAsk, Settled, Status, TableSummary, TopicSummary};
 use crate::console::client::Client;
@@ -18,6 +18,7 @@ use crate::deploys::{Taken, VersionSummary};
 use crate::embedded::versions::{Entry, Look};
 use crate::embedded::{Fate, Folder, InUse, LedgerReport, Store};
 use crate::manifest::{self, Application};
+use crate::shadows::Comparison;
 
 /// Who answers.
 pub(super) enum Reach {
@@ -167,6 +168,27 @@ impl Reach {
         match self {
             Reach::Host(client) => client.roll_back(function, &ask).await,
             Reach::Folder(view) => Ok(view.roll_back(function, &ask).await?),
+        }
+    }
+
+    pub(super) async fn shadow(&self, function: &str, ask: &ShadowAsk) -> anyhow::Result<Comparison> {
+        match self {
+            Reach::Host(client) => client.shadow(function, ask).await,
+            Reach::Folder(view) => Ok(view.shadow(function, ask).await?),
+        }
+    }
+
+    pub(super) async fn promote(&self, function: &str, ask: &PromoteAsk) -> anyhow::Result<Taken> {
+        match self {
+            Reach::Host(client) => client.promote(function, ask).await,
+            Reach::Folder(view) => Ok(view.promote(function, ask).await?),
+        }
+    }
+
+    pub(super) async fn drop_shadow(&self, function: &str) -> anyhow::Result<()> {
+        match self {
+            Reach::Host(client) => client.drop_shadow(function).await,
+            Reach::Folder(view) => Ok(view.drop_shadow(function).await?),
         }
     }
 

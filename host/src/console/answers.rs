@@ -253,6 +253,9 @@ pub struct DeployAsk {
     pub part: String,
     /// Their components in base64, by function.
     pub components: BTreeMap<String, String>,
+    /// Whether the version is to be compared with the one in charge first.
+    #[serde(default)]
+    pub shadow: bool,
 }
 
 impl DeployAsk {
@@ -260,7 +263,7 @@ impl DeployAsk {
     #[must_use]
     pub fn new(part: String, components: &BTreeMap<String, Vec<u8>>) -> Self {
         let components = components.iter().map(|(name, bytes)| (name.clone(), BASE64_STANDARD.encode(bytes)));
-        DeployAsk { part, components: components.collect() }
+        DeployAsk { part, components: components.collect(), shadow: false }
     }
 }
 
@@ -270,6 +273,25 @@ impl DeployAsk {
 pub struct RollbackAsk {
     /// The beginning of its digest; the one before the running one where none is named.
     pub version: Option<String>,
+}
+
+/// What of a shadow is asked for.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ShadowAsk {
+    /// Most differences of each table.
+    pub differences: Option<u32>,
+    /// Whether sensitive values are asked for.
+    #[serde(default)]
+    pub sensitive: bool,
+}
+
+/// How a shadow is put in charge.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PromoteAsk {
+    /// Rows and records in which it may differ.
+    #[serde(default)]
+    pub allow_differences: u64,
 }
 
 /// Which versions are compared.

@@ -15,7 +15,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinError;
 
 use super::answers::{AuditAsk, BackupAsk, DeployAsk, DiffAsk, Fault, LettersAsk, RecordsAsk, Refusal, RollbackAsk};
-use super::answers::{RowsAsk, SettleAsk, Settled};
+use super::answers::{PromoteAsk, RowsAsk, SettleAsk, Settled, ShadowAsk};
 use super::guard::{Denied, Guard};
 use super::view::View;
 use crate::bindings::tables::load::MOST_BYTES;
@@ -77,6 +77,9 @@ pub(super) fn router(view: Arc<View>, guard: Guard, body: Duration) -> Router {
         .route("/functions/{function}/versions", get(versions))
         .route("/functions/{function}/diff", get(diff))
         .route("/functions/{function}/rollback", post(roll_back))
+        .route("/functions/{function}/shadow", get(shadow))
+        .route("/functions/{function}/shadow/promote", post(promote))
+        .route("/functions/{function}/shadow/drop", post(drop_shadow))
         .route("/functions/{function}/pause", post(pause))
         .route("/functions/{function}/resume", post(resume))
         .route("/functions/{function}/dead-letters", get(letters))
@@ -248,6 +251,34 @@ async fn roll_back(
     let done = tokio::spawn(async move {
         let _permit = permit;
         api.view.roll_back(&function, &ask).await
+    });
+    Ok(ended(done.await))
+}
+
+async fn shadow(
+    State(api): State<Api>,
+    Path(function): Path<String>,
+    Query(ask): Query<ShadowAsk>,
+) -> Answer<impl Serialize> {
+    api.view.shadow(&function, &ask).await.map(Json)
+}
+
+async fn promote(State(api): State<Api>, Path(function): Path<String>, request: Request) -> Result<Response, Response> {
+    let asked = tokio::time::timeout(api.body, Json::<PromoteAsk>::from_request(request, &())).await;
+    let Json(ask) = asked.map_err(|_| late("question", api.body))?.map_err(IntoResponse::into_response)?;
+    let permit = deploying(&api)?;
+    let done = tokio::spawn(async move {
+        let _permit = permit;
+        api.view.promote(&function, &ask).await
+    });
+    Ok(ended(done.await))
+}
+
+async fn drop_shadow(State(api): State<Api>, Path(function): Path<String>) -> Result<Response, Response> {
+    let permit = deploying(&api)?;
+    let done = tokio::spawn(async move {
+        let _permit = permit;
+        api.view.drop_shadow(&function).await
     });
     Ok(ended(done.await))
 }

@@ -11,7 +11,7 @@ use reqwest::{Response, StatusCode};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::answers::{AuditAsk, DeployAsk, DiffAsk, ManifestView, RollbackAsk};
+use super::answers::{AuditAsk, DeployAsk, DiffAsk, ManifestView, PromoteAsk, RollbackAsk, ShadowAsk};
 use super::answers::{BackupAsk, LettersAsk, LettersPage, Loaded, RecordsAsk, RecordsPage, Rows, RowsAsk};
 use super::answers::{SettleAsk, Settled, Status, TableSummary, TopicSummary};
 use super::api::{ErrorBody, Greeting};
@@ -19,6 +19,7 @@ use super::token::Access;
 use crate::deploys::{Taken, VersionSummary};
 use crate::embedded::versions::Entry;
 use crate::embedded::{Fate, LedgerReport};
+use crate::shadows::Comparison;
 
 /// How long a host on this machine may take to say that it is there.
 const GREETING: Duration = Duration::from_secs(5);
@@ -219,6 +220,30 @@ impl Client {
     /// As [`Client::status`].
     pub async fn roll_back(&self, function: &str, ask: &RollbackAsk) -> anyhow::Result<Taken> {
         self.post(&format!("/functions/{}/rollback", segment(function)), ask).await
+    }
+
+    /// As [`super::view::View::shadow`].
+    ///
+    /// # Errors
+    /// As [`Client::status`].
+    pub async fn shadow(&self, function: &str, ask: &ShadowAsk) -> anyhow::Result<Comparison> {
+        self.get(&format!("/functions/{}/shadow", segment(function)), ask).await
+    }
+
+    /// As [`super::view::View::promote`].
+    ///
+    /// # Errors
+    /// As [`Client::status`].
+    pub async fn promote(&self, function: &str, ask: &PromoteAsk) -> anyhow::Result<Taken> {
+        self.post(&format!("/functions/{}/shadow/promote", segment(function)), ask).await
+    }
+
+    /// As [`super::view::View::drop_shadow`].
+    ///
+    /// # Errors
+    /// As [`Client::status`].
+    pub async fn drop_shadow(&self, function: &str) -> anyhow::Result<()> {
+        self.post(&format!("/functions/{}/shadow/drop", segment(function)), &()).await
     }
 
     async fn post<T: DeserializeOwned>(&self, path: &str, body: &impl Serialize) -> anyhow::Result<T> {

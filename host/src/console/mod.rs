@@ -8,6 +8,7 @@ mod connections;
 mod guard;
 mod letters;
 mod operate;
+mod shadows;
 pub mod tables;
 pub mod token;
 mod versions;

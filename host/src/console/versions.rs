@@ -9,7 +9,7 @@ use crate::deploys::{self, Ask, Taken, VersionSummary};
 use crate::embedded::versions::Entry;
 
 /// Who has the token that stands in the data folder.
-const OWNER: &str = "owner of the data folder";
+pub(super) const OWNER: &str = "owner of the data folder";
 /// Entries of the audit log where no number is asked for.
 const USUAL_ENTRIES: u32 = 20;
 /// Most entries.
@@ -51,7 +51,7 @@ impl View {
         Ok(self.store.audit_log(ask.limit.unwrap_or(USUAL_ENTRIES).min(MOST_ENTRIES)).await?)
     }
 
-    /// Lets versions take over in the running host.
+    /// Lets versions take over in the running host, or one follow in the shadow of another.
     ///
     /// # Errors
     /// Why they may not or cannot; nothing has changed then.
@@ -65,7 +65,11 @@ impl View {
             })?;
             components.insert(function, bytes.into());
         }
-        Ok(running.deploys.deploy(Ask { part: ask.part, components }, OWNER).await?)
+        let (shadow, ask) = (ask.shadow, Ask { part: ask.part, components });
+        match shadow {
+            true => Ok(vec![running.deploys.begin_shadow(ask, OWNER).await?]),
+            false => Ok(running.deploys.deploy(ask, OWNER).await?),
+        }
     }
 
     /// Puts a version in charge that was so before.
@@ -78,7 +82,7 @@ impl View {
     }
 }
 
-fn at_rest() -> Refusal {
+pub(super) fn at_rest() -> Refusal {
     Refusal::new(Fault::Invalid, "no host runs that it could be deployed to")
         .hint("`isobar up` starts one, with what spin.toml says")
 }

@@ -1,5 +1,9 @@
 //! Why a call failed: the words and frames that a dead letter keeps, cut to a length.
 
+use std::collections::BTreeMap;
+
+use super::Rejection;
+
 /// Characters of a reason or frame that are kept; a guest can make either as long as it likes.
 pub const MAX_REASON_CHARS: usize = 2000;
 
@@ -81,6 +85,24 @@ pub fn cut(text: &str) -> String {
         Some((at, _)) => format!("{}…", text.get(..at).unwrap_or_default()),
         None => text.to_owned(),
     }
+}
+
+/// Why each record that a function rejected of a batch of so many was rejected, by its index; an index beyond the batch is the
+/// function's mistake.
+///
+/// # Errors
+/// That mistake.
+pub fn rejected_by(records: usize, rejected: Vec<Rejection>) -> Result<BTreeMap<usize, Failure>, Failure> {
+    rejected
+        .into_iter()
+        .map(|r| match (r.at as usize) < records {
+            true => Ok((r.at as usize, Failure::new(Cause::Reject, &r.reason))),
+            false => {
+                let told = format!("it rejects record {} of a batch of {records}", r.at);
+                Err(Failure::new(Cause::Answer, &told))
+            }
+        })
+        .collect()
 }
 
 #[cfg(test)]

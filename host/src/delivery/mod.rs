@@ -8,6 +8,7 @@ pub mod failure;
 pub mod frame;
 pub mod letters;
 pub mod outbox;
+pub mod outcome;
 pub mod packed;
 pub mod partitioner;
 pub mod records;

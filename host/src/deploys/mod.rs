@@ -4,13 +4,13 @@
 //! grants, compiled and instantiated once. Then one transaction makes it so, and each partition goes on with the new version
 //! after the batch that it has. Nothing is undone, because nothing can fail any more.
 
+mod shadow;
 mod start;
 mod stored;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use arc_swap::ArcSwap;
 use serde::{Deserialize, Serialize};
 
 use crate::bindings::tables::text::cut;
@@ -18,12 +18,14 @@ use crate::clock::now_ms;
 use crate::config::Config;
 use crate::config::stores::place;
 use crate::dispatch::Dispatcher;
+use crate::embedded::shadows::Promotion;
 use crate::embedded::versions::{Arrival, Deployed, Deployment, Entry, digest_of};
 use crate::embedded::{Store, WriteError};
 use crate::manifest::access::{unmarked, widened};
 use crate::manifest::variables::{Resolved, resolve};
 use crate::manifest::{self, Application, Problem};
-use crate::registry::{Loader, Registered, Registry, Source, Version, short};
+use crate::registry::{Loader, Place, Registered, Registry, Source, Version, short};
+use crate::shadows::Shadows;
 
 pub use start::Start;
 pub use stored::{diff, versions};
@@ -137,6 +139,7 @@ pub struct Deploys {
     loader: Arc<Loader>,
     settings: Settings,
     dispatcher: Arc<Dispatcher>,
+    shadows: Shadows,
     registry: Mutex<Registry>,
     /// One deploy at a time.
     turn: tokio::sync::Mutex<()>,
@@ -180,7 +183,8 @@ impl Deploys {
         is_shared: bool,
     ) -> Self {
         let (registry, turn) = (Mutex::new(registry), tokio::sync::Mutex::default());
-        Deploys { store, loader, settings, dispatcher, registry, turn, is_shared }
+        let shadows = Shadows::new(Arc::clone(&store), Arc::clone(dispatcher.progress()));
+        Deploys { store, loader, settings, dispatcher, shadows, registry, turn, is_shared }
     }
 
     /// Lets versions take over, all of them or none. Doing so again changes nothing.
@@ -212,32 +216,58 @@ impl Deploys {
         taken.into_iter().next().ok_or_else(|| DeployError::Failed(format!("`{function}` does not run")))
     }
 
+    /// Lets shadows come to the end of their batches; the next start goes on with them.
+    pub async fn stop(&self) {
+        self.shadows.stop().await;
+    }
+
     async fn put_in_charge(&self, ask: Ask, who: &str, action: &str) -> Result<Vec<Taken>, DeployError> {
         let _turn = self.turn.lock().await;
         let functions = ask.components.keys().take(MOST_NAMED).cloned().collect::<Vec<_>>().join(", ");
         let done = self.take_over(ask, who, action).await;
+        self.audited(done, &functions, who, action).await
+    }
+
+    /// Notes in the audit log what was refused.
+    async fn audited<T>(
+        &self,
+        done: Result<T, DeployError>,
+        functions: &str,
+        who: &str,
+        action: &str,
+    ) -> Result<T, DeployError> {
         if let Err(error @ DeployError::Refused { .. }) = &done {
             let refused = Some(error.to_string().chars().take(MOST_SAID).collect());
-            let function = cut(&functions, MOST_NAMES);
+            let function = cut(functions, MOST_NAMES);
             self.store.audit(Entry { refused, ..entry(&function, who, action, None) }).await?;
         }
         done
     }
 
     async fn take_over(&self, ask: Ask, who: &str, action: &str) -> Result<Vec<Taken>, DeployError> {
-        let Decided { application, deployed, arrivals, versions, taken } = self.decide(ask).await?;
-        if arrivals.is_empty() {
-            // Should one not have begun when it was deployed, it does now.
-            let registered = {
-                let registry = self.registry();
-                taken.iter().filter_map(|t| registry.functions.get(&t.function).cloned()).collect()
-            };
-            self.begin(registered).await?;
-            return Ok(taken);
+        let decided = self.decide(ask, false).await?;
+        if !decided.arrivals.is_empty() {
+            return self.swap(decided, who, action, None).await;
         }
+        // Should one not have begun when it was deployed, it does now.
+        let registered = decided.taken.iter().filter_map(|taken| self.registered(&taken.function)).collect();
+        self.begin(registered).await?;
+        Ok(decided.taken)
+    }
+
+    /// Lets what was decided take over.
+    async fn swap(
+        &self,
+        decided: Decided,
+        who: &str,
+        action: &str,
+        promotion: Option<Promotion>,
+    ) -> Result<Vec<Taken>, DeployError> {
+        let Decided { application, deployed, arrivals, versions, taken } = decided;
+        let arrived: Vec<String> = arrivals.iter().map(|arrival| arrival.function.clone()).collect();
         let entry = |t: &Taken| Entry { before: t.before.clone(), ..entry(&t.function, who, action, Some(&t.version)) };
         let entries = taken.iter().filter(|t| t.before.as_ref() != Some(&t.version)).map(entry).collect();
-        self.store.deploy(Deployment { application, deployed, arrivals, entries }).await?;
+        self.store.deploy(Deployment { application, deployed, arrivals, entries, promotion }).await?;
         let swapped: Vec<Arc<Registered>> = {
             let mut registry = self.registry();
             versions.into_iter().map(|(name, version)| registry.put(&name, version)).collect()
@@ -245,6 +275,10 @@ impl Deploys {
         for registered in &swapped {
             let version = registered.version.load_full();
             tracing::info!(function = %registered.name, version = version.short(), who, action, "took over");
+        }
+        for function in arrived {
+            // What it was compared with is not in charge any more.
+            self.shadows.end(&function).await;
         }
         self.begin(swapped).await?;
         Ok(taken)
@@ -265,7 +299,7 @@ impl Deploys {
     }
 
     /// Finds out whether what is asked can be, without changing anything.
-    async fn decide(&self, ask: Ask) -> Result<Decided, DeployError> {
+    async fn decide(&self, ask: Ask, in_shadow: bool) -> Result<Decided, DeployError> {
         if self.is_shared {
             return Err(DeployError::refused(
                 "the log is in Kafka, where a deploy would have to reach all hosts at one time",
@@ -316,7 +350,7 @@ impl Deploys {
             let packing = tokio::task::spawn_blocking(move || arrivals(&deployed, &changed, &sources));
             packing.await.map_err(|error| DeployError::Failed(error.to_string()))??
         };
-        let versions = self.load(&application, sources).await?;
+        let versions = self.load(&application, sources, in_shadow).await?;
         let taken = ask.components.into_keys().filter_map(|function| {
             let version = deployed.running.get(&function)?.clone();
             Some(Taken { before: before.get(&function).cloned(), function, version })
@@ -374,14 +408,21 @@ impl Deploys {
         &self,
         application: &Arc<Application>,
         sources: BTreeMap<String, Source>,
+        in_shadow: bool,
     ) -> Result<BTreeMap<String, Arc<Version>>, DeployError> {
         let mut versions = BTreeMap::new();
         for (name, source) in sources {
             let Some(function) = application.functions.get(&name).cloned() else { continue };
-            let (loader, application, before) =
+            let (loader, application, charge) =
                 (Arc::clone(&self.loader), Arc::clone(application), self.version(&name));
-            let loading =
-                tokio::task::spawn_blocking(move || loader.version(&application, &function, source, before.as_deref()));
+            let loading = tokio::task::spawn_blocking(move || {
+                let place = match &charge {
+                    Some(charge) if in_shadow => Place::ShadowOf(charge),
+                    Some(charge) => Place::Of(charge),
+                    None => Place::New,
+                };
+                loader.version(&application, &function, source, place)
+            });
             let loaded = loading.await.map_err(|error| DeployError::Failed(error.to_string()))?;
             let version = loaded.map_err(|error| DeployError::Refused { message: format!("{error:#}"), hint: None })?;
             version.try_out(&self.store).await.map_err(|reason| {
@@ -400,8 +441,12 @@ impl Deploys {
         running.collect()
     }
 
+    fn registered(&self, function: &str) -> Option<Arc<Registered>> {
+        self.registry().functions.get(function).cloned()
+    }
+
     fn version(&self, function: &str) -> Option<Arc<Version>> {
-        Some(self.registry().functions.get(function)?.version.load_full())
+        Some(self.registered(function)?.version.load_full())
     }
 
     fn registry(&self) -> MutexGuard<'_, Registry> {
@@ -416,7 +461,7 @@ impl Registry {
             registered.version.store(version);
             return Arc::clone(registered);
         }
-        let registered = Arc::new(Registered { name: name.into(), version: ArcSwap::new(version) });
+        let registered = Arc::new(Registered::new(name, version));
         self.functions.insert(name.to_owned(), Arc::clone(&registered));
         registered
     }

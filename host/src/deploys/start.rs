@@ -206,7 +206,7 @@ impl Start {
             entry.before = running(name).cloned();
             entries.push(entry);
         }
-        Ok(Some(Deployment { application, deployed: self.deployed.clone(), arrivals, entries }))
+        Ok(Some(Deployment { application, deployed: self.deployed.clone(), arrivals, entries, promotion: None }))
     }
 }
 

@@ -14,11 +14,11 @@ mod topic;
 mod voices;
 mod worker;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::watch;
+use tokio::sync::{OwnedRwLockWriteGuard, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -42,8 +42,33 @@ pub(crate) struct Shared {
     pub(crate) progress: Arc<Progress>,
     pub(crate) pauses: Arc<Pauses>,
     pub(crate) voices: voices::Voices,
-    /// Changes when another version has taken over.
+    /// Changes when another version has taken over, or when functions are held.
     pub(crate) swaps: watch::Sender<()>,
+    /// Functions whose workers are to let go of what they have.
+    held: Mutex<BTreeSet<Arc<str>>>,
+}
+
+impl Shared {
+    fn is_held(&self, function: &str) -> bool {
+        self.held().contains(function)
+    }
+
+    fn held(&self) -> MutexGuard<'_, BTreeSet<Arc<str>>> {
+        self.held.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A function of which nothing is under way until this is dropped.
+pub struct Held {
+    shared: Arc<Shared>,
+    function: Arc<str>,
+    _gate: Option<OwnedRwLockWriteGuard<()>>,
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.shared.held().remove(&self.function);
+    }
 }
 
 /// The running workers.
@@ -69,7 +94,7 @@ impl Dispatcher {
         let progress = Arc::new(Progress::new(Arc::clone(store.ends())));
         let pauses = Arc::new(Pauses::load(Arc::clone(&store)).await?);
         let (voices, swaps) = (voices::Voices::default(), watch::Sender::new(()));
-        let shared = Arc::new(Shared { store, progress, pauses, voices, swaps });
+        let shared = Arc::new(Shared { store, progress, pauses, voices, swaps, held: Mutex::default() });
         let dispatcher = Dispatcher { shared, tasks: TaskTracker::new(), stop, at_work: Mutex::default() };
         match cluster {
             Some(cluster) => {
@@ -117,6 +142,18 @@ impl Dispatcher {
         let workers = self.workers(registered).await?;
         self.spawn(registered, workers);
         Ok(())
+    }
+
+    /// Lets what is under way of a function come to its end and begins nothing of it until the answer is dropped; `None` where that
+    /// takes longer than `most`.
+    pub async fn hold(&self, registered: &Registered, most: Duration) -> Option<Held> {
+        let (shared, function) = (Arc::clone(&self.shared), Arc::clone(&registered.name));
+        shared.held().insert(Arc::clone(&function));
+        let mut held = Held { shared, function, _gate: None };
+        self.shared.swaps.send_replace(());
+        let gate = tokio::time::timeout(most, Arc::clone(&registered.gate).write_owned()).await.ok()?;
+        held._gate = Some(gate);
+        Some(held)
     }
 
     /// Workers for the partitions of a function that have none.

@@ -12,6 +12,7 @@ use tokio::task::JoinHandle;
 use super::held;
 use super::log::Log;
 use crate::delivery::Effects;
+use crate::embedded::shadows::made_by;
 use crate::embedded::{Commit, WriteError};
 
 /// Commits under way of one function and partition: enough that a call seldom waits, few enough to hold in memory.
@@ -71,6 +72,9 @@ impl<S> Commits<S> {
             commit.frames.extend(frames.map_err(held::unencodable)?);
             let application = commit.application.clone().unwrap_or_else(|| store.application());
             commit.frames.extend(held::outbox(&application, &commit, &commit.effects, stores_frames)?);
+            if store.is_shadowed(&commit.note.function) {
+                commit.made = Some(made_by(&application, &commit)?);
+            }
             if let Some(before) = before {
                 // One that never came so far has failed; then the position refuses this one.
                 let _ = before.await;

@@ -10,7 +10,6 @@ use super::Shared;
 use super::log::Log;
 use super::pending::{Commits, MOST_UNDER_WAY, Settled};
 use super::progress::Standing;
-use super::topic::seed;
 use super::worker::Step;
 use crate::bindings::{CallContext, WireNext, WireTick};
 use crate::clock::now_ms;
@@ -20,6 +19,7 @@ use crate::embedded::{Attempt, Commit, Note, WriteError};
 use crate::manifest::{Delivery, Trigger};
 use crate::registry::Version;
 use crate::registry::call::Outcome;
+use crate::registry::deliver::seed;
 use crate::triggers::schedule::{Due, LONGEST_AGAIN_MS, Schedule};
 
 /// How long a publisher sleeps before it looks whether its reader has come closer.

@@ -7,7 +7,6 @@ mod deliver;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use sha2::{Digest as _, Sha256};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
@@ -266,15 +265,4 @@ impl TopicSource {
 fn letters_of(version: &Version, trigger: &Trigger) -> Arc<str> {
     let own = || version.function.dead_letter_topic(&version.application.name);
     trigger.dead_letters.clone().unwrap_or_else(own).into()
-}
-
-/// Randomness follows from the position, so that a call can be repeated.
-pub(super) fn seed(note: &Note, position: i64) -> u64 {
-    let mut hash = Sha256::new();
-    hash.update(note.function.as_bytes());
-    hash.update([0]);
-    hash.update(note.source.as_bytes());
-    hash.update(note.partition.to_le_bytes());
-    hash.update(position.to_le_bytes());
-    hash.finalize().first_chunk::<8>().map_or(0, |bytes| u64::from_le_bytes(*bytes))
 }

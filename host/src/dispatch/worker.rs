@@ -183,7 +183,14 @@ impl Worker {
         let mut swaps = self.shared.swaps.subscribe();
         // What was loaded since it was last looked at: waiting for a change counts as having looked.
         let mut loaded = false;
+        let gate = Arc::clone(&self.registered.gate);
+        let mut leave = gate.clone().read_owned().await;
         while !stop.is_cancelled() {
+            if self.shared.is_held(&self.registered.name) {
+                self.settle().await;
+                drop(leave);
+                leave = gate.clone().read_owned().await;
+            }
             if std::mem::take(&mut loaded) || loads.has_changed().unwrap_or_default() {
                 loads.mark_unchanged();
                 self.topics().for_each(TopicSource::table_loaded);
@@ -209,6 +216,12 @@ impl Worker {
                 () = tokio::time::sleep(sleep) => {}
             }
         }
+        self.settle().await;
+        drop(leave);
+    }
+
+    /// Waits for what is under way.
+    async fn settle(&mut self) {
         for source in &mut self.sources {
             if let Err(error) = source.settle().await {
                 source.trouble(&error);

@@ -41,6 +41,12 @@ pub struct Commit {
     pub is_decided: bool,
     /// Where the changelog stands that holds its state, if that is another than before.
     pub changelog: Option<i64>,
+    /// The records that become dead letters, by their offsets.
+    pub refused: Vec<i64>,
+    /// For a call that only read records again: their offsets.
+    pub reread: Vec<i64>,
+    /// What it comes to, where that is kept for a shadow; see `shadows::made_by`.
+    pub made: Option<Vec<u8>>,
     /// The application that the call knew, whose columns its rows have; where none is said, that of the moment.
     pub application: Option<Arc<Application>>,
 }

@@ -15,6 +15,7 @@ mod ledger;
 mod letters;
 mod log;
 mod mark;
+pub mod mirrors;
 mod outbox;
 mod overview;
 mod pauses;
@@ -22,6 +23,7 @@ mod replica;
 mod reserve;
 mod retention;
 mod schema;
+pub mod shadows;
 mod shares;
 mod state;
 mod tail;
@@ -123,6 +125,8 @@ impl Store {
             tail: Arc::default(),
             loads: Arc::new(watch::Sender::new(())),
             load_count: Arc::default(),
+            shadowed: Arc::new(ArcSwap::from_pointee(shadows::shadowed(&mut *readers.acquire().await?).await?)),
+            shadow_news: Arc::new(watch::Sender::new(())),
         };
         let shares = Shares::new(Reserve::new(folder.path(), folder.kept_free()));
         let current: Current = Arc::new(ArcSwap::new(Arc::clone(&application)));

@@ -78,6 +78,9 @@ async fn trim_partition(
     for reader in &readers {
         read = read.min(read_to(connection, reader, &topic.name, partition).await?);
     }
+    let shadowed = sqlx::query("SELECT min(first) FROM shadow_batch WHERE source = ? AND partition = ?");
+    let shadowed = shadowed.bind(&topic.name).bind(partition).fetch_one(&mut *connection).await?;
+    read = read.min(shadowed.try_get::<Option<i64>, _>(0)?.unwrap_or(i64::MAX));
     let age = topic.retention.max_hours.zip(now_ms);
     let too_old = age.map_or(i64::MIN, |(hours, now_ms)| now_ms - i64::from(hours) * HOUR_MS);
     let most_bytes = topic.retention.max_bytes.map_or(i64::MAX, |b| i64::try_from(b).unwrap_or(i64::MAX));

@@ -9,7 +9,10 @@ use super::folder;
 
 /// The format that this build writes. Raised with each change that an older build could not read; then a migration
 /// from the one before is added, which copies the file first.
-pub(super) const FORMAT: i64 = 5;
+pub(super) const FORMAT: i64 = 6;
+
+/// The first format that holds what was deployed.
+pub(super) const WITH_VERSIONS: i64 = 5;
 
 const TABLES: &str = "
 CREATE TABLE name (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE);
@@ -81,6 +84,17 @@ CREATE TABLE audit (id INTEGER PRIMARY KEY, at_ms INTEGER NOT NULL, who TEXT NOT
   function TEXT NOT NULL, version TEXT, before TEXT, refused TEXT);
 ";
 
+/// What came with format 6, also to a file of an older one.
+const SINCE_6: &str = "
+CREATE TABLE shadow (function TEXT PRIMARY KEY, version TEXT NOT NULL, component TEXT NOT NULL, part TEXT NOT NULL,
+  place TEXT NOT NULL, at_ms INTEGER NOT NULL, bytes INTEGER NOT NULL DEFAULT 0, ended TEXT) WITHOUT ROWID;
+CREATE TABLE shadow_batch (id INTEGER PRIMARY KEY, function TEXT NOT NULL, source TEXT NOT NULL, partition INTEGER NOT NULL,
+  first INTEGER NOT NULL, next INTEGER NOT NULL, reread TEXT, attempt INTEGER NOT NULL, micros INTEGER NOT NULL,
+  at_ms INTEGER NOT NULL, records INTEGER NOT NULL, version TEXT NOT NULL, made BLOB NOT NULL);
+CREATE INDEX shadow_batch_by_function ON shadow_batch (function, id);
+CREATE INDEX shadow_batch_by_source ON shadow_batch (source, partition, first);
+";
+
 /// What becomes of the tables of format 3.
 const FROM_3: &str = "ALTER TABLE attempt RENAME COLUMN since_ms TO spent_ms; UPDATE attempt SET spent_ms = 0;";
 
@@ -92,13 +106,14 @@ pub(super) async fn prepare(connection: &mut SqliteConnection, path: &Path) -> a
         .with_context(|| format!("`{}` is not a data file of isobar, or is damaged", path.display()))?;
     match row.try_get::<i64, _>(0)? {
         FORMAT => Ok(()),
-        0 => write(connection, &[TABLES, SINCE_2, SINCE_4, SINCE_5])
+        0 => write(connection, &[TABLES, SINCE_2, SINCE_4, SINCE_5, SINCE_6])
             .await
             .with_context(|| format!("cannot make the tables of `{}`", path.display())),
-        1 => migrate(connection, path, 1, &[FROM_1, SINCE_2, FROM_2, FROM_3, SINCE_4, SINCE_5]).await,
-        2 => migrate(connection, path, 2, &[FROM_2, FROM_3, SINCE_4, SINCE_5]).await,
-        3 => migrate(connection, path, 3, &[FROM_3, SINCE_4, SINCE_5]).await,
-        4 => migrate(connection, path, 4, &[SINCE_5]).await,
+        1 => migrate(connection, path, 1, &[FROM_1, SINCE_2, FROM_2, FROM_3, SINCE_4, SINCE_5, SINCE_6]).await,
+        2 => migrate(connection, path, 2, &[FROM_2, FROM_3, SINCE_4, SINCE_5, SINCE_6]).await,
+        3 => migrate(connection, path, 3, &[FROM_3, SINCE_4, SINCE_5, SINCE_6]).await,
+        4 => migrate(connection, path, 4, &[SINCE_5, SINCE_6]).await,
+        5 => migrate(connection, path, 5, &[SINCE_6]).await,
         newer => anyhow::bail!(
             "`{}` has format {newer}, and this isobar knows formats up to {FORMAT}; use the isobar that wrote it or a newer one",
             path.display()

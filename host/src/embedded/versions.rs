@@ -10,8 +10,9 @@ use sha2::{Digest as _, Sha256};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteRow};
 use sqlx::{ConnectOptions as _, Connection as _, Row as _, SqliteConnection};
 
+use super::shadows::Promotion;
 use super::writer::{Told, Work, WriteError};
-use super::{FILE, Folder, Store, log, mark, schema, trouble};
+use super::{FILE, Folder, Store, log, mark, schema, shadows, trouble};
 use crate::engine::inspect::MAX_COMPONENT_BYTES;
 use crate::manifest::Application;
 use crate::manifest::declaration::hex;
@@ -59,7 +60,7 @@ pub struct Arrival {
     /// As [`Kept::version`].
     pub version: String,
     /// SHA-256 of its component, in hex.
-    component: String,
+    pub(super) component: String,
     /// The component as it is kept.
     packed: Vec<u8>,
     /// As [`Kept::part`].
@@ -90,6 +91,8 @@ pub struct Deployment {
     pub arrivals: Vec<Arrival>,
     /// What the audit log says of it.
     pub entries: Vec<Entry>,
+    /// The shadow that takes over, where one does: it brings state, rows and records.
+    pub promotion: Option<Promotion>,
 }
 
 /// An entry of the audit log.
@@ -132,8 +135,8 @@ impl Look {
             anyhow::Ok((connection, format))
         };
         match opened.await {
-            Ok((connection, schema::FORMAT)) => Ok(Some(Look(connection))),
-            // Who opens it has words for one of a newer format, and takes an older one over.
+            Ok((connection, schema::WITH_VERSIONS..=schema::FORMAT)) => Ok(Some(Look(connection))),
+            // Who opens it has words for one of a newer format, and takes over one without versions.
             Ok(_) => Ok(None),
             Err(error) => Err(trouble::explained(error, &path)),
         }
@@ -210,8 +213,8 @@ pub fn digest_of(component: &[u8]) -> String {
 }
 
 /// Does all of a deployment on the open transaction.
-pub(super) async fn deploy(connection: &mut SqliteConnection, deployment: &Deployment) -> Result<(), WriteError> {
-    let Deployment { application, deployed, arrivals, entries } = deployment;
+pub(super) async fn deploy(connection: &mut SqliteConnection, deployment: &Deployment) -> Result<Vec<i64>, WriteError> {
+    let Deployment { application, deployed, arrivals, entries, promotion } = deployment;
     crate::bindings::tables::schema::prepare(connection, &application.tables).await?;
     log::prepare(connection, application).await.map_err(|error| WriteError::Deploy(format!("{error:#}")))?;
     for function in application.functions.values().filter(|f| f.grants.state) {
@@ -220,6 +223,8 @@ pub(super) async fn deploy(connection: &mut SqliteConnection, deployment: &Deplo
     let at_ms = entries.first().map_or(0, |entry| entry.at_ms);
     for arrival in arrivals {
         keep(connection, arrival, at_ms).await?;
+        // What it was compared with is not in charge any more.
+        shadows::forget(connection, &arrival.function).await?;
     }
     sqlx::query("INSERT OR REPLACE INTO manifest (id, running, base) VALUES (0, ?, ?)")
         .bind(&deployed.manifest)
@@ -243,7 +248,10 @@ pub(super) async fn deploy(connection: &mut SqliteConnection, deployment: &Deplo
     for entry in entries {
         note(connection, entry).await?;
     }
-    Ok(())
+    match promotion {
+        Some(promotion) => shadows::promote(connection, application, promotion).await,
+        None => Ok(Vec::new()),
+    }
 }
 
 /// Holds what a function takes its state for against what it is.
@@ -263,12 +271,7 @@ async fn hold_state(connection: &mut SqliteConnection, function: &str, wanted: u
 }
 
 async fn keep(connection: &mut SqliteConnection, arrival: &Arrival, at_ms: i64) -> Result<(), WriteError> {
-    // One that is damaged is replaced.
-    let packed = sqlx::query(
-        "INSERT INTO component (digest, bytes) VALUES (?, ?)
-         ON CONFLICT (digest) DO UPDATE SET bytes = excluded.bytes WHERE bytes <> excluded.bytes",
-    );
-    packed.bind(&arrival.component).bind(&arrival.packed).execute(&mut *connection).await?;
+    keep_component(connection, arrival).await?;
     sqlx::query("INSERT OR REPLACE INTO version (function, version, component, part, at_ms) VALUES (?, ?, ?, ?, ?)")
         .bind(&arrival.function)
         .bind(&arrival.version)
@@ -277,6 +280,17 @@ async fn keep(connection: &mut SqliteConnection, arrival: &Arrival, at_ms: i64) 
         .bind(at_ms)
         .execute(connection)
         .await?;
+    Ok(())
+}
+
+/// Keeps a component.
+pub(super) async fn keep_component(connection: &mut SqliteConnection, arrival: &Arrival) -> Result<(), WriteError> {
+    // One that is damaged is replaced.
+    let packed = sqlx::query(
+        "INSERT INTO component (digest, bytes) VALUES (?, ?)
+         ON CONFLICT (digest) DO UPDATE SET bytes = excluded.bytes WHERE bytes <> excluded.bytes",
+    );
+    packed.bind(&arrival.component).bind(&arrival.packed).execute(connection).await?;
     Ok(())
 }
 
@@ -298,9 +312,11 @@ async fn forget(connection: &mut SqliteConnection) -> Result<(), sqlx::Error> {
     .bind(MOST_COMPONENT_BYTES)
     .execute(&mut *connection)
     .await?;
-    sqlx::query("DELETE FROM component WHERE digest NOT IN (SELECT component FROM version)")
-        .execute(connection)
-        .await?;
+    sqlx::query(
+        "DELETE FROM component WHERE digest NOT IN (SELECT component FROM version UNION SELECT component FROM shadow)",
+    )
+    .execute(connection)
+    .await?;
     Ok(())
 }
 
@@ -330,6 +346,7 @@ pub(super) fn announce(deployment: &Deployment, told: &Told) {
             told.ends.add(&topic, partition, 0);
         }
     }
+    deployment.arrivals.iter().for_each(|arrival| shadows::set(told, &arrival.function, false));
 }
 
 impl Store {

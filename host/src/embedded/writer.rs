@@ -1,9 +1,11 @@
 //! The one writer of the file. Commits that arrive while another is being written share a transaction; each is a
 //! savepoint of its own, so that one that fails takes none of the others with it.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use arc_swap::ArcSwap;
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{ConnectOptions as _, Connection as _, SqliteConnection};
 use tokio::sync::{Mutex, mpsc, oneshot, watch};
@@ -12,7 +14,7 @@ use tokio::task::JoinHandle;
 use super::shares::Shares;
 use super::tail::Tail;
 use super::{Attempt, Commit, Current, LogEnds, Note, Pause, Settlement, Store};
-use super::{attempt, commit, letters, outbox, pauses, replica, retention, trouble, versions};
+use super::{attempt, commit, letters, mirrors, outbox, pauses, replica, retention, shadows, trouble, versions};
 use crate::bindings::tables::TableError;
 use crate::delivery::HeldTable;
 use crate::delivery::frame::FrameError;
@@ -174,6 +176,7 @@ pub(super) enum Work {
     Settle(Settlement),
     Deploy(Box<versions::Deployment>),
     Audit(versions::Entry),
+    Shadow(shadows::Work),
 }
 
 type Job = (Work, oneshot::Sender<Result<(), WriteError>>);
@@ -189,6 +192,10 @@ pub(super) struct Told {
     pub(super) loads: Arc<watch::Sender<()>>,
     /// Rises before a load is written and when it is: who saw it stand still has seen one state of the tables.
     pub(super) load_count: Arc<AtomicU64>,
+    /// The functions whose commits are kept for a shadow.
+    pub(super) shadowed: Arc<ArcSwap<BTreeSet<Arc<str>>>>,
+    /// Changes when there is more for a shadow to compare, or when one begins or ends.
+    pub(super) shadow_news: Arc<watch::Sender<()>>,
 }
 
 /// The task that writes.
@@ -284,6 +291,30 @@ async fn transaction(
     shares: &mut Shares,
     told: &Told,
 ) -> Result<Vec<Result<Vec<i64>, WriteError>>, WriteError> {
+    if let Some(promotion) = works.iter().find_map(promotion) {
+        // No file can be added within a transaction.
+        mirrors::attach(connection, &promotion.file, shadows::PROMOTED).await?;
+        let done = within(connection, application, works, shares, told).await;
+        sqlx::raw_sql(shadows::DETACH).execute(connection).await?;
+        return done;
+    }
+    within(connection, application, works, shares, told).await
+}
+
+fn promotion(work: &Work) -> Option<&shadows::Promotion> {
+    match work {
+        Work::Deploy(deployment) => deployment.promotion.as_ref(),
+        _ => None,
+    }
+}
+
+async fn within(
+    connection: &mut SqliteConnection,
+    application: &Application,
+    works: &[Work],
+    shares: &mut Shares,
+    told: &Told,
+) -> Result<Vec<Result<Vec<i64>, WriteError>>, WriteError> {
     let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await?;
     if let [alone] = works {
         return match perform(&mut transaction, application, alone, shares, told).await {
@@ -322,10 +353,14 @@ async fn perform(
                 true => Ok(()),
                 false => shares.admit(connection, application, commit).await,
             };
-            let applied = match admitted {
+            let mut applied = match admitted {
                 Ok(()) => commit::apply(connection, application, commit).await,
                 Err(refused) => Err(refused),
             };
+            if applied.is_ok() && told.shadowed.load().contains(&commit.note.function) {
+                let recorded = shadows::record(connection, application, commit).await;
+                applied = recorded.and(applied);
+            }
             match applied {
                 Ok(_) => shares.applied(commit, application),
                 Err(_) => shares.forget(&commit.note.function),
@@ -357,8 +392,13 @@ async fn perform(
         }
         Work::Applied { note, first, next } => outbox::applied(connection, note, *first, *next).await,
         Work::Settle(settlement) => return letters::settle(connection, settlement).await,
-        Work::Deploy(deployment) => versions::deploy(connection, deployment).await,
+        Work::Deploy(deployment) => {
+            let deployed = versions::deploy(connection, deployment).await;
+            deployment.arrivals.iter().for_each(|arrival| shares.forget(&arrival.function));
+            return deployed;
+        }
         Work::Audit(entry) => versions::note(connection, entry).await,
+        Work::Shadow(work) => shadows::perform(connection, work).await,
         Work::Pause(pause) => pauses::keep(connection, pause).await,
         Work::Resume(function) => pauses::pardon(connection, function).await,
         Work::Trim { now_ms } => retention::trim(connection, application, *now_ms).await,
@@ -372,17 +412,24 @@ async fn perform(
 
 /// Tells readers what was committed; the frames begin at `bases`.
 fn announce(work: Work, bases: &[i64], told: &Told, current: &Current) {
-    let Told { ends, tail, loads, load_count } = told;
+    let Told { ends, tail, loads, load_count, .. } = told;
     if matches!(work, Work::Load { .. }) {
         load_count.fetch_add(1, Ordering::SeqCst);
         loads.send_replace(());
     }
     let frames = match work {
-        Work::Commit(commit) => commit.frames,
+        Work::Commit(commit) => {
+            if told.shadowed.load().contains(&commit.note.function) {
+                told.shadow_news.send_replace(());
+            }
+            commit.frames
+        }
+        Work::Shadow(work) => return shadows::announce(&work, told),
         Work::Settle(settlement) => settlement.frames,
         Work::Deploy(deployment) => {
             versions::announce(&deployment, told);
-            return current.store(deployment.application);
+            current.store(deployment.application);
+            deployment.promotion.map(|promotion| promotion.frames).unwrap_or_default()
         }
         _ => return,
     };

@@ -1,6 +1,7 @@
 //! Functions as they run: components checked against their grants, compiled, linked, and named by their digest.
 
 pub mod call;
+pub mod deliver;
 pub mod gate;
 mod turns;
 
@@ -12,6 +13,7 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use arc_swap::ArcSwap;
 use http::Uri;
+use tokio::sync::RwLock;
 use wasmtime::component::{ComponentExportIndex, InstancePre};
 
 use crate::bindings::{self, CallContext, CallState};
@@ -65,6 +67,27 @@ pub struct Registered {
     pub name: Arc<str>,
     /// The version that the next batch goes to.
     pub version: ArcSwap<Version>,
+    /// Who works on its batches reads; who writes knows that nothing of it is under way.
+    pub gate: Arc<RwLock<()>>,
+}
+
+impl Registered {
+    /// A function with its first version.
+    #[must_use]
+    pub fn new(name: &str, version: Arc<Version>) -> Self {
+        Registered { name: name.into(), version: ArcSwap::new(version), gate: Arc::default() }
+    }
+}
+
+/// Where a version's calls take their place among others.
+#[derive(Clone, Copy)]
+pub enum Place<'v> {
+    /// It is the first of its function.
+    New,
+    /// In the place of the version in charge.
+    Of(&'v Version),
+    /// Beside the version in charge: its calls count among those of the function, and its time on its own.
+    ShadowOf(&'v Version),
 }
 
 /// What makes versions of components.
@@ -102,10 +125,9 @@ impl Loader {
         let mut refusals = Vec::new();
         for function in application.functions.values() {
             let Some(source) = sources.remove(&function.name) else { continue };
-            match self.version(application, function, source, None) {
+            match self.version(application, function, source, Place::New) {
                 Ok(version) => {
-                    let name: Arc<str> = function.name.as_str().into();
-                    let registered = Registered { name, version: ArcSwap::from_pointee(version) };
+                    let registered = Registered::new(&function.name, Arc::new(version));
                     registry.functions.insert(function.name.clone(), Arc::new(registered));
                 }
                 Err(error) => refusals.push(format!("{error:#}")),
@@ -115,7 +137,7 @@ impl Loader {
         Ok(registry)
     }
 
-    /// A version of `function`, which takes its turns with the one `before` it.
+    /// A version of `function`, which takes its turns with the one in charge, or in its shadow turns of its own.
     ///
     /// # Errors
     /// When the component cannot be read, compiled or linked, or reaches beyond its grants.
@@ -124,7 +146,7 @@ impl Loader {
         application: &Arc<Application>,
         function: &Function,
         source: Source,
-        before: Option<&Version>,
+        place: Place<'_>,
     ) -> anyhow::Result<Version> {
         let Source { digest, component: bytes, resolved } = source;
         let name = &function.name;
@@ -158,7 +180,11 @@ impl Loader {
             pre,
             handle,
             run,
-            turns: before.map_or_else(|| self.cores.join(places()), |before| before.turns.clone()),
+            turns: match place {
+                Place::New => self.cores.join(places()),
+                Place::Of(charge) => charge.turns.clone(),
+                Place::ShadowOf(charge) => charge.turns.beside(),
+            },
         })
     }
 }
@@ -181,6 +207,7 @@ impl Version {
     pub fn context(&self, store: &Arc<Store>, partition: u32) -> CallContext {
         CallContext {
             store: Arc::clone(store),
+            aside: None,
             application: Arc::clone(&self.application),
             function: self.function.name.as_str().into(),
             partition,

@@ -30,6 +30,8 @@ struct Shared {
     /// turns cannot be saved up.
     level: Duration,
     functions: BTreeMap<usize, Demand>,
+    /// How many have joined.
+    joined: usize,
 }
 
 /// What a function has had of the cores, and what of it waits.
@@ -51,9 +53,20 @@ struct Turn {
 /// One function's turns at the cores, and leave to begin a call.
 #[derive(Clone)]
 pub(super) struct Turns {
-    cores: Cores,
-    function: usize,
+    function: Arc<Joined>,
     begun: Arc<Semaphore>,
+}
+
+/// A function's place among those that share the cores; what is counted of it goes with its last version.
+struct Joined {
+    cores: Cores,
+    number: usize,
+}
+
+impl Drop for Joined {
+    fn drop(&mut self) {
+        self.cores.lock().functions.remove(&self.number);
+    }
 }
 
 /// What a call is up to while it is polled.
@@ -77,15 +90,25 @@ pub(super) type Interrupted = Arc<AtomicBool>;
 impl Cores {
     /// `cores` of them, nobody computing.
     pub(super) fn new(cores: usize) -> Self {
-        Cores(Arc::new(Mutex::new(Shared { free: cores, level: Duration::ZERO, functions: BTreeMap::new() })))
+        Cores(Arc::new(Mutex::new(Shared {
+            free: cores,
+            level: Duration::ZERO,
+            functions: BTreeMap::new(),
+            joined: 0,
+        })))
     }
 
     /// A function that shares them, with at most `calls` begun at one time.
     pub(super) fn join(&self, calls: usize) -> Turns {
+        self.joined(Arc::new(Semaphore::new(calls)))
+    }
+
+    fn joined(&self, begun: Arc<Semaphore>) -> Turns {
         let mut shared = self.lock();
-        let function = shared.functions.len();
-        shared.functions.insert(function, Demand::default());
-        Turns { cores: self.clone(), function, begun: Arc::new(Semaphore::new(calls)) }
+        let number = shared.joined;
+        shared.joined += 1;
+        shared.functions.insert(number, Demand::default());
+        Turns { function: Arc::new(Joined { cores: self.clone(), number }), begun }
     }
 
     fn lock(&self) -> MutexGuard<'_, Shared> {
@@ -121,7 +144,8 @@ impl Shared {
     /// `function` has computed for `time`.
     fn charge(&mut self, function: usize, time: Duration) {
         let is_wanted = self.is_wanted();
-        let demand = self.functions.entry(function).or_default();
+        // A turn may end after the last version of its function is gone.
+        let Some(demand) = self.functions.get_mut(&function) else { return };
         demand.had += time;
         if !is_wanted {
             self.level = self.level.max(demand.had);
@@ -164,7 +188,9 @@ impl Drop for Turn {
         {
             let mut shared = self.cores.lock();
             shared.charge(self.function, self.began.elapsed());
-            shared.functions.entry(self.function).or_default().computing -= 1;
+            if let Some(demand) = shared.functions.get_mut(&self.function) {
+                demand.computing -= 1;
+            }
             shared.free += 1;
         }
         self.cores.give();
@@ -172,6 +198,11 @@ impl Drop for Turn {
 }
 
 impl Turns {
+    /// Turns of their own for calls that are counted among these as far as how many are begun.
+    pub(super) fn beside(&self) -> Turns {
+        self.function.cores.joined(Arc::clone(&self.begun))
+    }
+
     /// Leave to begin a call, to be kept until everything of it is gone.
     pub(super) async fn begin(&self) -> Option<OwnedSemaphorePermit> {
         Arc::clone(&self.begun).acquire_owned().await.ok()
@@ -179,8 +210,9 @@ impl Turns {
 
     /// Asks for leave to compute.
     fn ask(&self) -> oneshot::Receiver<Turn> {
-        let turn = self.cores.lock().ask(self.function);
-        self.cores.give();
+        let Joined { cores, number } = self.function.as_ref();
+        let turn = cores.lock().ask(*number);
+        cores.give();
         turn
     }
 
@@ -210,7 +242,7 @@ impl Turns {
                 Paused::Ended(answer) => return answer,
                 Paused::GivesWay => {
                     // It asks before it gives way: what its function has had counts, as for one that never rested.
-                    asked = self.cores.lock().ask(self.function);
+                    asked = self.function.cores.lock().ask(self.function.number);
                     drop(turn);
                 }
                 Paused::Waits => {

@@ -117,7 +117,7 @@ pub(crate) fn with_store<T, F: Future<Output = T>>(data_dir: &Path, look: impl F
 }
 
 /// Keys of a topic with the values of their records in order of offset, by partition.
-async fn read(store: &Store, topic: &str, partitions: u32) -> Found {
+pub(crate) async fn read(store: &Store, topic: &str, partitions: u32) -> Found {
     let text = |bytes: Option<&[u8]>| String::from_utf8(bytes.unwrap().to_vec()).unwrap();
     let mut found = Found::new();
     for partition in 0..partitions {

@@ -13,6 +13,7 @@ use isobar::embedded::{Commit, Frame, Kind, Note, Store};
 use isobar::manifest;
 
 use crate::crash::{application, build};
+use crate::migration::take_back_to_5;
 use crate::swaps::another_build;
 
 const FUNCTION: &str = "counting";
@@ -22,12 +23,12 @@ const PEOPLE: &str = "\n[application.trigger.isobar.tables.people]\nstore = \"po
     columns = { id = \"text\", name = \"text?\" }\nsensitive = true\n";
 
 /// The whole manifest of the counting functions.
-fn whole() -> String {
+pub(crate) fn whole() -> String {
     std::fs::read_to_string(application()).unwrap()
 }
 
 /// What of it concerns the one that counts.
-fn alone() -> String {
+pub(crate) fn alone() -> String {
     part(&whole(), FUNCTION)
 }
 
@@ -35,7 +36,7 @@ fn part(text: &str, function: &str) -> String {
     manifest::part(text, &BTreeSet::from([function.to_owned()])).unwrap_or_else(|problems| panic!("{problems:?}"))
 }
 
-fn component(name: &str) -> Arc<[u8]> {
+pub(crate) fn component(name: &str) -> Arc<[u8]> {
     let file = format!("../target/wasm32-wasip2/release/guest_{name}.wasm");
     std::fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join(file)).unwrap().into()
 }
@@ -52,24 +53,24 @@ async fn try_prepare(data_dir: &Path, text: &str) -> anyhow::Result<Prepared> {
     app::prepare(plan).await
 }
 
-async fn start(data_dir: &Path, text: &str) -> App {
+pub(crate) async fn start(data_dir: &Path, text: &str) -> App {
     prepare(data_dir, text).await.start().await.unwrap()
 }
 
-fn ask(text: &str, components: &[(&str, Arc<[u8]>)]) -> Ask {
+pub(crate) fn ask(text: &str, components: &[(&str, Arc<[u8]>)]) -> Ask {
     let names = components.iter().map(|(name, _)| (*name).to_owned()).collect();
     let part = manifest::part(text, &names).unwrap_or_else(|problems| panic!("{problems:?}"));
     let components = components.iter().map(|(name, bytes)| ((*name).to_owned(), Arc::clone(bytes))).collect();
     Ask { part, components }
 }
 
-async fn deploy(app: &App, text: &str, component: Arc<[u8]>) -> Result<Taken, DeployError> {
+pub(crate) async fn deploy(app: &App, text: &str, component: Arc<[u8]>) -> Result<Taken, DeployError> {
     let taken = app.deploys.deploy(ask(text, &[(FUNCTION, component)]), "tester").await?;
     Ok(taken.into_iter().next().unwrap())
 }
 
 /// The version that runs.
-async fn runs(store: &Store) -> String {
+pub(crate) async fn runs(store: &Store) -> String {
     store.deployed().await.unwrap().unwrap().running[FUNCTION].clone()
 }
 
@@ -102,7 +103,7 @@ async fn count(app: &App, topic: &str, keys: &[&str]) {
     idle(app).await;
 }
 
-async fn idle(app: &App) {
+pub(crate) async fn idle(app: &App) {
     let idle = async {
         while !app.dispatcher.progress().idle() {
             tokio::time::sleep(Duration::from_millis(10)).await;
@@ -235,6 +236,8 @@ async fn a_restart_runs_what_was_deployed_unless_the_file_has_changed() {
     count(&app, "input", &["a"]).await;
     app.stop().await;
 
+    // An isobar that knew no shadows had what was deployed, too.
+    take_back_to_5(dir.path()).await;
     let prepared = prepare(dir.path(), &alone()).await;
     let told = prepared.news.join("\n");
     assert!(

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 const LAYERS: [&[&str]; 4] = [
     &["manifest", "config", "delivery", "clock"],
     &["bindings", "embedded", "engine", "kafka", "stores"],
-    &["deploys", "dispatch", "triggers", "registry"],
+    &["deploys", "dispatch", "triggers", "registry", "shadows"],
     &["app", "cli", "commands", "console", "demo", "program", "spin", "ui", "main", "lib"],
 ];
 

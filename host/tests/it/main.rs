@@ -27,6 +27,7 @@ mod on_kafka;
 mod over_reaching;
 mod reread;
 mod retention;
+mod shadows;
 mod shop;
 mod spin;
 mod stage;

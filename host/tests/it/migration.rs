@@ -9,6 +9,12 @@ use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _, Row as _, Sqlite
 
 use crate::shop;
 
+/// What format 6 added, taken away.
+const BACK_TO_5: &str = "
+DROP TABLE shadow;
+DROP TABLE shadow_batch;
+PRAGMA user_version = 5;
+";
 /// What format 5 added, taken away.
 const BACK_TO_4: &str = "
 DROP TABLE manifest;
@@ -58,6 +64,13 @@ async fn format_of(file: &Path) -> i64 {
     row.get(0)
 }
 
+/// Makes a file of format 5 of the one in a data folder.
+pub(crate) async fn take_back_to_5(data_dir: &Path) {
+    let mut connection = open(&data_dir.join("isobar.sqlite")).await;
+    sqlx::raw_sql(BACK_TO_5).execute(&mut connection).await.unwrap();
+    connection.close().await.unwrap();
+}
+
 /// Takes over a file of an older format, made by undoing what came since, newest first.
 async fn taken_over(older: i64, undo: &[&'static str]) {
     let dir = tempfile::tempdir().unwrap();
@@ -85,7 +98,7 @@ async fn taken_over(older: i64, undo: &[&'static str]) {
     assert_eq!(store.ends().of("orders", 0), 3);
     store.close().await;
     drop(store);
-    assert_eq!(format_of(&file).await, 5);
+    assert_eq!(format_of(&file).await, 6);
     let copy = dir.path().join(format!("isobar.sqlite.format-{older}"));
     assert_eq!(format_of(&copy).await, older, "the copy is as it was");
     let mode = |file: &Path| std::fs::metadata(file).unwrap().permissions().mode() & 0o777;
@@ -94,10 +107,11 @@ async fn taken_over(older: i64, undo: &[&'static str]) {
 
 #[tokio::test]
 async fn files_of_older_formats_are_copied_and_taken_over() {
-    taken_over(1, &[BACK_TO_4, BACK_TO_3, BACK_TO_2, BACK_TO_1]).await;
-    taken_over(2, &[BACK_TO_4, BACK_TO_3, BACK_TO_2]).await;
-    taken_over(3, &[BACK_TO_4, BACK_TO_3]).await;
-    taken_over(4, &[BACK_TO_4]).await;
+    taken_over(1, &[BACK_TO_5, BACK_TO_4, BACK_TO_3, BACK_TO_2, BACK_TO_1]).await;
+    taken_over(2, &[BACK_TO_5, BACK_TO_4, BACK_TO_3, BACK_TO_2]).await;
+    taken_over(3, &[BACK_TO_5, BACK_TO_4, BACK_TO_3]).await;
+    taken_over(4, &[BACK_TO_5, BACK_TO_4]).await;
+    taken_over(5, &[BACK_TO_5]).await;
 }
 
 #[tokio::test]

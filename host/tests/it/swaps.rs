@@ -1,6 +1,7 @@
 //! Versions take over while records flow: each record is counted once, by one version or the other.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
 use std::path::Path;
 use std::process::{Child, Command};
 use std::sync::Arc;
@@ -60,13 +61,13 @@ async fn start(data_dir: &Path) -> App {
     app::prepare(plan).await.unwrap().start().await.unwrap()
 }
 
-/// Publishes the numbers that `source` does not.
-async fn publish(store: &Store) {
+/// Publishes numbers as `source` does.
+pub(crate) async fn publish(store: &Store, numbers: Range<i64>) {
     let note = Note { function: "test".into(), source: "test".into(), partition: 0 };
     let mut position = store.position(&note).await.unwrap();
-    for first in (RECORDS..PUBLISHED).step_by(AT_ONCE as usize) {
+    for first in numbers.clone().step_by(AT_ONCE as usize) {
         let mut partitions: BTreeMap<u32, Records> = BTreeMap::new();
-        for number in first..first + AT_ONCE {
+        for number in first..numbers.end.min(first + AT_ONCE) {
             let key = format!("k{}", number % 23);
             let records = partitions.entry(partition_of(key.as_bytes(), 3)).or_default();
             records.offsets.push(records.offsets.len() as i64);
@@ -210,7 +211,7 @@ async fn a_hundred_swaps_in_a_million_records_lose_and_double_nothing() {
     let data_dir = dir.path().join("data");
     let app = start(&data_dir).await;
     let store = Arc::clone(&app.store);
-    let publishing = tokio::spawn(async move { publish(&store).await });
+    let publishing = tokio::spawn(async move { publish(&store, RECORDS..PUBLISHED).await });
     let part = manifest::part(&text(), &BTreeSet::from([FUNCTION.to_owned()])).unwrap();
     let builds = [another_build(&component(), 1), another_build(&component(), 2)];
     let mut random = StdRng::seed_from_u64(4);

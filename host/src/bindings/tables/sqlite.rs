@@ -191,7 +191,7 @@ impl Select {
 }
 
 /// The cells of `row` from column `start` on.
-pub(super) fn read(row: &SqliteRow, start: usize, kinds: &[ColumnKind]) -> Result<Row, sqlx::Error> {
+pub(crate) fn read(row: &SqliteRow, start: usize, kinds: &[ColumnKind]) -> Result<Row, sqlx::Error> {
     let cell = |(at, kind): (usize, &ColumnKind)| {
         // Unchecked: the physical table is strict, so that a cell's type is its column's.
         Ok(match kind {

@@ -7,9 +7,10 @@ use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
-use super::deliver::failures;
+use super::deliver::offsets_of;
 use super::{READ_AHEAD_BYTES, TopicSource};
 use crate::clock::now_ms;
+use crate::delivery::failure::rejected_by;
 use crate::delivery::letters::is_for_another;
 use crate::delivery::{Effects, Failure, Interval, Records, Trial, Verdict};
 use crate::dispatch::pending::Commits;
@@ -109,11 +110,12 @@ impl TopicSource {
                 attempt: trial.attempts + 1,
                 micros: called.took.as_micros() as u64,
                 at_ms: now_ms(),
+                reread: part.offsets.clone(),
                 ..Commit::default()
             };
             let ended = match called.outcome {
                 Outcome::Done { effects, rejected, .. } => {
-                    failures(&part, rejected).map(|failures| (effects, failures))
+                    rejected_by(part.len(), rejected).map(|failures| (effects, failures))
                 }
                 Outcome::Failed { unavailable: Some(what), .. } => {
                     self.wait_for_import(what);
@@ -157,6 +159,7 @@ impl TopicSource {
         if !lost.is_empty() {
             commit.frames.push(self.dead_letters(part, &commit, lost)?);
             commit.dead_letters = lost.len() as u32;
+            commit.refused = offsets_of(part, lost);
         }
         let mut commits = Commits::default();
         commits.begin(&self.log, commit, effects, ());

@@ -6,12 +6,12 @@ use std::time::{Duration, Instant};
 
 use tracing::{error, warn};
 
-use super::{TopicSource, seed};
-use crate::bindings::{CallContext, WireBatch, WireHeader};
+use super::TopicSource;
+use crate::bindings::CallContext;
 use crate::clock::now_ms;
-use crate::delivery::failure::hidden;
+use crate::delivery::failure::{hidden, rejected_by};
 use crate::delivery::letters::{Story, letters, meant_for};
-use crate::delivery::{Cause, Effects, Failure, Interval, Patience, Records, Rejection, Trial, Verdict, retry, rounds};
+use crate::delivery::{Effects, Failure, Interval, Patience, Records, Trial, Verdict, retry};
 use crate::dispatch::held;
 use crate::dispatch::pending::{MOST_UNDER_WAY, Settled};
 use crate::dispatch::progress::Standing;
@@ -84,7 +84,7 @@ impl TopicSource {
         let succeeded = matches!(called.outcome, Outcome::Done { .. });
         self.settle_to(if succeeded { MOST_UNDER_WAY - 1 } else { 0 }).await?;
         match called.outcome {
-            Outcome::Done { effects, rejected, .. } => match failures(&delivery.batch, rejected) {
+            Outcome::Done { effects, rejected, .. } => match rejected_by(delivery.batch.len(), rejected) {
                 Ok(failures) => self.accept(delivery, effects, &failures).await,
                 Err(failure) => {
                     self.settle().await?;
@@ -112,23 +112,9 @@ impl TopicSource {
     }
 
     pub(super) async fn call(&self, version: &Version, batch: &Records, attempt: u32) -> Called<()> {
-        let headers: Vec<_> =
-            batch.headers.iter().map(|h| WireHeader { at: h.at, name: &h.name, value: &h.value }).collect();
-        let wire = WireBatch {
-            topic: &self.note.source,
-            partition: i32::try_from(self.note.partition).unwrap_or(i32::MAX),
-            keys: (&batch.keys).into(),
-            values: (&batch.values).into(),
-            offsets: &batch.offsets,
-            timestamps: &batch.timestamps,
-            headers: &headers,
-            attempt,
-        };
-        let unix_ms = batch.timestamps.last().copied().unwrap_or_default();
-        let seed = seed(&self.note, batch.offsets.first().copied().unwrap_or_default());
         let context = version.context(&self.shared.store, self.note.partition);
-        let context = CallContext { before: self.commits.effects(), round: rounds::of(batch), ..context };
-        version.handle(context, wire, unix_ms, seed).await
+        let context = CallContext { before: self.commits.effects(), ..context };
+        version.deliver(context, &self.note, batch, attempt).await
     }
 
     /// Commits what a call did, and the records that it refused as dead letters.
@@ -144,6 +130,7 @@ impl TopicSource {
         if !failures.is_empty() {
             let letters = self.dead_letters(&delivery.batch, &delivery.commit, failures)?;
             delivery.commit.frames.push(letters);
+            delivery.commit.refused = offsets_of(&delivery.batch, failures);
         }
         self.commit(delivery.commit, effects, failures.len());
         Ok(())
@@ -287,16 +274,7 @@ impl TopicSource {
     }
 }
 
-/// Why each rejected record was rejected; an index beyond the batch is the function's mistake.
-pub(super) fn failures(batch: &Records, rejected: Vec<Rejection>) -> Result<BTreeMap<usize, Failure>, Failure> {
-    rejected
-        .into_iter()
-        .map(|r| match (r.at as usize) < batch.len() {
-            true => Ok((r.at as usize, Failure::new(Cause::Reject, &r.reason))),
-            false => {
-                let told = format!("it rejects record {} of a batch of {}", r.at, batch.len());
-                Err(Failure::new(Cause::Answer, &told))
-            }
-        })
-        .collect()
+/// Where the records stand that are not handled.
+pub(super) fn offsets_of(batch: &Records, failures: &BTreeMap<usize, Failure>) -> Vec<i64> {
+    failures.keys().filter_map(|at| batch.offsets.get(*at).copied()).collect()
 }

@@ -1,0 +1,43 @@
+//! Shadows of functions as they are seen from outside: compared, put in charge, dropped.
+
+use super::answers::{PromoteAsk, Refusal, ShadowAsk};
+use super::versions::{OWNER, at_rest};
+use super::view::View;
+use crate::deploys::Taken;
+use crate::shadows::Comparison;
+
+/// Differences of each table where no number is asked for.
+const USUAL_DIFFERENCES: u32 = 10;
+/// Most differences of each table.
+const MOST_DIFFERENCES: u32 = 1000;
+
+impl View {
+    /// What the shadow of a function made beside what the version in charge made.
+    ///
+    /// # Errors
+    /// When no host runs, the function has no shadow, or the data cannot be read.
+    pub async fn shadow(&self, function: &str, ask: &ShadowAsk) -> Result<Comparison, Refusal> {
+        let running = self.running.as_ref().ok_or_else(at_rest)?;
+        let most = ask.differences.unwrap_or(USUAL_DIFFERENCES).min(MOST_DIFFERENCES);
+        let _permit = self.long_read()?;
+        Ok(running.deploys.compare_shadow(function, most, ask.sensitive).await?)
+    }
+
+    /// Puts the shadow of a function in charge.
+    ///
+    /// # Errors
+    /// Why it may not or cannot; nothing has changed then.
+    pub async fn promote(&self, function: &str, ask: &PromoteAsk) -> Result<Taken, Refusal> {
+        let running = self.running.as_ref().ok_or_else(at_rest)?;
+        Ok(running.deploys.promote(function, ask.allow_differences, OWNER).await?)
+    }
+
+    /// Ends the shadow of a function.
+    ///
+    /// # Errors
+    /// When no host runs or the function has no shadow.
+    pub async fn drop_shadow(&self, function: &str) -> Result<(), Refusal> {
+        let running = self.running.as_ref().ok_or_else(at_rest)?;
+        Ok(running.deploys.drop_shadow(function, OWNER).await?)
+    }
+}

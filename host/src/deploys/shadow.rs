@@ -1,0 +1,260 @@
+//! Shadows by deploy: a version that is to be compared first, then put in charge with its state, or dropped.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use super::{Ask, Decided, DeployError, Deploys, Taken, entry, short};
+use crate::clock::now_ms;
+use crate::embedded::mirrors::{Mirrors, mirrored};
+use crate::embedded::shadows::{Beginning, Promotion, Shadow};
+use crate::embedded::versions::Entry;
+use crate::manifest::{Application, Function, TriggerSource};
+use crate::registry::Version;
+use crate::shadows::{Comparison, MOST_AMENDED, ShadowError};
+
+/// How long the version in charge may take to come to the end of its batches.
+const LONGEST_HOLD: Duration = Duration::from_secs(40);
+/// Digits of the name of a shadow's folder.
+const PLACE_DIGITS: usize = 12;
+
+impl From<ShadowError> for DeployError {
+    fn from(error: ShadowError) -> Self {
+        match error {
+            ShadowError::None(message) => DeployError::unknown(message, "`isobar deploy FUNCTION --shadow` begins one"),
+            ShadowError::Behind { .. } => DeployError::refused(
+                error.to_string(),
+                "the version in charge goes on; try again when `isobar shadow show` says that less is to be compared",
+            ),
+            ShadowError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl Deploys {
+    /// Lets a version follow the one in charge in its shadow.
+    ///
+    /// # Errors
+    /// [`DeployError`]; the audit log has it.
+    pub async fn begin_shadow(&self, ask: Ask, who: &str) -> Result<Taken, DeployError> {
+        let _turn = self.turn.lock().await;
+        let functions = ask.components.keys().cloned().collect::<Vec<_>>().join(", ");
+        let done = self.follow(ask, who).await;
+        self.audited(done, &functions, who, "shadow").await
+    }
+
+    async fn follow(&self, ask: Ask, who: &str) -> Result<Taken, DeployError> {
+        let [name] = ask.components.keys().cloned().collect::<Vec<_>>().try_into().map_err(|names: Vec<String>| {
+            DeployError::refused(
+                format!("{} functions were to run in a shadow at one time", names.len()),
+                "name one: `isobar deploy FUNCTION --shadow`",
+            )
+        })?;
+        let charge = self.version(&name).ok_or_else(|| {
+            DeployError::refused(
+                format!("`{name}` does not run, so that there is nothing to compare it with"),
+                "deploy it without `--shadow`",
+            )
+        })?;
+        if self.store.shadows().await?.iter().any(|shadow| shadow.function == name && shadow.ended.is_none()) {
+            let hint = format!("`isobar shadow drop {name}` ends it, `isobar promote {name}` puts it in charge");
+            return Err(DeployError::refused(format!("`{name}` has a shadow already"), hint));
+        }
+        let Decided { application, arrivals, mut versions, taken, .. } = self.decide(ask, true).await?;
+        let taken = taken.into_iter().next();
+        let arrived = arrivals.into_iter().find(|arrival| arrival.function == name);
+        let (Some(taken), Some(arrival), Some(version)) = (taken, arrived, versions.remove(&name)) else {
+            let (running, hint) = (charge.short(), "change the component, or what spin.toml says of the function");
+            return Err(DeployError::refused(format!("version {running} of `{name}` is in charge already"), hint));
+        };
+        comparable(&charge, &version)?;
+        self.shadows.end(&name).await;
+        self.store.drop_shadow(&name, None).await?;
+        let place: String = format!("{:032x}", rand::random::<u128>()).chars().take(PLACE_DIGITS).collect();
+        let entry = Entry { before: taken.before.clone(), ..entry(&name, who, "shadow", Some(&taken.version)) };
+        let (component, part, at_ms) = (version.component.to_string(), arrival.part.clone(), entry.at_ms);
+        self.store.begin_shadow(Beginning { arrival, place: place.clone(), entry }).await?;
+        let made = Mirrors::make(&self.store, &place, mirrored(&application, &name), &name).await;
+        let mirrors = match made {
+            Ok(mirrors) => mirrors,
+            Err(error) => {
+                self.store.drop_shadow(&name, None).await?;
+                return Err(DeployError::Failed(format!("{error:#}")));
+            }
+        };
+        let version_digest = taken.version.clone();
+        let shadow = Shadow { function: name, version: version_digest, component, part, place, at_ms, ended: None };
+        self.shadows.begin(shadow, version, mirrors);
+        Ok(taken)
+    }
+
+    /// Goes on with the shadows that there were when the host was stopped.
+    ///
+    /// # Errors
+    /// When the data cannot be read or written. What one shadow lacks ends it.
+    pub async fn resume_shadows(&self) -> Result<(), DeployError> {
+        if self.is_shared {
+            return Ok(());
+        }
+        let _turn = self.turn.lock().await;
+        self.shadows.sweep().await?;
+        for shadow in self.store.shadows().await?.into_iter().filter(|shadow| shadow.ended.is_none()) {
+            if let Err(error) = self.resume(shadow.clone()).await {
+                tracing::warn!(function = %shadow.function, %error, "a shadow cannot go on");
+                self.store.fail_shadow(&shadow.function, error.to_string()).await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn resume(&self, shadow: Shadow) -> Result<(), DeployError> {
+        let name = shadow.function.clone();
+        let Decided { application, mut versions, .. } = self.decide(self.ask_of(&shadow).await?, true).await?;
+        let version = versions.remove(&name).filter(|version| *version.digest == shadow.version);
+        let version = version.ok_or_else(|| {
+            DeployError::Failed(format!("version {} is another one by what runs now", short(&shadow.version)))
+        })?;
+        let mirrors = Mirrors::open(&self.store, &shadow.place, mirrored(&application, &name)).await;
+        let mirrors = mirrors.map_err(|error| DeployError::Failed(format!("{error:#}")))?;
+        let mirrors = mirrors.ok_or_else(|| DeployError::Failed("its data are not in the data folder".to_owned()))?;
+        self.shadows.begin(shadow, version, mirrors);
+        Ok(())
+    }
+
+    async fn ask_of(&self, shadow: &Shadow) -> Result<Ask, DeployError> {
+        let component = self.kept_component(&shadow.component).await?;
+        let components = BTreeMap::from([(shadow.function.clone(), component)]);
+        Ok(Ask { part: shadow.part.clone(), components })
+    }
+
+    /// What the shadow of a function made beside what the version in charge made; of each table the first `most` differences.
+    ///
+    /// # Errors
+    /// [`DeployError`].
+    pub async fn compare_shadow(&self, function: &str, most: u32, sensitive: bool) -> Result<Comparison, DeployError> {
+        let shadow = self.shadow_of(function).await?;
+        match self.shadows.of(function).filter(|_| shadow.ended.is_none()) {
+            Some(running) => Ok(running.compare(&self.store, most, sensitive).await?),
+            None => Ok(Comparison::of(&shadow)),
+        }
+    }
+
+    async fn shadow_of(&self, function: &str) -> Result<Shadow, DeployError> {
+        let found = self.store.shadows().await?.into_iter().find(|shadow| shadow.function == function);
+        found.ok_or_else(|| ShadowError::None(format!("`{function}` has no shadow")).into())
+    }
+
+    /// Ends the shadow of a function; nothing of it is left.
+    ///
+    /// # Errors
+    /// [`DeployError`].
+    pub async fn drop_shadow(&self, function: &str, who: &str) -> Result<(), DeployError> {
+        let _turn = self.turn.lock().await;
+        let shadow = self.shadow_of(function).await?;
+        let entry = entry(function, who, "shadow drop", Some(&shadow.version));
+        self.store.drop_shadow(function, Some(entry)).await?;
+        self.shadows.end(function).await;
+        Ok(())
+    }
+
+    /// Puts the shadow of a function in charge, with its state, and writes the rows and records in which it differs, unless there
+    /// are more than `allowed`.
+    ///
+    /// # Errors
+    /// [`DeployError`]; the audit log has it.
+    pub async fn promote(&self, function: &str, allowed: u64, who: &str) -> Result<Taken, DeployError> {
+        let _turn = self.turn.lock().await;
+        let done = self.put_shadow_in_charge(function, allowed, who).await;
+        self.audited(done, function, who, "promote").await
+    }
+
+    async fn put_shadow_in_charge(&self, function: &str, allowed: u64, who: &str) -> Result<Taken, DeployError> {
+        let shadow = self.shadow_of(function).await?;
+        if let Some(reason) = shadow.ended {
+            let hint = format!("`isobar deploy {function} --shadow` begins anew");
+            return Err(DeployError::refused(format!("the shadow of `{function}` has ended: {reason}"), hint));
+        }
+        let decided = self.decide(self.ask_of(&shadow).await?, false).await?;
+        if decided.deployed.running.get(function) != Some(&shadow.version) {
+            return Err(DeployError::refused(
+                format!("version {} of `{function}` would be another one by what runs now", short(&shadow.version)),
+                "drop the shadow and begin anew",
+            ));
+        }
+        let gone = || ShadowError::None(format!("the shadow of `{function}` does not run"));
+        let (running, registered) = (self.shadows.of(function).ok_or_else(gone)?, self.registered(function));
+        let registered = registered.ok_or_else(gone)?;
+        self.shadows.pursue(function).await?;
+        let held = self.dispatcher.hold(&registered, LONGEST_HOLD).await;
+        let held = held.ok_or_else(|| {
+            let waited = LONGEST_HOLD.as_secs();
+            let message = format!(
+                "the version in charge of `{function}` did not come to the end of its batches within {waited} s"
+            );
+            DeployError::refused(message, "it goes on; try again")
+        })?;
+        self.shadows.arrive(function).await?;
+        let at_ms = now_ms();
+        let amends = running.amends(&self.store, at_ms).await?;
+        let differing = amends.differing;
+        if differing > allowed {
+            return Err(DeployError::refused(
+                format!("the shadow differs in {differing} rows and records, and {allowed} are allowed"),
+                format!(
+                    "`isobar shadow show {function}` shows them; if they are meant, `--allow-differences {differing}`"
+                ),
+            ));
+        }
+        if differing > u64::from(MOST_AMENDED) {
+            return Err(DeployError::refused(
+                format!(
+                    "the shadow differs in {differing} rows and records, and {MOST_AMENDED} can be written at one time"
+                ),
+                "drop the shadow, and deploy the version without one, or compute everything anew in an empty data folder",
+            ));
+        }
+        let file = running.file().await?;
+        let promotion = Promotion { function: function.to_owned(), file, tables: amends.tables, frames: amends.frames };
+        let taken = self.swap(decided, who, "promote", Some(promotion)).await?;
+        drop(held);
+        self.shadows.end(function).await;
+        taken.into_iter().next().ok_or_else(|| DeployError::Failed(format!("`{function}` does not run")))
+    }
+}
+
+/// Refuses what cannot be compared with the version in charge.
+fn comparable(charge: &Version, shadow: &Version) -> Result<(), DeployError> {
+    let (name, function) = (&shadow.function.name, &shadow.function);
+    let refused = |message: String| Err(DeployError::refused(message, "deploy it without `--shadow`"));
+    let schedules = |f: &Function| f.triggers.iter().any(|t| matches!(t.source, TriggerSource::Cron(_)));
+    if schedules(&charge.function) || schedules(function) {
+        return refused(format!("`{name}` runs on a schedule, and only what is made of records is compared"));
+    }
+    if !function.allowed_outbound_hosts.is_empty() {
+        return refused(format!("`{name}` may send HTTP requests, and a shadow may not: they would be sent twice"));
+    }
+    let topics = |f: &Function| -> Vec<String> {
+        let topic = |t: &TriggerSource| if let TriggerSource::Topic(topic) = t { Some(topic.clone()) } else { None };
+        let mut topics: Vec<String> = f.triggers.iter().filter_map(|t| topic(&t.source)).collect();
+        topics.sort();
+        topics
+    };
+    if topics(&charge.function) != topics(function) {
+        return refused(format!("`{name}` would follow other topics than the version in charge"));
+    }
+    let elsewhere = |application: &Application| {
+        let written = application
+            .tables
+            .values()
+            .find(|table| table.connection.is_some() && application.writer_of(&table.name) == Some(name));
+        written.map(|table| (table.name.clone(), table.connection.clone().unwrap_or_default()))
+    };
+    if let Some((table, connection)) = elsewhere(&charge.application).or_else(|| elsewhere(&shadow.application)) {
+        return refused(format!(
+            "`{name}` writes to table `{table}`, which is kept in `{connection}`, and only tables in the data folder are compared"
+        ));
+    }
+    if charge.function.grants.state_version != function.grants.state_version {
+        return refused(format!("the state of `{name}` would be of another version than what is stored"));
+    }
+    Ok(())
+}

@@ -1,0 +1,264 @@
+//! Two small data files beside the main one, for a version that runs in the shadow of the one in charge: in one stands what the
+//! version in charge wrote since the shadow began, in the other what the shadow would have written. Both begin as copies of one
+//! moment: positions and the tables that the function writes, in the shadow's file its state, too.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use sqlx::sqlite::SqliteRow;
+use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _, Row as _, SqliteConnection};
+
+use super::{FILE, Folder, Store, folder, options};
+use crate::bindings::tables::schema::{physical_name, quoted};
+use crate::bindings::tables::sqlite;
+use crate::delivery::{Row, outcome};
+use crate::manifest::{Application, Column, Table};
+
+/// Where shadows have their data, below the data folder.
+const SHADOWS: &str = "shadows";
+/// The files' folders.
+const CHARGE: &str = "in-charge";
+const SHADOW: &str = "shadow";
+
+/// Both files.
+pub struct Mirrors {
+    /// What the version in charge wrote.
+    pub charge: Arc<Store>,
+    /// What the shadow wrote.
+    pub shadow: Arc<Store>,
+    folder: PathBuf,
+}
+
+/// What was compared, and what it took.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Spent {
+    /// Batches.
+    pub batches: u64,
+    /// Their records.
+    pub records: u64,
+    /// Microseconds of calls of the version in charge.
+    pub charge_micros: u64,
+    /// Microseconds of calls of the shadow.
+    pub shadow_micros: u64,
+}
+
+/// In what the files differ in one table.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Compared {
+    /// The table.
+    pub table: Table,
+    /// Rows that one of the files has at least.
+    pub rows: u64,
+    /// Rows that are not the same in both.
+    pub differing: u64,
+    /// The first of those, by key.
+    pub differences: Vec<Difference>,
+}
+
+/// A row that is not the same in both files: its cells in the order of the table's columns, where it exists.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Difference {
+    /// As the version in charge wrote it.
+    pub charge: Option<Row>,
+    /// As the shadow wrote it.
+    pub shadow: Option<Row>,
+}
+
+/// The application as a shadow of `function` has it: with the tables that the function writes, and isobar's own.
+#[must_use]
+pub fn mirrored(application: &Application, function: &str) -> Application {
+    let mut mirrored = application.clone();
+    mirrored.tables.retain(|table, _| application.writer_of(table) == Some(function));
+    mirrored.tables.extend(outcome::tables().map(|table| (table.name.clone(), table)));
+    mirrored
+}
+
+impl Mirrors {
+    /// Makes the files for a shadow of `function`, whose commits are recorded already, as copies of what `main` holds now.
+    ///
+    /// # Errors
+    /// When they cannot be written; nothing of them is left then.
+    pub async fn make(main: &Store, place: &str, application: Application, function: &str) -> anyhow::Result<Self> {
+        let folder = folder_of(main, place);
+        let made = async {
+            let application = Arc::new(application);
+            let mirrors = Self::opened(main, folder.clone(), &application).await?;
+            // The writers count what there is when they begin.
+            mirrors.close().await;
+            drop(mirrors);
+            copy(main, &folder, &application, function).await?;
+            Self::opened(main, folder.clone(), &application).await
+        };
+        let made = made.await;
+        if made.is_err() {
+            // What stays is no shadow's, and goes with the next start.
+            let _ = std::fs::remove_dir_all(&folder);
+        }
+        made.context("a shadow's copy of the data could not be made")
+    }
+
+    /// Opens the files again; `None` where they are gone, as in a restored data folder.
+    ///
+    /// # Errors
+    /// When they cannot be read.
+    pub async fn open(main: &Store, place: &str, application: Application) -> anyhow::Result<Option<Self>> {
+        let folder = folder_of(main, place);
+        if ![CHARGE, SHADOW].iter().all(|side| folder.join(side).join(FILE).exists()) {
+            return Ok(None);
+        }
+        Self::opened(main, folder, &Arc::new(application)).await.map(Some)
+    }
+
+    async fn opened(main: &Store, folder: PathBuf, application: &Arc<Application>) -> anyhow::Result<Self> {
+        let take = |side: &str| Folder::take(&folder.join(side), main.folder().kind());
+        let (charge, shadow) = (take(CHARGE)?, take(SHADOW)?);
+        let charge = Arc::new(Store::open(charge, Arc::clone(application)).await?);
+        let shadow = Arc::new(Store::open(shadow, Arc::clone(application)).await?);
+        Ok(Mirrors { charge, shadow, folder })
+    }
+
+    /// Compares all tables; of each, the first `most` differences are given.
+    ///
+    /// # Errors
+    /// When the files cannot be read.
+    pub async fn compare(&self, most: u32) -> Result<Vec<Compared>, sqlx::Error> {
+        let mut connection = options(&self.shadow_file()).read_only(true).connect().await?;
+        attach(&mut connection, &self.folder.join(CHARGE).join(FILE), "charge").await?;
+        let mut compared = Vec::new();
+        for table in self.shadow.application().tables.values() {
+            compared.push(compare(&mut connection, table, most).await?);
+        }
+        connection.close().await?;
+        Ok(compared)
+    }
+
+    /// What was compared, and what it took.
+    ///
+    /// # Errors
+    /// When the files cannot be read.
+    pub async fn spent(&self) -> Result<Spent, sqlx::Error> {
+        let sql = "SELECT count(*), coalesce(sum(records), 0), coalesce(sum(micros), 0) FROM ledger";
+        let row = sqlx::query(sql).fetch_one(&self.shadow.readers).await?;
+        let charge = sqlx::query(sql).fetch_one(&self.charge.readers).await?;
+        let number = |row: &SqliteRow, at: usize| row.try_get::<i64, _>(at).map(i64::unsigned_abs);
+        Ok(Spent {
+            batches: number(&row, 0)?,
+            records: number(&row, 1)?,
+            shadow_micros: number(&row, 2)?,
+            charge_micros: number(&charge, 2)?,
+        })
+    }
+
+    /// The shadow's file.
+    #[must_use]
+    pub fn shadow_file(&self) -> PathBuf {
+        self.folder.join(SHADOW).join(FILE)
+    }
+
+    /// Closes the files.
+    pub async fn close(&self) {
+        self.charge.close().await;
+        self.shadow.close().await;
+    }
+
+    /// Closes the files and removes them.
+    pub async fn remove(self) {
+        self.close().await;
+        // What stays is no shadow's, and goes with the next start.
+        let _ = std::fs::remove_dir_all(&self.folder);
+    }
+}
+
+/// Removes files of shadows that are not among `places`.
+pub fn sweep(main: &Store, places: &[&str]) {
+    let Ok(found) = std::fs::read_dir(main.folder().path().join(SHADOWS)) else { return };
+    for entry in found.map_while(Result::ok) {
+        if !places.iter().any(|place| entry.file_name() == *place) {
+            // The next start tries it again.
+            let _ = std::fs::remove_dir_all(entry.path());
+        }
+    }
+}
+
+fn folder_of(main: &Store, place: &str) -> PathBuf {
+    main.folder().path().join(SHADOWS).join(place)
+}
+
+/// Adds another file to what `connection` sees.
+pub(super) async fn attach(connection: &mut SqliteConnection, file: &Path, name: &str) -> Result<(), sqlx::Error> {
+    let file = std::path::absolute(file)?;
+    let file = file.to_str().ok_or_else(folder::no_text)?;
+    sqlx::query(AssertSqlSafe(format!("ATTACH ? AS {name}"))).bind(file).execute(connection).await?;
+    Ok(())
+}
+
+/// Copies what `main` holds of `function` into both files, all of it as of one moment, while others go on to commit.
+async fn copy(main: &Store, folder: &Path, application: &Application, function: &str) -> anyhow::Result<()> {
+    let mut connection = options(&folder.join(SHADOW).join(FILE)).connect().await?;
+    attach(&mut connection, &folder.join(CHARGE).join(FILE), "charge").await?;
+    attach(&mut connection, &main.folder().path().join(FILE), "data").await?;
+    let mut work = connection.begin().await?;
+    for side in ["main", "charge"] {
+        let sql = format!("INSERT OR REPLACE INTO {side}.position SELECT * FROM data.position WHERE function = ?");
+        sqlx::query(AssertSqlSafe(sql)).bind(function).execute(&mut *work).await?;
+    }
+    sqlx::query(
+        "INSERT INTO main.state (function, partition, key, value)
+         SELECT (SELECT id FROM main.name WHERE name = ?1), partition, key, value FROM data.state
+         WHERE function = (SELECT id FROM data.name WHERE name = ?1)",
+    )
+    .bind(function)
+    .execute(&mut *work)
+    .await?;
+    let running = main.application();
+    for (name, table) in &running.tables {
+        let Some(declared) = application.tables.get(name) else { continue };
+        let both = table.columns.iter().filter(|column| declared.column(&column.name).is_some());
+        let columns = both.map(|column| quoted(&column.name)).collect::<Vec<_>>().join(",");
+        let physical = quoted(&physical_name(name));
+        for side in ["main", "charge"] {
+            let sql = format!("INSERT INTO {side}.{physical} ({columns}) SELECT {columns} FROM data.{physical}");
+            sqlx::query(AssertSqlSafe(sql)).execute(&mut *work).await?;
+        }
+    }
+    work.commit().await?;
+    connection.close().await?;
+    Ok(())
+}
+
+/// Holds a table of the shadow's file (`main`) against that of the version in charge (`charge`).
+async fn compare(connection: &mut SqliteConnection, table: &Table, most: u32) -> Result<Compared, sqlx::Error> {
+    let physical = quoted(&physical_name(&table.name));
+    let list = |columns: &mut dyn Iterator<Item = &str>, what: &str, by: &str| -> String {
+        columns.map(|column| what.replace('?', &quoted(column))).collect::<Vec<_>>().join(by)
+    };
+    let mut key = table.key.iter().map(String::as_str);
+    let on = list(&mut key, "s.? = c.?", " AND ");
+    let columns = || table.columns.iter().map(|column| column.name.as_str());
+    let differ = list(&mut columns(), "s.? IS NOT c.?", " OR ");
+    let (shadows, charges) = (list(&mut columns(), "s.?", ","), list(&mut columns(), "c.?", ","));
+    let first = table.key.first().map(|key| quoted(key)).unwrap_or_default();
+    let order = list(&mut table.key.iter().map(String::as_str), "coalesce(s.?, c.?)", ",");
+    let from = format!("FROM main.{physical} s FULL JOIN charge.{physical} c ON {on}");
+    let counts = format!("SELECT count(*), coalesce(sum({differ}), 0) {from}");
+    let row = sqlx::query(AssertSqlSafe(counts)).fetch_one(&mut *connection).await?;
+    let (rows, differing): (i64, i64) = (row.try_get(0)?, row.try_get(1)?);
+    let mut differences = Vec::new();
+    if differing > 0 {
+        let sql = format!(
+            "SELECT s.{first} IS NOT NULL, c.{first} IS NOT NULL, {shadows}, {charges} {from} WHERE {differ} ORDER BY {order} LIMIT {most}"
+        );
+        let kinds: Vec<_> = table.columns.iter().map(|column: &Column| column.kind).collect();
+        let difference = |row: SqliteRow| {
+            let side = |exists: usize, start: usize| -> Result<Option<Row>, sqlx::Error> {
+                let exists: bool = row.try_get(exists)?;
+                exists.then(|| sqlite::read(&row, start, &kinds)).transpose()
+            };
+            Ok(Difference { shadow: side(0, 2)?, charge: side(1, 2 + kinds.len())? })
+        };
+        differences = sqlx::query(AssertSqlSafe(sql)).try_map(difference).fetch_all(connection).await?;
+    }
+    let (rows, differing) = (rows.unsigned_abs(), differing.unsigned_abs());
+    Ok(Compared { table: table.clone(), rows, differing, differences })
+}

@@ -1,0 +1,257 @@
+//! What a shadow made, held against what the version in charge made of the same batches: for people, and as what has to be written
+//! when the shadow takes over.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::{Running, ShadowError};
+use crate::bindings::tables::text;
+use crate::delivery::outcome::{PUBLISHED, bytes, is_own};
+use crate::delivery::partitioner::partition_of;
+use crate::delivery::{self, HeldTable, Records, Value};
+use crate::embedded::mirrors::{Compared, Difference};
+use crate::embedded::shadows::Shadow;
+use crate::embedded::{Frame, LogEnds, Store};
+use crate::manifest::Table;
+
+/// Rows and records in which a shadow may differ when it takes over: they are written in one transaction, which others wait for.
+pub const MOST_AMENDED: u32 = 100_000;
+
+/// A shadow beside the version in charge.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Comparison {
+    /// The function.
+    pub function: String,
+    /// The shadow's version: SHA-256, in hex.
+    pub version: String,
+    /// Since when it follows, in milliseconds since the Unix epoch.
+    pub since_ms: i64,
+    /// Why it does not go on, if it does not; then nothing is compared.
+    pub ended: Option<String>,
+    /// Records that it has not compared yet.
+    pub behind: u64,
+    /// Batches that it has compared.
+    pub batches: u64,
+    /// Their records.
+    pub records: u64,
+    /// Microseconds that the version in charge took for them.
+    pub charge_micros: u64,
+    /// Microseconds that the shadow took.
+    pub shadow_micros: u64,
+    /// Why the shadow refused records last, if it did.
+    pub failure: Option<String>,
+    /// Rows that are not the same, and keys whose last records are not, and records that one of both refused.
+    pub differing: u64,
+    /// By table.
+    pub tables: Vec<TableComparison>,
+}
+
+/// One table.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TableComparison {
+    /// Its name; of isobar's own, what stands in it.
+    pub table: String,
+    /// Rows that one of both has at least.
+    pub rows: u64,
+    /// Rows that are not the same.
+    pub differing: u64,
+    /// The first of them, where they may be shown.
+    pub first: Vec<RowDifference>,
+    /// Whether values are not shown because they were not asked for and are sensitive.
+    pub hidden: bool,
+}
+
+/// A row that is not the same.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RowDifference {
+    /// The key's columns and cells.
+    pub key: Vec<(String, String)>,
+    /// Whether the version in charge has it.
+    pub in_charge: bool,
+    /// Whether the shadow has it.
+    pub in_shadow: bool,
+    /// Its other cells that are not the same.
+    pub cells: Vec<CellDifference>,
+}
+
+/// A cell that is not the same; `None` for null.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CellDifference {
+    /// The column.
+    pub column: String,
+    /// As the version in charge wrote it.
+    pub charge: Option<String>,
+    /// As the shadow wrote it.
+    pub shadow: Option<String>,
+}
+
+/// What has to be written so that tables and topics are as the shadow has them.
+#[derive(Default)]
+pub struct Amends {
+    /// Rows and records in which the two differ.
+    pub differing: u64,
+    /// Rows, by table.
+    pub tables: BTreeMap<String, HeldTable>,
+    /// Records.
+    pub frames: Vec<Frame>,
+}
+
+impl Running {
+    /// Compares it with the version in charge as far as it has come; of each table the first `most` differences are given, those of
+    /// sensitive data where they are asked for.
+    ///
+    /// # Errors
+    /// When its data cannot be read.
+    pub async fn compare(&self, store: &Store, most: u32, sensitive: bool) -> Result<Comparison, ShadowError> {
+        let held = self.data.lock().await;
+        let data = held.as_ref().ok_or_else(|| self.gone())?;
+        let compared = data.mirrors.compare(most).await?;
+        let spent = data.mirrors.spent().await?;
+        drop(held);
+        let is_hidden = |column: Option<&str>, table: &Table| {
+            let column = column.and_then(|column| table.column(column)).is_some_and(|column| column.sensitive);
+            let own = is_own(&table.name) && self.version.reads_sensitive();
+            !sensitive && (table.sensitive || column || own)
+        };
+        let tables: Vec<TableComparison> = compared.into_iter().map(|c| shown(c, &is_hidden)).collect();
+        Ok(Comparison {
+            behind: store.shadow_behind(&self.shadow.function).await?,
+            batches: spent.batches,
+            records: spent.records,
+            charge_micros: spent.charge_micros,
+            shadow_micros: spent.shadow_micros,
+            failure: self.failure(),
+            differing: tables.iter().map(|table| table.differing).sum(),
+            tables,
+            ..Comparison::of(&self.shadow)
+        })
+    }
+
+    /// What has to be written when it takes over.
+    ///
+    /// # Errors
+    /// When its data cannot be read, or records cannot be encoded. Beyond [`MOST_AMENDED`] only the number is given.
+    pub async fn amends(&self, store: &Store, at_ms: i64) -> Result<Amends, ShadowError> {
+        let held = self.data.lock().await;
+        let data = held.as_ref().ok_or_else(|| self.gone())?;
+        let compared = data.mirrors.compare(MOST_AMENDED).await?;
+        let mut amends =
+            Amends { differing: compared.iter().map(|compared| compared.differing).sum(), ..Amends::default() };
+        if amends.differing > u64::from(MOST_AMENDED) {
+            return Ok(amends);
+        }
+        for Compared { table, differences, .. } in compared {
+            if table.name == PUBLISHED {
+                amends.frames = frames(&differences, store.ends(), at_ms)?;
+            } else if !is_own(&table.name) && !differences.is_empty() {
+                amends.tables.insert(table.name.clone(), rows(&table, differences));
+            }
+        }
+        Ok(amends)
+    }
+}
+
+/// The rows as the shadow has them.
+fn rows(table: &Table, differences: Vec<Difference>) -> HeldTable {
+    let mut held = HeldTable::default();
+    for Difference { charge, shadow } in differences {
+        let Some(row) = shadow.as_ref().or(charge.as_ref()) else { continue };
+        let key = key_of(table, row).into_iter().map(|(_, cell)| cell.clone()).collect();
+        match shadow {
+            Some(row) => held.upsert(key, row.into_iter().map(Some).collect()),
+            None => held.delete(key),
+        }
+    }
+    held
+}
+
+/// The last records of the shadow.
+fn frames(differences: &[Difference], ends: &LogEnds, at_ms: i64) -> Result<Vec<Frame>, ShadowError> {
+    let mut placed: BTreeMap<(&str, u32), Records> = BTreeMap::new();
+    for row in differences.iter().filter_map(|difference| difference.shadow.as_ref()) {
+        let [Value::Text(topic), Value::Text(key), value] = row.as_slice() else { continue };
+        let Some(key) = bytes(key) else { continue };
+        let value = if let Value::Text(value) = value { bytes(value) } else { None };
+        let records = placed.entry((topic, partition_of(&key, ends.partitions(topic)))).or_default();
+        records.offsets.push(records.offsets.len() as i64);
+        records.keys.push(Some(&key));
+        records.values.push(value.as_deref());
+        records.timestamps.push(at_ms);
+    }
+    let frame = |((topic, partition), records): ((&str, u32), Records)| Frame::encode(topic.into(), partition, records);
+    let frames: Result<Vec<Frame>, _> = placed.into_iter().map(frame).collect();
+    frames.map_err(|error| ShadowError::None(error.to_string()))
+}
+
+fn key_of<'r>(table: &'r Table, row: &'r delivery::Row) -> Vec<(&'r str, &'r Value)> {
+    let cell = |key: &'r String| {
+        let at = table.columns.iter().position(|column| column.name == *key)?;
+        Some((key.as_str(), row.get(at)?))
+    };
+    table.key.iter().filter_map(cell).collect()
+}
+
+fn shown(compared: Compared, is_hidden: &impl Fn(Option<&str>, &Table) -> bool) -> TableComparison {
+    let Compared { table, rows, differing, differences } = compared;
+    let all_hidden = is_hidden(None, &table) || table.key.iter().any(|key| is_hidden(Some(key), &table));
+    let mut some_hidden = all_hidden;
+    let first = match all_hidden {
+        true => Vec::new(),
+        false => differences.iter().map(|difference| row(&table, difference, is_hidden, &mut some_hidden)).collect(),
+    };
+    TableComparison { hidden: some_hidden && differing > 0, table: table.name, rows, differing, first }
+}
+
+fn row(
+    table: &Table,
+    difference: &Difference,
+    is_hidden: &impl Fn(Option<&str>, &Table) -> bool,
+    some_hidden: &mut bool,
+) -> RowDifference {
+    let written = |name: &str, value: &Value| -> Option<String> {
+        let kind = table.column(name)?.kind;
+        (*value != Value::Null).then(|| text::cell(kind, value))
+    };
+    let row = difference.shadow.as_ref().or(difference.charge.as_ref());
+    let key = row.map(|row| key_of(table, row)).unwrap_or_default();
+    let key = key.into_iter().map(|(name, cell)| (name.to_owned(), written(name, cell).unwrap_or_default()));
+    let mut cells = Vec::new();
+    for (at, column) in table.columns.iter().enumerate().filter(|(_, column)| !table.is_key(&column.name)) {
+        let cell =
+            |row: &Option<delivery::Row>| row.as_ref().and_then(|row| row.get(at)).cloned().unwrap_or(Value::Null);
+        let (charge, shadow) = (cell(&difference.charge), cell(&difference.shadow));
+        if charge == shadow {
+            continue;
+        }
+        if is_hidden(Some(&column.name), table) {
+            *some_hidden = true;
+            continue;
+        }
+        let (charge, shadow) = (written(&column.name, &charge), written(&column.name, &shadow));
+        cells.push(CellDifference { column: column.name.clone(), charge, shadow });
+    }
+    let (in_charge, in_shadow) = (difference.charge.is_some(), difference.shadow.is_some());
+    RowDifference { key: key.collect(), in_charge, in_shadow, cells }
+}
+
+impl Comparison {
+    /// What is known of a shadow that compares nothing.
+    #[must_use]
+    pub fn of(shadow: &Shadow) -> Self {
+        Comparison {
+            function: shadow.function.clone(),
+            version: shadow.version.clone(),
+            since_ms: shadow.at_ms,
+            ended: shadow.ended.clone(),
+            behind: 0,
+            batches: 0,
+            records: 0,
+            charge_micros: 0,
+            shadow_micros: 0,
+            failure: None,
+            differing: 0,
+            tables: Vec::new(),
+        }
+    }
+}

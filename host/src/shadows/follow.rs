@@ -1,0 +1,264 @@
+//! A shadow's work: batch after batch, what the version in charge made of it beside what the shadow makes of it.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use tracing::{info, warn};
+
+use super::{Data, Running};
+use crate::bindings::CallContext;
+use crate::delivery::failure::{hidden, rejected_by};
+use crate::delivery::letters::meant_for;
+use crate::delivery::outcome::{self, Refused};
+use crate::delivery::{Effects, Failure, Interval, Records, retry};
+use crate::dispatch::Progress;
+use crate::embedded::mirrors::Mirrors;
+use crate::embedded::shadows::Recorded;
+use crate::embedded::{Commit, Note, Store, WriteError};
+use crate::registry::call::Outcome;
+
+/// The part of its time that a shadow works while others have work: a quarter.
+pub const SHARE: u32 = 4;
+/// Bytes of records that are read at one time.
+const READ_BYTES: usize = 4 * 1024 * 1024;
+/// The first wait for what was not available, in milliseconds, and how often it is doubled.
+const BACKOFF_MS: u32 = 100;
+const MOST_DOUBLINGS: u32 = 6;
+
+/// Why a shadow does not go on.
+enum Trouble {
+    /// Something is away: it is tried again.
+    Away(String),
+    /// It cannot go on.
+    Ended(String),
+}
+
+impl From<WriteError> for Trouble {
+    fn from(error: WriteError) -> Self {
+        match error {
+            WriteError::File(_)
+            | WriteError::Transaction(_)
+            | WriteError::DiskLow { .. }
+            | WriteError::Counting { .. } => Trouble::Away(error.to_string()),
+            error => Trouble::Ended(error.to_string()),
+        }
+    }
+}
+
+/// What a shadow made of a batch.
+#[derive(Default)]
+struct Made {
+    effects: Vec<Arc<Effects>>,
+    refused: Vec<i64>,
+    took: Duration,
+}
+
+impl Running {
+    pub(super) async fn run(self: Arc<Self>, store: Arc<Store>, progress: Arc<Progress>) {
+        let function = self.shadow.function.as_str();
+        let mut news = store.shadow_news();
+        let mut waits = 0;
+        while !self.stop.is_cancelled() {
+            news.mark_unchanged();
+            match self.follow(&store, &progress).await {
+                Ok(0) => {
+                    waits = 0;
+                    tokio::select! {
+                        () = self.stop.cancelled() => {}
+                        _ = news.changed() => {}
+                    }
+                }
+                Ok(_) => waits = 0,
+                Err(Trouble::Away(what)) => {
+                    if waits == 0 {
+                        warn!(function, what, "a shadow waits");
+                    }
+                    let wait = retry::backoff(BACKOFF_MS, 2 + u32::min(waits, MOST_DOUBLINGS));
+                    waits += 1;
+                    let _ = tokio::time::timeout(wait, self.stop.cancelled()).await;
+                }
+                Err(Trouble::Ended(reason)) => {
+                    info!(function, reason, "a shadow has ended");
+                    if let Err(error) = store.fail_shadow(function, reason).await {
+                        // The next batch, or the next start, comes to the same.
+                        warn!(function, %error, "that a shadow has ended could not be written");
+                    }
+                    return;
+                }
+            }
+        }
+    }
+
+    /// Handles some batches; gives how many.
+    async fn follow(&self, store: &Arc<Store>, progress: &Progress) -> Result<usize, Trouble> {
+        let batches = store.shadow_batches(&self.shadow.function).await?;
+        let mut through = None;
+        for batch in &batches {
+            if self.stop.is_cancelled() {
+                break;
+            }
+            let began = Instant::now();
+            self.handle(store, batch).await?;
+            through = Some(batch.id);
+            if !self.hurries.load(Ordering::Relaxed) && !progress.idle() {
+                let rest = began.elapsed() * (SHARE - 1);
+                let _ = tokio::time::timeout(rest, self.stop.cancelled()).await;
+            }
+        }
+        if let Some(through) = through {
+            store.shadow_done(&self.shadow.function, through).await?;
+        } else if store.shadows().await?.iter().any(|s| s.function == self.shadow.function && s.ended.is_some()) {
+            return Err(Trouble::Ended("what was kept for it is gone".to_owned()));
+        }
+        Ok(batches.len())
+    }
+
+    async fn handle(&self, store: &Arc<Store>, batch: &Recorded) -> Result<(), Trouble> {
+        let mut held = self.data.lock().await;
+        let Some(Data { mirrors, positions }) = held.as_mut() else {
+            return Err(Trouble::Away("its data are gone".to_owned()));
+        };
+        let is_done = |position: i64| batch.reread.is_none() && position >= batch.interval.next;
+        let place = (Arc::clone(&batch.note.source), batch.note.partition);
+        let (charge, shadow) = match positions.remove(&place) {
+            Some(both) => both,
+            None => (mirrors.charge.position(&batch.note).await?, mirrors.shadow.position(&batch.note).await?),
+        };
+        // After a crash, one of the two may have been written.
+        if !is_done(charge) {
+            let tables = batch.tables(&mirrors.charge.application()).map_err(Trouble::Ended)?;
+            let commit = Commit {
+                version: Arc::clone(&batch.version),
+                micros: batch.micros,
+                effects: Arc::new(Effects { tables, ..Effects::default() }),
+                ..of(batch)
+            };
+            mirrors.charge.commit(commit).await?;
+        }
+        if !is_done(shadow) {
+            let records = records(store, batch).await?;
+            let records = meant_for(&records, &batch.note.function).unwrap_or(records);
+            let made = self.make(store, mirrors, batch, &records).await?;
+            let commit = Commit {
+                version: Arc::clone(&self.version.digest),
+                micros: made.took.as_micros() as u64,
+                effects: Arc::new(self.held(batch, made)),
+                ..of(batch)
+            };
+            mirrors.shadow.commit(commit).await?;
+        }
+        if batch.reread.is_none() {
+            positions.insert(place, (charge.max(batch.interval.next), shadow.max(batch.interval.next)));
+        }
+        Ok(())
+    }
+
+    /// Calls the shadow with a batch, in ever smaller parts where that fails, as the version in charge would be in the end.
+    async fn make(
+        &self,
+        store: &Arc<Store>,
+        mirrors: &Mirrors,
+        batch: &Recorded,
+        records: &Records,
+    ) -> Result<Made, Trouble> {
+        let mut made = Made::default();
+        let mut open = Vec::from_iter((!records.is_empty()).then_some((0, records.len())));
+        while let Some((from, to)) = open.pop() {
+            let part = records.slice(from, to);
+            let context = self.version.context(store, batch.note.partition);
+            let aside = Some(Arc::clone(&mirrors.shadow));
+            let context = CallContext { aside, before: made.effects.clone(), ..context };
+            let called = self.version.deliver(context, &batch.note, &part, batch.attempt).await;
+            made.took += called.took;
+            let failure = match called.outcome {
+                Outcome::Failed { unavailable: Some(what), .. } => return Err(Trouble::Away(what)),
+                Outcome::Failed { failure, .. } => failure,
+                Outcome::Done { effects, rejected, .. } => match rejected_by(part.len(), rejected) {
+                    Err(failure) => failure,
+                    Ok(failures) => {
+                        made.refused.extend(failures.keys().filter_map(|at| part.offsets.get(*at)));
+                        made.effects.push(Arc::new(effects));
+                        failures.values().last().into_iter().for_each(|failure| self.note(failure));
+                        continue;
+                    }
+                },
+            };
+            self.note(&failure);
+            match to - from {
+                0 | 1 => made.refused.extend(&part.offsets),
+                count => open.extend([(from + count / 2, to), (from, from + count / 2)]),
+            }
+        }
+        Ok(made)
+    }
+
+    fn note(&self, failure: &Failure) {
+        let words = match self.version.reads_sensitive() {
+            true => hidden(failure.cause.code()),
+            false => failure.to_string(),
+        };
+        *self.failure.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = Some(words);
+    }
+
+    /// What is written of it: state, rows, and what it came to besides.
+    fn held(&self, batch: &Recorded, made: Made) -> Effects {
+        let mut all = Effects::default();
+        for effects in made.effects {
+            let effects = Arc::unwrap_or_clone(effects);
+            all.state.extend(effects.state);
+            for (table, held) in effects.tables {
+                all.tables.entry(table).or_default().follow(held);
+            }
+            for (topic, published) in effects.published {
+                all.published.entry(topic).or_default().extend(published);
+            }
+        }
+        let published = std::mem::take(&mut all.published);
+        let compared = published.iter().filter(|(topic, _)| outcome::counts(&self.version.function, topic));
+        let records = compared.flat_map(|(topic, published)| {
+            let records = published.iter().flat_map(|p| p.keys.iter().zip(p.values.iter()));
+            records.map(|(key, value)| (topic.as_str(), key, value))
+        });
+        let Note { source, partition, .. } = &batch.note;
+        let refused = Refused { topic: source, partition: *partition, offsets: &made.refused };
+        all.tables.extend(outcome::rows(records, &refused));
+        all
+    }
+}
+
+/// What both commits of a batch say.
+fn of(batch: &Recorded) -> Commit {
+    Commit {
+        note: batch.note.clone(),
+        interval: batch.reread.is_none().then_some(batch.interval),
+        records: batch.records,
+        attempt: batch.attempt,
+        at_ms: batch.at_ms,
+        ..Commit::default()
+    }
+}
+
+/// The records of a batch.
+async fn records(store: &Store, batch: &Recorded) -> Result<Records, Trouble> {
+    let Interval { first, next } = batch.interval;
+    let (mut all, mut from) = (Records::default(), first);
+    while from < next {
+        let read = store.read(&batch.note.source, batch.note.partition, from, READ_BYTES).await?;
+        let part = read.slice(read.index_of(from), read.index_of(next));
+        let Some(last) = part.offsets.last() else { break };
+        from = last + 1;
+        all.append(&part);
+        if read.offsets.last().is_some_and(|last| *last >= next) {
+            break;
+        }
+    }
+    let Some(chosen) = &batch.reread else { return Ok(all) };
+    let mut again = Records::default();
+    for at in
+        chosen.iter().map(|offset| (offset, all.index_of(*offset))).filter(|(o, at)| all.offsets.get(*at) == Some(o))
+    {
+        again.append(&all.slice(at.1, at.1 + 1));
+    }
+    Ok(again)
+}

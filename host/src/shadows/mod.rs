@@ -1,0 +1,219 @@
+//! Versions that run in the shadow of those in charge: on the same batches, with a copy of the state, their effects held back and
+//! compared. What the version in charge made of a batch is kept in the batch's own transaction (`embedded::shadows`); the shadow
+//! follows behind it, and takes no more of the cores than [`SHARE`] while others have work.
+
+mod compare;
+mod follow;
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::dispatch::Progress;
+use crate::embedded::mirrors::{Mirrors, sweep};
+use crate::embedded::shadows::Shadow;
+use crate::embedded::{Store, WriteError};
+use crate::registry::Version;
+
+pub use compare::{Amends, CellDifference, Comparison, MOST_AMENDED, RowDifference, TableComparison};
+pub use follow::SHARE;
+
+/// How long a shadow that is to take over may take for what it is behind, while the version in charge goes on.
+const LONGEST_PURSUIT: Duration = Duration::from_secs(60);
+/// The same while the version in charge stands still.
+const LONGEST_END: Duration = Duration::from_secs(10);
+/// Records that it may be behind when the version in charge is made to stand still.
+const CLOSE: u64 = 10_000;
+/// How often it is looked whether a shadow has come far enough.
+const LOOK_EVERY: Duration = Duration::from_millis(20);
+
+/// Why a shadow could not do what was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum ShadowError {
+    /// There is none, or it has ended.
+    #[error("{0}")]
+    None(String),
+    /// It is further behind than can be waited for.
+    #[error("the shadow of `{function}` is {behind} records behind the version in charge")]
+    Behind {
+        /// The function.
+        function: String,
+        /// How far.
+        behind: u64,
+    },
+    /// Data could not be read or written.
+    #[error(transparent)]
+    Store(#[from] WriteError),
+}
+
+impl From<sqlx::Error> for ShadowError {
+    fn from(error: sqlx::Error) -> Self {
+        ShadowError::Store(error.into())
+    }
+}
+
+/// One shadow at work.
+pub struct Running {
+    /// What it is.
+    pub shadow: Shadow,
+    /// The version.
+    pub version: Arc<Version>,
+    /// Its data; none once it is gone.
+    data: tokio::sync::Mutex<Option<Data>>,
+    /// Why it refused records last.
+    failure: Mutex<Option<String>>,
+    /// Whether somebody waits for it.
+    hurries: AtomicBool,
+    stop: CancellationToken,
+}
+
+/// A shadow's data.
+struct Data {
+    mirrors: Mirrors,
+    /// How far both files have come, by source and partition, once that was read: that of the version in charge and the shadow's.
+    positions: BTreeMap<(Arc<str>, u32), (i64, i64)>,
+}
+
+impl Running {
+    /// Why it refused records last, if it did.
+    fn failure(&self) -> Option<String> {
+        self.failure.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn gone(&self) -> ShadowError {
+        ShadowError::None(format!("the shadow of `{}` has ended", self.shadow.function))
+    }
+
+    /// Where its data file is, which holds its state.
+    ///
+    /// # Errors
+    /// [`ShadowError::None`].
+    pub async fn file(&self) -> Result<PathBuf, ShadowError> {
+        let data = self.data.lock().await;
+        data.as_ref().map(|data| data.mirrors.shadow_file()).ok_or_else(|| self.gone())
+    }
+}
+
+/// The shadows at work.
+pub struct Shadows {
+    store: Arc<Store>,
+    progress: Arc<Progress>,
+    running: Mutex<BTreeMap<String, Arc<Running>>>,
+    tasks: TaskTracker,
+    stop: CancellationToken,
+}
+
+impl Shadows {
+    /// None at first.
+    #[must_use]
+    pub fn new(store: Arc<Store>, progress: Arc<Progress>) -> Self {
+        let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
+        Shadows { store, progress, running: Mutex::default(), tasks, stop }
+    }
+
+    /// Lets a shadow follow the version in charge.
+    pub fn begin(&self, shadow: Shadow, version: Arc<Version>, mirrors: Mirrors) {
+        let running = Arc::new(Running {
+            version,
+            data: tokio::sync::Mutex::new(Some(Data { mirrors, positions: BTreeMap::new() })),
+            failure: Mutex::default(),
+            hurries: AtomicBool::new(false),
+            stop: self.stop.child_token(),
+            shadow,
+        });
+        self.running().insert(running.shadow.function.clone(), Arc::clone(&running));
+        self.tasks.spawn(running.run(Arc::clone(&self.store), Arc::clone(&self.progress)));
+    }
+
+    /// The shadow of a function, if it has one at work.
+    #[must_use]
+    pub fn of(&self, function: &str) -> Option<Arc<Running>> {
+        self.running().get(function).cloned()
+    }
+
+    /// Ends a function's shadow and removes its data; what the data file knows of it is the caller's business.
+    pub async fn end(&self, function: &str) {
+        let Some(running) = self.running().remove(function) else { return };
+        running.stop.cancel();
+        let data = running.data.lock().await.take();
+        if let Some(data) = data {
+            data.mirrors.remove().await;
+        }
+    }
+
+    /// Removes data that no shadow has.
+    ///
+    /// # Errors
+    /// When the data file cannot be read.
+    pub async fn sweep(&self) -> Result<(), WriteError> {
+        let shadows = self.store.shadows().await?;
+        sweep(&self.store, &shadows.iter().map(|shadow| shadow.place.as_str()).collect::<Vec<_>>());
+        Ok(())
+    }
+
+    /// Waits until a shadow is close behind the version in charge, which goes on meanwhile.
+    ///
+    /// # Errors
+    /// [`ShadowError`].
+    pub async fn pursue(&self, function: &str) -> Result<(), ShadowError> {
+        self.wait(function, CLOSE, LONGEST_PURSUIT).await
+    }
+
+    /// Waits until a shadow has compared everything; the version in charge has to stand still.
+    ///
+    /// # Errors
+    /// [`ShadowError`].
+    pub async fn arrive(&self, function: &str) -> Result<(), ShadowError> {
+        self.wait(function, 0, LONGEST_END).await
+    }
+
+    async fn wait(&self, function: &str, most: u64, longest: Duration) -> Result<(), ShadowError> {
+        let gone = || ShadowError::None(format!("`{function}` has no shadow at work"));
+        let running = self.of(function).ok_or_else(gone)?;
+        running.hurries.store(true, Ordering::Relaxed);
+        let close = async {
+            loop {
+                let behind = self.store.shadow_behind(function).await?;
+                // Where it was ended, nothing is kept for it, and nothing waits.
+                if !self.store.is_shadowed(function) {
+                    return Err(gone());
+                }
+                if behind <= most {
+                    return Ok(());
+                }
+                tokio::time::sleep(LOOK_EVERY).await;
+            }
+        };
+        let ended = tokio::time::timeout(longest, close).await;
+        running.hurries.store(false, Ordering::Relaxed);
+        match ended {
+            Ok(ended) => ended,
+            Err(_) => {
+                let behind = self.store.shadow_behind(function).await?;
+                Err(ShadowError::Behind { function: function.to_owned(), behind })
+            }
+        }
+    }
+
+    /// Lets all shadows come to the end of their batches and closes their data; the next start goes on with them.
+    pub async fn stop(&self) {
+        self.stop.cancel();
+        self.tasks.close();
+        self.tasks.wait().await;
+        let running: Vec<Arc<Running>> = std::mem::take(&mut *self.running()).into_values().collect();
+        for running in running {
+            if let Some(data) = running.data.lock().await.take() {
+                data.mirrors.close().await;
+            }
+        }
+    }
+
+    fn running(&self) -> MutexGuard<'_, BTreeMap<String, Arc<Running>>> {
+        self.running.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,192 @@
+//! Versions in the shadow of those in charge: compared on the same batches, put in charge with their state, dropped.
+
+use std::path::Path;
+use std::process::Command;
+use std::sync::{Arc, Once};
+use std::time::{Duration, Instant};
+
+use isobar::app::App;
+use isobar::delivery::{Allowance, Value};
+use isobar::deploys::{DeployError, Taken};
+use isobar::shadows::{Comparison, RowDifference};
+
+use crate::crash::{check_all, read};
+use crate::deploys::{alone, ask, component, deploy, idle, runs, start, whole};
+use crate::swaps::{another_build, publish};
+
+const FUNCTION: &str = "counting";
+const LONGEST: Duration = Duration::from_secs(120);
+/// Numbers of a flow.
+const FLOW: i64 = 200_000;
+
+/// The counting function with another formula: `k7` counts twice, and half of what cannot be counted is.
+fn otherwise() -> Arc<[u8]> {
+    static BUILT: Once = Once::new();
+    BUILT.call_once(|| {
+        let mut cargo = Command::new(env!("CARGO"));
+        cargo.args(["build", "--release", "--locked", "--target", "wasm32-wasip2", "--package", "guest-otherwise"]);
+        let built = tokio::task::block_in_place(|| cargo.current_dir(env!("CARGO_MANIFEST_DIR")).output()).unwrap();
+        assert!(built.status.success(), "{}", String::from_utf8_lossy(&built.stderr));
+    });
+    component("otherwise")
+}
+
+async fn follow(app: &App, component: Arc<[u8]>) -> Result<Taken, DeployError> {
+    app.deploys.begin_shadow(ask(&alone(), &[(FUNCTION, component)]), "tester").await
+}
+
+async fn compare(app: &App) -> Comparison {
+    app.deploys.compare_shadow(FUNCTION, 10, false).await.unwrap()
+}
+
+/// Waits until everything is counted and compared.
+async fn compared(app: &App) -> Comparison {
+    idle(app).await;
+    let started = Instant::now();
+    loop {
+        let comparison = compare(app).await;
+        assert_eq!(comparison.ended, None);
+        if comparison.behind == 0 {
+            return comparison;
+        }
+        assert!(started.elapsed() < LONGEST, "the shadow does not come to its end: {comparison:?}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+fn differing(comparison: &Comparison, table: &str) -> (u64, u64, Vec<RowDifference>) {
+    let table = comparison.tables.iter().find(|found| found.table == table).unwrap();
+    (table.rows, table.differing, table.first.clone())
+}
+
+async fn total(app: &App, key: &str) -> i64 {
+    let table = &app.store.application().tables["totals"];
+    let (columns, keys) = (["records".to_owned()], [vec![Value::Text(key.to_owned())]]);
+    let rows = app.store.rows(table, &columns, &keys, &mut Allowance::unlimited()).await.unwrap();
+    let Value::Int(total) = rows[0].cells[0] else { panic!("{rows:?}") };
+    total
+}
+
+fn folders(data_dir: &Path) -> usize {
+    std::fs::read_dir(data_dir.join("shadows")).map_or(0, Iterator::count)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_same_code_makes_the_same_and_takes_over_within_the_flow() {
+    let dir = tempfile::tempdir().unwrap();
+    let app = start(dir.path(), &alone()).await;
+    publish(&app.store, 0..FLOW / 4).await;
+    idle(&app).await;
+    let (store, charge) = (Arc::clone(&app.store), runs(&app.store).await);
+    let publishing = tokio::spawn(async move { publish(&store, FLOW / 4..FLOW).await });
+    let taken = follow(&app, another_build(&component(FUNCTION), 1)).await.unwrap();
+    assert_eq!((taken.before.as_ref(), runs(&app.store).await), (Some(&charge), charge.clone()), "it is not in charge");
+    let twice = follow(&app, another_build(&component(FUNCTION), 2)).await.unwrap_err().to_string();
+    assert!(twice.contains("has a shadow already"), "{twice}");
+    let promoted = app.deploys.promote(FUNCTION, 0, "tester").await.unwrap();
+    assert_eq!((promoted.version, promoted.before), (taken.version, Some(charge)));
+    assert!(!app.dispatcher.progress().idle(), "everything was counted before it took over: the flow is too short");
+    publishing.await.unwrap();
+    idle(&app).await;
+    check_all(&app.store, FLOW).await;
+    assert_eq!((app.store.shadows().await.unwrap(), folders(dir.path())), (vec![], 0), "nothing of it is left");
+    let audit = app.store.audit_log(10).await.unwrap();
+    let audit: Vec<_> = audit.iter().map(|e| (e.action.as_str(), e.refused.is_some(), e.who.as_str())).collect();
+    let tester = |action, refused| (action, refused, "tester");
+    let told = [tester("promote", false), tester("shadow", true), tester("shadow", false), ("up", false, "operator")];
+    assert_eq!(audit, told);
+    app.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn another_formula_shows_in_rows_records_and_refusals_and_promotion_makes_up_for_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let app = start(dir.path(), &alone()).await;
+    publish(&app.store, 0..23_000).await;
+    idle(&app).await;
+    follow(&app, otherwise()).await.unwrap();
+    publish(&app.store, 23_000..69_000).await;
+    let comparison = compared(&app).await;
+    assert_eq!((comparison.records, comparison.failure.as_deref()), (46_000, None));
+    assert!(comparison.shadow_micros > 0 && comparison.charge_micros > 0 && comparison.batches > 300);
+    // 1,000 numbers of each key in the beginning, 2,000 later; 49,999 is one of `k20`, and the shadow counts it.
+    let (rows, different, first) = differing(&comparison, "totals");
+    assert_eq!((rows, different), (23, 2));
+    let cells = |row: &RowDifference| -> Vec<_> {
+        row.cells.iter().map(|c| (c.column.clone(), c.charge.clone().unwrap(), c.shadow.clone().unwrap())).collect()
+    };
+    let records = |charge: &str, shadow: &str| vec![("records".to_owned(), charge.to_owned(), shadow.to_owned())];
+    let name = |key: &str| vec![("name".to_owned(), key.to_owned())];
+    assert_eq!((first[0].key.clone(), cells(&first[0])), (name("k20"), records("2999", "3000")));
+    assert_eq!((first[1].key.clone(), cells(&first[1])), (name("k7"), records("3000", "5000")));
+    let (_, different, first) = differing(&comparison, "published records");
+    let text = |value: &Option<String>| value.clone().unwrap();
+    let values: Vec<_> = first.iter().map(|row| (text(&row.cells[0].charge), text(&row.cells[0].shadow))).collect();
+    let pair = |charge: &str, shadow: &str| (format!("text:{charge}"), format!("text:{shadow}"));
+    assert_eq!((different, values), (2, vec![pair("2999", "3000"), pair("3000", "5000")]));
+    let (rows, different, first) = differing(&comparison, "refused records");
+    assert_eq!((rows, different, first[0].in_charge, first[0].in_shadow), (1, 1, true, false));
+    assert_eq!(comparison.differing, 5);
+
+    let refused = app.deploys.promote(FUNCTION, 4, "tester").await.unwrap_err().to_string();
+    assert!(refused.contains("differs in 5 rows and records, and 4 are allowed"), "{refused}");
+    assert_eq!(total(&app, "k7").await, 3000, "nothing was written");
+    app.deploys.promote(FUNCTION, 5, "tester").await.unwrap();
+    assert_eq!((total(&app, "k7").await, total(&app, "k20").await, total(&app, "k1").await), (5000, 3000, 3000));
+    let output = read(&app.store, "output", 2).await;
+    let last = |key: &str| output[key].last().unwrap().1.clone();
+    assert_eq!((last("k7"), last("k20")), ("5000".to_owned(), "3000".to_owned()));
+    publish(&app.store, 69_000..92_000).await;
+    idle(&app).await;
+    // It goes on from the shadow's state; 99,999 lies beyond.
+    assert_eq!((total(&app, "k7").await, total(&app, "k20").await, total(&app, "k1").await), (7000, 4000, 4000));
+    assert_eq!(app.store.verify().await.unwrap().findings, vec![]);
+    app.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_shadow_goes_on_after_a_restart_and_leaves_nothing_when_it_is_dropped() {
+    let dir = tempfile::tempdir().unwrap();
+    let app = start(dir.path(), &alone()).await;
+    publish(&app.store, 0..FLOW / 4).await;
+    follow(&app, otherwise()).await.unwrap();
+    app.stop().await;
+    let app = start(dir.path(), &alone()).await;
+    publish(&app.store, FLOW / 4..FLOW / 2).await;
+    let comparison = compared(&app).await;
+    let (_, different, rows) = differing(&comparison, "totals");
+    assert!(different >= 1 && rows.last().unwrap().key[0].1 == "k7", "{comparison:?}");
+    let charge = total(&app, "k7").await.to_string();
+    let cell = rows.last().unwrap().cells.iter().find(|cell| cell.column == "records").unwrap().clone();
+    assert_eq!(cell.charge, Some(charge), "what is shown of the version in charge is what stands in the table");
+    app.deploys.drop_shadow(FUNCTION, "tester").await.unwrap();
+    assert_eq!((app.store.shadows().await.unwrap(), folders(dir.path())), (vec![], 0));
+    let none = app.deploys.compare_shadow(FUNCTION, 1, false).await.unwrap_err().to_string();
+    assert!(none.contains("has no shadow"), "{none}");
+    check_all(&app.store, FLOW / 2).await;
+    app.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_cannot_be_compared_is_refused_and_a_deploy_ends_the_shadow() {
+    let dir = tempfile::tempdir().unwrap();
+    let app = start(dir.path(), &whole()).await;
+    let refused = |done: Result<Taken, DeployError>| done.unwrap_err().to_string();
+    let said = refused(follow(&app, component(FUNCTION)).await);
+    assert!(said.contains("is in charge already"), "{said}");
+    let source = ask(&whole(), &[("source", another_build(&component("source"), 1))]);
+    let said = refused(app.deploys.begin_shadow(source, "tester").await);
+    assert!(said.contains("`source` runs on a schedule"), "{said}");
+    let both = ask(&whole(), &[("source", component("source")), (FUNCTION, otherwise())]);
+    let said = refused(app.deploys.begin_shadow(both, "tester").await);
+    assert!(said.contains("2 functions"), "{said}");
+    let other = alone().replace("state = true", "state = true\nstate_version = 2");
+    let said = refused(app.deploys.begin_shadow(ask(&other, &[(FUNCTION, otherwise())]), "tester").await);
+    assert!(said.contains("of another version"), "{said}");
+    let said = app.deploys.promote(FUNCTION, 0, "tester").await.unwrap_err().to_string();
+    assert!(said.contains("has no shadow"), "{said}");
+    follow(&app, otherwise()).await.unwrap();
+    deploy(&app, &whole(), another_build(&component(FUNCTION), 3)).await.unwrap();
+    assert_eq!((app.store.shadows().await.unwrap(), folders(dir.path())), (vec![], 0));
+    app.stop().await;
+}
