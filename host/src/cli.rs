@@ -7,7 +7,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 mod versions;
 
-pub use versions::{AuditArgs, DeployArgs, DiffArgs, PromoteArgs, PullArgs, RollbackArgs};
+pub use versions::{AuditArgs, DeployArgs, DiffArgs, PromoteArgs, PullArgs, ReplayArgs, RollbackArgs};
 pub use versions::{ShadowCommand, ShadowDropArgs, ShadowShowArgs, VersionsArgs};
 
 /// The data folder where nothing else is said.
@@ -79,6 +79,8 @@ pub enum Command {
     Shadow(ShadowCommand),
     /// Put a version that follows in the shadow in charge, with its state, and write what differs
     Promote(PromoteArgs),
+    /// Run a version over the past again, from the beginning of the log, and compare what it makes with what there is
+    Replay(ReplayArgs),
     /// Write the manifest that runs
     Pull(PullArgs),
     /// Show who deployed what, and what was refused

@@ -112,6 +112,16 @@ pub fn counter(message: String, all: Option<u64>) -> ProgressBar {
     bar
 }
 
+/// Records that go by, on a terminal; nothing elsewhere.
+#[must_use]
+pub fn records(message: String) -> ProgressBar {
+    let bar = spinner(message);
+    if let Ok(style) = ProgressStyle::with_template("{spinner} {msg} {human_pos} of {human_len} records, {eta} left") {
+        bar.set_style(style);
+    }
+    bar
+}
+
 /// Rows under headings, as text.
 #[must_use]
 pub fn table<const N: usize>(headings: [&str; N], rows: impl IntoIterator<Item = [String; N]>) -> String {

@@ -21,6 +21,12 @@ pub struct DeployArgs {
     /// Let the version follow the one in charge first, in its shadow: on the same batches, with its effects held back and compared
     #[arg(long, conflicts_with = "all")]
     pub shadow: bool,
+    /// Let the version compute everything anew, from the beginning of the log, and take over with what it made
+    #[arg(long, conflicts_with_all = ["all", "shadow"])]
+    pub rebuild: bool,
+    /// Do not ask
+    #[arg(long, requires = "rebuild")]
+    pub yes: bool,
     /// Whose.
     #[command(flatten)]
     pub place: PlaceArgs,
@@ -61,6 +67,32 @@ pub struct ShadowDropArgs {
     /// Which function.
     #[command(flatten)]
     pub of: FunctionArgs,
+}
+
+/// What `replay` takes.
+#[derive(Debug, Clone, Args)]
+pub struct ReplayArgs {
+    /// Which function.
+    #[command(flatten)]
+    pub of: FunctionArgs,
+    /// The version, by the beginning of its digest [default: the one in charge]
+    #[arg(long)]
+    pub version: Option<String>,
+    /// Put it in charge with what it made: rows, state, and the last records of keys
+    #[arg(long)]
+    pub apply: bool,
+    /// Do not ask
+    #[arg(long, requires = "apply")]
+    pub yes: bool,
+    /// Most differences of each table
+    #[arg(long, value_name = "ROWS", default_value_t = 10)]
+    pub differences: u32,
+    /// Sensitive values too
+    #[arg(long)]
+    pub sensitive: bool,
+    /// As JSON, for programs
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// What `promote` takes.

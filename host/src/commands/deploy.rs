@@ -7,13 +7,17 @@ use std::io::Write as _;
 use anyhow::Context as _;
 
 use super::reach::Reach;
+use super::replay::{Wish, see_through};
 use super::{Outcome, build};
 use crate::cli::{AuditArgs, DeployArgs, DiffArgs, PullArgs, RollbackArgs, VersionsArgs};
-use crate::console::answers::{AuditAsk, DeployAsk, DiffAsk, RollbackAsk};
+use crate::console::answers::{AuditAsk, DeployAsk, DeployWay, DiffAsk, RollbackAsk, ShadowAsk};
 use crate::deploys::{Taken, VersionSummary};
 use crate::embedded::versions::Entry;
 use crate::registry::{self, short};
 use crate::{manifest, ui};
+
+/// Differences of each table that are shown of a version that computes the past anew.
+const MOST_DIFFERENCES: u32 = 10;
 
 /// Sends functions to the running host.
 ///
@@ -38,8 +42,20 @@ pub async fn deploy(args: &DeployArgs) -> anyhow::Result<Outcome> {
         components.insert(function.name.clone(), registry::read(function, &root)?);
     }
     let reach = Reach::open(&args.place).await?;
-    let ask = DeployAsk { shadow: args.shadow, ..DeployAsk::new(part, &components) };
+    let way = match (args.shadow, args.rebuild) {
+        (true, _) => DeployWay::Shadow,
+        (_, true) => DeployWay::Replay,
+        _ => DeployWay::TakeOver,
+    };
+    let ask = DeployAsk { way, ..DeployAsk::new(part, &components) };
     let taken = reach.deploy(ask).await;
+    if let (true, Ok([taken])) = (args.rebuild, taken.as_deref()) {
+        let shown = ShadowAsk { differences: Some(MOST_DIFFERENCES), ..ShadowAsk::default() };
+        let wish = Wish { applies: true, is_sure: args.yes, shown, json: args.json };
+        let done = see_through(&reach, taken, &wish).await;
+        reach.close().await;
+        return done;
+    }
     reach.close().await;
     let taken = taken?;
     if args.json {

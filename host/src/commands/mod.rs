@@ -11,6 +11,7 @@ pub mod inspect;
 pub mod pause;
 pub mod plugin;
 mod reach;
+pub mod replay;
 pub mod restore;
 pub mod shadow;
 pub mod status;
@@ -63,6 +64,7 @@ pub async fn run(command: Command) -> anyhow::Result<Outcome> {
         Command::Rollback(args) => deploy::rollback(&args).await,
         Command::Diff(args) => deploy::diff(&args).await,
         Command::Shadow(command) => shadow::run(&command).await,
+        Command::Replay(args) => replay::run(&args).await,
         Command::Promote(args) => shadow::promote(&args).await,
         Command::Pull(args) => deploy::pull(&args).await,
         Command::Audit(args) => deploy::audit(&args).await,

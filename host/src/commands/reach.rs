@@ -9,7 +9,9 @@ use futures::{StreamExt as _, TryStreamExt as _};
 
 use crate::app;
 use crate::cli::{DataArgs, PlaceArgs};
-use crate::console::answers::{AuditAsk, DeployAsk, DiffAsk, ManifestView, PromoteAsk, RollbackAsk, ShadowAsk};
+use crate::console::answers::{
+    AuditAsk, DeployAsk, DiffAsk, ManifestView, PromoteAsk, ReplayAsk, RollbackAsk, ShadowAsk,
+};
 use crate::console::answers::{BackupAsk, LettersAsk, LettersPage, Loaded, RecordsAsk, RecordsPage, Rows, RowsAsk};
 use crate::console::answers::{SettleAsk, Settled, Status, TableSummary, TopicSummary};
 use crate::console::client::Client;
@@ -182,6 +184,13 @@ impl Reach {
         match self {
             Reach::Host(client) => client.promote(function, ask).await,
             Reach::Folder(view) => Ok(view.promote(function, ask).await?),
+        }
+    }
+
+    pub(super) async fn replay(&self, function: &str, ask: &ReplayAsk) -> anyhow::Result<Taken> {
+        match self {
+            Reach::Host(client) => client.replay(function, ask).await,
+            Reach::Folder(view) => Ok(view.replay(function, ask).await?),
         }
     }
 

@@ -24,7 +24,7 @@ pub async fn run(command: &ShadowCommand) -> anyhow::Result<Outcome> {
 
 async fn show(args: &ShadowShowArgs) -> anyhow::Result<Outcome> {
     let reach = Reach::open(&args.of.place).await?;
-    let ask = ShadowAsk { differences: Some(args.differences), sensitive: args.sensitive };
+    let ask = ShadowAsk { differences: Some(args.differences), sensitive: args.sensitive, brief: false };
     let comparison = reach.shadow(&args.of.function, &ask).await;
     reach.close().await;
     let comparison = comparison?;
@@ -41,19 +41,23 @@ async fn show(args: &ShadowShowArgs) -> anyhow::Result<Outcome> {
     Ok(Outcome::Done)
 }
 
-fn told(comparison: &Comparison) -> Vec<String> {
-    let Comparison { function, version, since_ms, ended, behind, records, batches, .. } = comparison;
+pub(super) fn told(comparison: &Comparison) -> Vec<String> {
+    let Comparison { function, version, since_ms, ended, behind, records, batches, replays, .. } = comparison;
     let (version, since) = (short(version), ui::time(*since_ms));
     if let Some(reason) = ended {
         return vec![format!("the shadow of `{function}`, version {version} of {since}, has ended: {reason}")];
     }
     let mut lines = vec![format!(
-        "`{function}`: version {version} is in the shadow since {since}; {} in {} compared, {behind} to come",
+        "`{function}`: version {version} {} since {since}; {} in {batches} batches compared, {behind} to come",
+        if *replays { "replays" } else { "is in the shadow" },
         ui::count(*records, "record"),
-        ui::count(*batches, "batch"),
     )];
-    let rows = comparison.tables.iter().map(|t| [t.table.clone(), t.rows.to_string(), t.differing.to_string()]);
-    lines.push(ui::table(["", "ROWS", "DIFFERENT"], rows));
+    let row = |t: &TableComparison| {
+        let counts = [t.rows, t.differing, t.only_charge, t.only_shadow].map(|count| count.to_string());
+        [vec![t.table.clone()], counts.to_vec()].concat()
+    };
+    let headings = ["", "ROWS", "DIFFERENT", "ONLY IN CHARGE", "ONLY IN THE SHADOW"];
+    lines.push(ui::columns(&headings, comparison.tables.iter().map(row)));
     let seconds = |micros: u64| micros as f64 / 1e6;
     lines.push(format!(
         "time of calls: {:.3} s in charge, {:.3} s in the shadow",
@@ -108,7 +112,7 @@ async fn end(args: &ShadowDropArgs) -> anyhow::Result<Outcome> {
 /// Why it may not or cannot; nothing has changed then.
 pub async fn promote(args: &PromoteArgs) -> anyhow::Result<Outcome> {
     let reach = Reach::open(&args.of.place).await?;
-    let ask = PromoteAsk { allow_differences: args.allow_differences };
+    let ask = PromoteAsk { allow_differences: Some(args.allow_differences) };
     let taken = reach.promote(&args.of.function, &ask).await;
     reach.close().await;
     let taken = taken?;

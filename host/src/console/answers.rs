@@ -253,9 +253,22 @@ pub struct DeployAsk {
     pub part: String,
     /// Their components in base64, by function.
     pub components: BTreeMap<String, String>,
-    /// Whether the version is to be compared with the one in charge first.
+    /// What the versions begin with.
     #[serde(default)]
-    pub shadow: bool,
+    pub way: DeployWay,
+}
+
+/// What versions that are deployed begin with.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum DeployWay {
+    /// They take over.
+    #[default]
+    TakeOver,
+    /// One follows the version in charge in its shadow, with a copy of its state.
+    Shadow,
+    /// One runs over the past again, with nothing, and then follows the version in charge in its shadow.
+    Replay,
 }
 
 impl DeployAsk {
@@ -263,7 +276,7 @@ impl DeployAsk {
     #[must_use]
     pub fn new(part: String, components: &BTreeMap<String, Vec<u8>>) -> Self {
         let components = components.iter().map(|(name, bytes)| (name.clone(), BASE64_STANDARD.encode(bytes)));
-        DeployAsk { part, components: components.collect(), shadow: false }
+        DeployAsk { part, components: components.collect(), way: DeployWay::TakeOver }
     }
 }
 
@@ -283,15 +296,30 @@ pub struct ShadowAsk {
     /// Whether sensitive values are asked for.
     #[serde(default)]
     pub sensitive: bool,
+    /// Whether only how far it has come is asked for.
+    #[serde(default)]
+    pub brief: bool,
+}
+
+/// Which version is to run over the past again.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ReplayAsk {
+    /// The beginning of its digest; the running one where none is named.
+    pub version: Option<String>,
+}
+
+fn none() -> Option<u64> {
+    Some(0)
 }
 
 /// How a shadow is put in charge.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct PromoteAsk {
-    /// Rows and records in which it may differ.
-    #[serde(default)]
-    pub allow_differences: u64,
+    /// Rows and records in which it may differ, none unless it is said; null: any number.
+    #[serde(default = "none")]
+    pub allow_differences: Option<u64>,
 }
 
 /// Which versions are compared.

@@ -15,7 +15,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinError;
 
 use super::answers::{AuditAsk, BackupAsk, DeployAsk, DiffAsk, Fault, LettersAsk, RecordsAsk, Refusal, RollbackAsk};
-use super::answers::{PromoteAsk, RowsAsk, SettleAsk, Settled, ShadowAsk};
+use super::answers::{PromoteAsk, ReplayAsk, RowsAsk, SettleAsk, Settled, ShadowAsk};
 use super::guard::{Denied, Guard};
 use super::view::View;
 use crate::bindings::tables::load::MOST_BYTES;
@@ -80,6 +80,7 @@ pub(super) fn router(view: Arc<View>, guard: Guard, body: Duration) -> Router {
         .route("/functions/{function}/shadow", get(shadow))
         .route("/functions/{function}/shadow/promote", post(promote))
         .route("/functions/{function}/shadow/drop", post(drop_shadow))
+        .route("/functions/{function}/replay", post(replay))
         .route("/functions/{function}/pause", post(pause))
         .route("/functions/{function}/resume", post(resume))
         .route("/functions/{function}/dead-letters", get(letters))
@@ -270,6 +271,17 @@ async fn promote(State(api): State<Api>, Path(function): Path<String>, request: 
     let done = tokio::spawn(async move {
         let _permit = permit;
         api.view.promote(&function, &ask).await
+    });
+    Ok(ended(done.await))
+}
+
+async fn replay(State(api): State<Api>, Path(function): Path<String>, request: Request) -> Result<Response, Response> {
+    let asked = tokio::time::timeout(api.body, Json::<ReplayAsk>::from_request(request, &())).await;
+    let Json(ask) = asked.map_err(|_| late("question", api.body))?.map_err(IntoResponse::into_response)?;
+    let permit = deploying(&api)?;
+    let done = tokio::spawn(async move {
+        let _permit = permit;
+        api.view.replay(&function, &ask).await
     });
     Ok(ended(done.await))
 }

@@ -11,7 +11,7 @@ use reqwest::{Response, StatusCode};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::answers::{AuditAsk, DeployAsk, DiffAsk, ManifestView, PromoteAsk, RollbackAsk, ShadowAsk};
+use super::answers::{AuditAsk, DeployAsk, DiffAsk, ManifestView, PromoteAsk, ReplayAsk, RollbackAsk, ShadowAsk};
 use super::answers::{BackupAsk, LettersAsk, LettersPage, Loaded, RecordsAsk, RecordsPage, Rows, RowsAsk};
 use super::answers::{SettleAsk, Settled, Status, TableSummary, TopicSummary};
 use super::api::{ErrorBody, Greeting};
@@ -236,6 +236,14 @@ impl Client {
     /// As [`Client::status`].
     pub async fn promote(&self, function: &str, ask: &PromoteAsk) -> anyhow::Result<Taken> {
         self.post(&format!("/functions/{}/shadow/promote", segment(function)), ask).await
+    }
+
+    /// As [`super::view::View::replay`].
+    ///
+    /// # Errors
+    /// As [`Client::status`].
+    pub async fn replay(&self, function: &str, ask: &ReplayAsk) -> anyhow::Result<Taken> {
+        self.post(&format!("/functions/{}/replay", segment(function)), ask).await
     }
 
     /// As [`super::view::View::drop_shadow`].

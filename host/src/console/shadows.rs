@@ -1,6 +1,6 @@
 //! Shadows of functions as they are seen from outside: compared, put in charge, dropped.
 
-use super::answers::{PromoteAsk, Refusal, ShadowAsk};
+use super::answers::{PromoteAsk, Refusal, ReplayAsk, ShadowAsk};
 use super::versions::{OWNER, at_rest};
 use super::view::View;
 use crate::deploys::Taken;
@@ -18,9 +18,21 @@ impl View {
     /// When no host runs, the function has no shadow, or the data cannot be read.
     pub async fn shadow(&self, function: &str, ask: &ShadowAsk) -> Result<Comparison, Refusal> {
         let running = self.running.as_ref().ok_or_else(at_rest)?;
+        if ask.brief {
+            return Ok(running.deploys.look_at_shadow(function).await?);
+        }
         let most = ask.differences.unwrap_or(USUAL_DIFFERENCES).min(MOST_DIFFERENCES);
         let _permit = self.long_read()?;
         Ok(running.deploys.compare_shadow(function, most, ask.sensitive).await?)
+    }
+
+    /// Lets a version run over the past again, and then follow the one in charge in its shadow.
+    ///
+    /// # Errors
+    /// Why it may not or cannot.
+    pub async fn replay(&self, function: &str, ask: &ReplayAsk) -> Result<Taken, Refusal> {
+        let running = self.running.as_ref().ok_or_else(at_rest)?;
+        Ok(running.deploys.replay(function, ask.version.as_deref(), OWNER).await?)
     }
 
     /// Puts the shadow of a function in charge.

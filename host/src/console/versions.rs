@@ -3,7 +3,7 @@
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 
-use super::answers::{AuditAsk, DeployAsk, DiffAsk, Fault, ManifestView, Refusal, RollbackAsk};
+use super::answers::{AuditAsk, DeployAsk, DeployWay, DiffAsk, Fault, ManifestView, Refusal, RollbackAsk};
 use super::view::View;
 use crate::deploys::{self, Ask, Taken, VersionSummary};
 use crate::embedded::versions::Entry;
@@ -65,10 +65,11 @@ impl View {
             })?;
             components.insert(function, bytes.into());
         }
-        let (shadow, ask) = (ask.shadow, Ask { part: ask.part, components });
-        match shadow {
-            true => Ok(vec![running.deploys.begin_shadow(ask, OWNER).await?]),
-            false => Ok(running.deploys.deploy(ask, OWNER).await?),
+        let (way, ask) = (ask.way, Ask { part: ask.part, components });
+        match way {
+            DeployWay::Shadow => Ok(vec![running.deploys.begin_shadow(ask, false, OWNER).await?]),
+            DeployWay::Replay => Ok(vec![running.deploys.begin_shadow(ask, true, OWNER).await?]),
+            DeployWay::TakeOver => Ok(running.deploys.deploy(ask, OWNER).await?),
         }
     }
 

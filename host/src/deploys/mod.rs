@@ -161,6 +161,15 @@ impl Settings {
     }
 }
 
+/// How it is decided what is to run.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+struct Way {
+    /// Whether versions are to run in the shadow of those in charge.
+    in_shadow: bool,
+    /// Whether the functions that are named are loaded although they are in charge already.
+    again: bool,
+}
+
 /// A deploy that was found to be right.
 struct Decided {
     application: Arc<Application>,
@@ -245,7 +254,7 @@ impl Deploys {
     }
 
     async fn take_over(&self, ask: Ask, who: &str, action: &str) -> Result<Vec<Taken>, DeployError> {
-        let decided = self.decide(ask, false).await?;
+        let decided = self.decide(ask, Way::default()).await?;
         if !decided.arrivals.is_empty() {
             return self.swap(decided, who, action, None).await;
         }
@@ -299,7 +308,7 @@ impl Deploys {
     }
 
     /// Finds out whether what is asked can be, without changing anything.
-    async fn decide(&self, ask: Ask, in_shadow: bool) -> Result<Decided, DeployError> {
+    async fn decide(&self, ask: Ask, way: Way) -> Result<Decided, DeployError> {
         if self.is_shared {
             return Err(DeployError::refused(
                 "the log is in Kafka, where a deploy would have to reach all hosts at one time",
@@ -329,9 +338,12 @@ impl Deploys {
         }
         let before = std::mem::take(&mut deployed.running);
         deployed.running = self.versions_of(&declared, &ask)?;
-        let changed: BTreeSet<String> =
+        let mut changed: BTreeSet<String> =
             deployed.running.iter().filter(|(name, v)| before.get(*name) != Some(v)).map(|(n, _)| n.clone()).collect();
         self.check_beside(&changed, &ask)?;
+        if way.again {
+            changed.extend(ask.components.keys().cloned());
+        }
         let (application, resolved) = self.settings.applied(&declared)?;
         let running = self.store.application();
         stored::check(&running, &application)?;
@@ -350,7 +362,7 @@ impl Deploys {
             let packing = tokio::task::spawn_blocking(move || arrivals(&deployed, &changed, &sources));
             packing.await.map_err(|error| DeployError::Failed(error.to_string()))??
         };
-        let versions = self.load(&application, sources, in_shadow).await?;
+        let versions = self.load(&application, sources, way.in_shadow).await?;
         let taken = ask.components.into_keys().filter_map(|function| {
             let version = deployed.running.get(&function)?.clone();
             Some(Taken { before: before.get(&function).cloned(), function, version })

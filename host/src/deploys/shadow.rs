@@ -3,14 +3,15 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::{Ask, Decided, DeployError, Deploys, Taken, entry, short};
+use super::stored::named;
+use super::{Ask, Decided, DeployError, Deploys, Taken, Way, entry, short};
 use crate::clock::now_ms;
 use crate::embedded::mirrors::{Mirrors, mirrored};
 use crate::embedded::shadows::{Beginning, Promotion, Shadow};
 use crate::embedded::versions::Entry;
 use crate::manifest::{Application, Function, TriggerSource};
 use crate::registry::Version;
-use crate::shadows::{Comparison, MOST_AMENDED, ShadowError};
+use crate::shadows::{Amends, Comparison, MOST_AMENDED, MOST_PUBLISHED, ShadowError};
 
 /// How long the version in charge may take to come to the end of its batches.
 const LONGEST_HOLD: Duration = Duration::from_secs(40);
@@ -31,18 +32,18 @@ impl From<ShadowError> for DeployError {
 }
 
 impl Deploys {
-    /// Lets a version follow the one in charge in its shadow.
+    /// Lets a version follow the one in charge in its shadow; where it replays, from the beginning of the log and with nothing.
     ///
     /// # Errors
     /// [`DeployError`]; the audit log has it.
-    pub async fn begin_shadow(&self, ask: Ask, who: &str) -> Result<Taken, DeployError> {
+    pub async fn begin_shadow(&self, ask: Ask, replays: bool, who: &str) -> Result<Taken, DeployError> {
         let _turn = self.turn.lock().await;
         let functions = ask.components.keys().cloned().collect::<Vec<_>>().join(", ");
-        let done = self.follow(ask, who).await;
-        self.audited(done, &functions, who, "shadow").await
+        let done = self.follow(ask, replays, who).await;
+        self.audited(done, &functions, who, action(replays)).await
     }
 
-    async fn follow(&self, ask: Ask, who: &str) -> Result<Taken, DeployError> {
+    async fn follow(&self, ask: Ask, replays: bool, who: &str) -> Result<Taken, DeployError> {
         let [name] = ask.components.keys().cloned().collect::<Vec<_>>().try_into().map_err(|names: Vec<String>| {
             DeployError::refused(
                 format!("{} functions were to run in a shadow at one time", names.len()),
@@ -59,21 +60,25 @@ impl Deploys {
             let hint = format!("`isobar shadow drop {name}` ends it, `isobar promote {name}` puts it in charge");
             return Err(DeployError::refused(format!("`{name}` has a shadow already"), hint));
         }
-        let Decided { application, arrivals, mut versions, taken, .. } = self.decide(ask, true).await?;
+        let Decided { application, arrivals, mut versions, taken, .. } =
+            self.decide(ask, Way { in_shadow: true, again: replays }).await?;
         let taken = taken.into_iter().next();
         let arrived = arrivals.into_iter().find(|arrival| arrival.function == name);
         let (Some(taken), Some(arrival), Some(version)) = (taken, arrived, versions.remove(&name)) else {
             let (running, hint) = (charge.short(), "change the component, or what spin.toml says of the function");
             return Err(DeployError::refused(format!("version {running} of `{name}` is in charge already"), hint));
         };
-        comparable(&charge, &version)?;
+        comparable(&charge, &version, replays)?;
+        if replays {
+            self.check_log(&version).await?;
+        }
         self.shadows.end(&name).await;
         self.store.drop_shadow(&name, None).await?;
         let place: String = format!("{:032x}", rand::random::<u128>()).chars().take(PLACE_DIGITS).collect();
-        let entry = Entry { before: taken.before.clone(), ..entry(&name, who, "shadow", Some(&taken.version)) };
+        let entry = Entry { before: taken.before.clone(), ..entry(&name, who, action(replays), Some(&taken.version)) };
         let (component, part, at_ms) = (version.component.to_string(), arrival.part.clone(), entry.at_ms);
-        self.store.begin_shadow(Beginning { arrival, place: place.clone(), entry }).await?;
-        let made = Mirrors::make(&self.store, &place, mirrored(&application, &name), &name).await;
+        self.store.begin_shadow(Beginning { arrival, place: place.clone(), replays, entry }).await?;
+        let made = Mirrors::make(&self.store, &place, mirrored(&application, &name), &version.function, replays).await;
         let mirrors = match made {
             Ok(mirrors) => mirrors,
             Err(error) => {
@@ -82,7 +87,17 @@ impl Deploys {
             }
         };
         let version_digest = taken.version.clone();
-        let shadow = Shadow { function: name, version: version_digest, component, part, place, at_ms, ended: None };
+        let shadow = Shadow {
+            function: name,
+            version: version_digest,
+            component,
+            part,
+            place,
+            at_ms,
+            replays,
+            past: replays,
+            ended: None,
+        };
         self.shadows.begin(shadow, version, mirrors);
         Ok(taken)
     }
@@ -108,7 +123,8 @@ impl Deploys {
 
     async fn resume(&self, shadow: Shadow) -> Result<(), DeployError> {
         let name = shadow.function.clone();
-        let Decided { application, mut versions, .. } = self.decide(self.ask_of(&shadow).await?, true).await?;
+        let Decided { application, mut versions, .. } =
+            self.decide(self.ask_of(&shadow).await?, Way { in_shadow: true, again: shadow.replays }).await?;
         let version = versions.remove(&name).filter(|version| *version.digest == shadow.version);
         let version = version.ok_or_else(|| {
             DeployError::Failed(format!("version {} is another one by what runs now", short(&shadow.version)))
@@ -118,6 +134,34 @@ impl Deploys {
         let mirrors = mirrors.ok_or_else(|| DeployError::Failed("its data are not in the data folder".to_owned()))?;
         self.shadows.begin(shadow, version, mirrors);
         Ok(())
+    }
+
+    /// Refuses to replay what is not all there any more.
+    async fn check_log(&self, version: &Version) -> Result<(), DeployError> {
+        let topics = version.function.triggers.iter().filter_map(|trigger| match &trigger.source {
+            TriggerSource::Topic(topic) => Some(topic.as_str()),
+            TriggerSource::Cron(_) => None,
+        });
+        let Some((topic, partition, first)) = self.store.trimmed_topic(&topics.collect::<Vec<_>>()).await? else {
+            return Ok(());
+        };
+        Err(DeployError::refused(
+            format!("`{topic}`/{partition} begins at {first}: what came before is gone, and cannot be replayed"),
+            "a topic keeps everything unless spin.toml says `retention_max_hours` or `retention_max_bytes`",
+        ))
+    }
+
+    /// Lets a version run over the past again: the one named by the beginning of its digest, else the one in charge.
+    ///
+    /// # Errors
+    /// [`DeployError`]; the audit log has it.
+    pub async fn replay(&self, function: &str, version: Option<&str>, who: &str) -> Result<Taken, DeployError> {
+        let kept = self.store.versions(function).await?;
+        let running = self.running().remove(function).unwrap_or_default();
+        let wanted = named(&kept, function, version.unwrap_or(&running))?;
+        let component = self.kept_component(&wanted.component).await?;
+        let components = BTreeMap::from([(function.to_owned(), component)]);
+        self.begin_shadow(Ask { part: wanted.part.clone(), components }, true, who).await
     }
 
     async fn ask_of(&self, shadow: &Shadow) -> Result<Ask, DeployError> {
@@ -136,6 +180,19 @@ impl Deploys {
             Some(running) => Ok(running.compare(&self.store, most, sensitive).await?),
             None => Ok(Comparison::of(&shadow)),
         }
+    }
+
+    /// How far the shadow of a function has come; nothing is compared.
+    ///
+    /// # Errors
+    /// [`DeployError`].
+    pub async fn look_at_shadow(&self, function: &str) -> Result<Comparison, DeployError> {
+        let shadow = self.shadow_of(function).await?;
+        let behind = match self.shadows.of(function).filter(|_| shadow.ended.is_none()) {
+            Some(running) => running.behind(&self.store).await?,
+            None => 0,
+        };
+        Ok(Comparison { behind, ..Comparison::of(&shadow) })
     }
 
     async fn shadow_of(&self, function: &str) -> Result<Shadow, DeployError> {
@@ -157,23 +214,28 @@ impl Deploys {
     }
 
     /// Puts the shadow of a function in charge, with its state, and writes the rows and records in which it differs, unless there
-    /// are more than `allowed`.
+    /// are more than `allowed`; all of them where nothing is said.
     ///
     /// # Errors
     /// [`DeployError`]; the audit log has it.
-    pub async fn promote(&self, function: &str, allowed: u64, who: &str) -> Result<Taken, DeployError> {
+    pub async fn promote(&self, function: &str, allowed: Option<u64>, who: &str) -> Result<Taken, DeployError> {
         let _turn = self.turn.lock().await;
         let done = self.put_shadow_in_charge(function, allowed, who).await;
         self.audited(done, function, who, "promote").await
     }
 
-    async fn put_shadow_in_charge(&self, function: &str, allowed: u64, who: &str) -> Result<Taken, DeployError> {
+    async fn put_shadow_in_charge(
+        &self,
+        function: &str,
+        allowed: Option<u64>,
+        who: &str,
+    ) -> Result<Taken, DeployError> {
         let shadow = self.shadow_of(function).await?;
         if let Some(reason) = shadow.ended {
             let hint = format!("`isobar deploy {function} --shadow` begins anew");
             return Err(DeployError::refused(format!("the shadow of `{function}` has ended: {reason}"), hint));
         }
-        let decided = self.decide(self.ask_of(&shadow).await?, false).await?;
+        let decided = self.decide(self.ask_of(&shadow).await?, Way { in_shadow: false, again: shadow.replays }).await?;
         if decided.deployed.running.get(function) != Some(&shadow.version) {
             return Err(DeployError::refused(
                 format!("version {} of `{function}` would be another one by what runs now", short(&shadow.version)),
@@ -195,25 +257,10 @@ impl Deploys {
         self.shadows.arrive(function).await?;
         let at_ms = now_ms();
         let amends = running.amends(&self.store, at_ms).await?;
-        let differing = amends.differing;
-        if differing > allowed {
-            return Err(DeployError::refused(
-                format!("the shadow differs in {differing} rows and records, and {allowed} are allowed"),
-                format!(
-                    "`isobar shadow show {function}` shows them; if they are meant, `--allow-differences {differing}`"
-                ),
-            ));
-        }
-        if differing > u64::from(MOST_AMENDED) {
-            return Err(DeployError::refused(
-                format!(
-                    "the shadow differs in {differing} rows and records, and {MOST_AMENDED} can be written at one time"
-                ),
-                "drop the shadow, and deploy the version without one, or compute everything anew in an empty data folder",
-            ));
-        }
+        may_take_over(&shadow, &amends, allowed)?;
         let file = running.file().await?;
-        let promotion = Promotion { function: function.to_owned(), file, tables: amends.tables, frames: amends.frames };
+        let (replays, frames) = (shadow.replays, amends.frames);
+        let promotion = Promotion { function: function.to_owned(), file, replays, frames };
         let taken = self.swap(decided, who, "promote", Some(promotion)).await?;
         drop(held);
         self.shadows.end(function).await;
@@ -221,8 +268,41 @@ impl Deploys {
     }
 }
 
+/// Refuses what would change too much at one time, or more than is allowed.
+fn may_take_over(shadow: &Shadow, amends: &Amends, allowed: Option<u64>) -> Result<(), DeployError> {
+    let Amends { differing, unpublished, .. } = amends;
+    let function = &shadow.function;
+    if let Some(allowed) = allowed.filter(|allowed| differing > allowed) {
+        return Err(DeployError::refused(
+            format!("the shadow differs in {differing} rows and records, and {allowed} are allowed"),
+            format!("`isobar shadow show {function}` shows them; if they are meant, `--allow-differences {differing}`"),
+        ));
+    }
+    if *differing > MOST_AMENDED && !shadow.replays {
+        return Err(DeployError::refused(
+            format!(
+                "the shadow differs in {differing} rows and records, and {MOST_AMENDED} can be written when it takes over"
+            ),
+            format!(
+                "`isobar shadow drop {function}`, then `isobar deploy {function} --rebuild`, which computes all of them anew"
+            ),
+        ));
+    }
+    if *unpublished > u64::from(MOST_PUBLISHED) {
+        return Err(DeployError::refused(
+            format!("{unpublished} records would be published when it takes over, and {MOST_PUBLISHED} can be"),
+            "drop it, and compute everything anew in an empty data folder",
+        ));
+    }
+    Ok(())
+}
+
+fn action(replays: bool) -> &'static str {
+    if replays { "replay" } else { "shadow" }
+}
+
 /// Refuses what cannot be compared with the version in charge.
-fn comparable(charge: &Version, shadow: &Version) -> Result<(), DeployError> {
+fn comparable(charge: &Version, shadow: &Version, replays: bool) -> Result<(), DeployError> {
     let (name, function) = (&shadow.function.name, &shadow.function);
     let refused = |message: String| Err(DeployError::refused(message, "deploy it without `--shadow`"));
     let schedules = |f: &Function| f.triggers.iter().any(|t| matches!(t.source, TriggerSource::Cron(_)));
@@ -253,8 +333,10 @@ fn comparable(charge: &Version, shadow: &Version) -> Result<(), DeployError> {
             "`{name}` writes to table `{table}`, which is kept in `{connection}`, and only tables in the data folder are compared"
         ));
     }
-    if charge.function.grants.state_version != function.grants.state_version {
-        return refused(format!("the state of `{name}` would be of another version than what is stored"));
+    if charge.function.grants.state_version != function.grants.state_version && !replays {
+        return refused(format!(
+            "the state of `{name}` would be of another version than what is stored; `isobar deploy {name} --rebuild` computes it anew"
+        ));
     }
     Ok(())
 }

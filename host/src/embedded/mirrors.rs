@@ -2,6 +2,7 @@
 //! version in charge wrote since the shadow began, in the other what the shadow would have written. Both begin as copies of one
 //! moment: positions and the tables that the function writes, in the shadow's file its state, too.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -13,7 +14,7 @@ use super::{FILE, Folder, Store, folder, options};
 use crate::bindings::tables::schema::{physical_name, quoted};
 use crate::bindings::tables::sqlite;
 use crate::delivery::{Row, outcome};
-use crate::manifest::{Application, Column, Table};
+use crate::manifest::{Application, Column, Function, Table};
 
 /// Where shadows have their data, below the data folder.
 const SHADOWS: &str = "shadows";
@@ -52,6 +53,10 @@ pub struct Compared {
     pub rows: u64,
     /// Rows that are not the same in both.
     pub differing: u64,
+    /// Those of them that only the file of the version in charge has.
+    pub only_charge: u64,
+    /// Those that only the shadow's has.
+    pub only_shadow: u64,
     /// The first of those, by key.
     pub differences: Vec<Difference>,
 }
@@ -75,11 +80,18 @@ pub fn mirrored(application: &Application, function: &str) -> Application {
 }
 
 impl Mirrors {
-    /// Makes the files for a shadow of `function`, whose commits are recorded already, as copies of what `main` holds now.
+    /// Makes the files for a shadow of `function`, whose commits are recorded already, as copies of what `main` holds now; where
+    /// it replays, the shadow's holds nothing, and the other what the function has made so far.
     ///
     /// # Errors
     /// When they cannot be written; nothing of them is left then.
-    pub async fn make(main: &Store, place: &str, application: Application, function: &str) -> anyhow::Result<Self> {
+    pub async fn make(
+        main: &Store,
+        place: &str,
+        application: Application,
+        function: &Function,
+        replays: bool,
+    ) -> anyhow::Result<Self> {
         let folder = folder_of(main, place);
         let made = async {
             let application = Arc::new(application);
@@ -87,8 +99,12 @@ impl Mirrors {
             // The writers count what there is when they begin.
             mirrors.close().await;
             drop(mirrors);
-            copy(main, &folder, &application, function).await?;
-            Self::opened(main, folder.clone(), &application).await
+            copy(main, &folder, &application, (&function.name, replays)).await?;
+            let mirrors = Self::opened(main, folder.clone(), &application).await?;
+            if replays {
+                main.tell_past(&mirrors.charge, function).await?;
+            }
+            anyhow::Ok(mirrors)
         };
         let made = made.await;
         if made.is_err() {
@@ -131,6 +147,23 @@ impl Mirrors {
         }
         connection.close().await?;
         Ok(compared)
+    }
+
+    /// How far both files have come, by source and partition: that of the version in charge and the shadow's.
+    ///
+    /// # Errors
+    /// When the files cannot be read.
+    pub async fn places(&self, function: &str) -> Result<BTreeMap<(Arc<str>, u32), (i64, i64)>, sqlx::Error> {
+        let mut places: BTreeMap<(Arc<str>, u32), (i64, i64)> = BTreeMap::new();
+        for (at, store) in [&self.charge, &self.shadow].into_iter().enumerate() {
+            let sql = "SELECT source, partition, next FROM position WHERE function = ?";
+            for row in sqlx::query(sql).bind(function).fetch_all(&store.readers).await? {
+                let place = places.entry((row.try_get::<String, _>(0)?.into(), row.try_get(1)?)).or_default();
+                let next = row.try_get(2)?;
+                if at == 0 { place.0 = next } else { place.1 = next }
+            }
+        }
+        Ok(places)
     }
 
     /// What was compared, and what it took.
@@ -194,30 +227,39 @@ pub(super) async fn attach(connection: &mut SqliteConnection, file: &Path, name:
 }
 
 /// Copies what `main` holds of `function` into both files, all of it as of one moment, while others go on to commit.
-async fn copy(main: &Store, folder: &Path, application: &Application, function: &str) -> anyhow::Result<()> {
+async fn copy(
+    main: &Store,
+    folder: &Path,
+    application: &Application,
+    (function, replays): (&str, bool),
+) -> anyhow::Result<()> {
     let mut connection = options(&folder.join(SHADOW).join(FILE)).connect().await?;
     attach(&mut connection, &folder.join(CHARGE).join(FILE), "charge").await?;
     attach(&mut connection, &main.folder().path().join(FILE), "data").await?;
     let mut work = connection.begin().await?;
-    for side in ["main", "charge"] {
-        let sql = format!("INSERT OR REPLACE INTO {side}.position SELECT * FROM data.position WHERE function = ?");
+    for (side, next) in [("main", if replays { "0" } else { "next" }), ("charge", "next")] {
+        let sql = format!(
+            "INSERT OR REPLACE INTO {side}.position SELECT function, source, partition, {next} FROM data.position WHERE function = ?"
+        );
         sqlx::query(AssertSqlSafe(sql)).bind(function).execute(&mut *work).await?;
     }
-    sqlx::query(
-        "INSERT INTO main.state (function, partition, key, value)
-         SELECT (SELECT id FROM main.name WHERE name = ?1), partition, key, value FROM data.state
-         WHERE function = (SELECT id FROM data.name WHERE name = ?1)",
-    )
-    .bind(function)
-    .execute(&mut *work)
-    .await?;
+    if !replays {
+        sqlx::query(
+            "INSERT INTO main.state (function, partition, key, value)
+             SELECT (SELECT id FROM main.name WHERE name = ?1), partition, key, value FROM data.state
+             WHERE function = (SELECT id FROM data.name WHERE name = ?1)",
+        )
+        .bind(function)
+        .execute(&mut *work)
+        .await?;
+    }
     let running = main.application();
     for (name, table) in &running.tables {
         let Some(declared) = application.tables.get(name) else { continue };
         let both = table.columns.iter().filter(|column| declared.column(&column.name).is_some());
         let columns = both.map(|column| quoted(&column.name)).collect::<Vec<_>>().join(",");
         let physical = quoted(&physical_name(name));
-        for side in ["main", "charge"] {
+        for side in if replays { &["charge"][..] } else { &["main", "charge"] } {
             let sql = format!("INSERT INTO {side}.{physical} ({columns}) SELECT {columns} FROM data.{physical}");
             sqlx::query(AssertSqlSafe(sql)).execute(&mut *work).await?;
         }
@@ -241,9 +283,12 @@ async fn compare(connection: &mut SqliteConnection, table: &Table, most: u32) ->
     let first = table.key.first().map(|key| quoted(key)).unwrap_or_default();
     let order = list(&mut table.key.iter().map(String::as_str), "coalesce(s.?, c.?)", ",");
     let from = format!("FROM main.{physical} s FULL JOIN charge.{physical} c ON {on}");
-    let counts = format!("SELECT count(*), coalesce(sum({differ}), 0) {from}");
+    let counts = format!(
+        "SELECT count(*), coalesce(sum({differ}), 0), coalesce(sum(s.{first} IS NULL), 0), coalesce(sum(c.{first} IS NULL), 0) {from}"
+    );
     let row = sqlx::query(AssertSqlSafe(counts)).fetch_one(&mut *connection).await?;
-    let (rows, differing): (i64, i64) = (row.try_get(0)?, row.try_get(1)?);
+    let number = |at: usize| row.try_get::<i64, _>(at).map(i64::unsigned_abs);
+    let (rows, differing, only_charge, only_shadow) = (number(0)?, number(1)?, number(2)?, number(3)?);
     let mut differences = Vec::new();
     if differing > 0 {
         let sql = format!(
@@ -259,6 +304,5 @@ async fn compare(connection: &mut SqliteConnection, table: &Table, most: u32) ->
         };
         differences = sqlx::query(AssertSqlSafe(sql)).try_map(difference).fetch_all(connection).await?;
     }
-    let (rows, differing) = (rows.unsigned_abs(), differing.unsigned_abs());
-    Ok(Compared { table: table.clone(), rows, differing, differences })
+    Ok(Compared { table: table.clone(), rows, differing, only_charge, only_shadow, differences })
 }

@@ -18,6 +18,7 @@ mod mark;
 pub mod mirrors;
 mod outbox;
 mod overview;
+mod past;
 mod pauses;
 mod replica;
 mod reserve;

@@ -81,6 +81,14 @@ async fn trim_partition(
     let shadowed = sqlx::query("SELECT min(first) FROM shadow_batch WHERE source = ? AND partition = ?");
     let shadowed = shadowed.bind(&topic.name).bind(partition).fetch_one(&mut *connection).await?;
     read = read.min(shadowed.try_get::<Option<i64>, _>(0)?.unwrap_or(i64::MAX));
+    let replays =
+        sqlx::query("SELECT function FROM shadow WHERE past = 1 AND ended IS NULL").fetch_all(&mut *connection).await?;
+    for row in replays {
+        // It has all of it to read.
+        if readers.contains(row.try_get::<&str, _>(0)?) {
+            read = 0;
+        }
+    }
     let age = topic.retention.max_hours.zip(now_ms);
     let too_old = age.map_or(i64::MIN, |(hours, now_ms)| now_ms - i64::from(hours) * HOUR_MS);
     let most_bytes = topic.retention.max_bytes.map_or(i64::MAX, |b| i64::try_from(b).unwrap_or(i64::MAX));

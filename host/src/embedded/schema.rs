@@ -87,7 +87,8 @@ CREATE TABLE audit (id INTEGER PRIMARY KEY, at_ms INTEGER NOT NULL, who TEXT NOT
 /// What came with format 6, also to a file of an older one.
 const SINCE_6: &str = "
 CREATE TABLE shadow (function TEXT PRIMARY KEY, version TEXT NOT NULL, component TEXT NOT NULL, part TEXT NOT NULL,
-  place TEXT NOT NULL, at_ms INTEGER NOT NULL, bytes INTEGER NOT NULL DEFAULT 0, ended TEXT) WITHOUT ROWID;
+  place TEXT NOT NULL, at_ms INTEGER NOT NULL, replays INTEGER NOT NULL, past INTEGER NOT NULL,
+  bytes INTEGER NOT NULL DEFAULT 0, ended TEXT) WITHOUT ROWID;
 CREATE TABLE shadow_batch (id INTEGER PRIMARY KEY, function TEXT NOT NULL, source TEXT NOT NULL, partition INTEGER NOT NULL,
   first INTEGER NOT NULL, next INTEGER NOT NULL, reread TEXT, attempt INTEGER NOT NULL, micros INTEGER NOT NULL,
   at_ms INTEGER NOT NULL, records INTEGER NOT NULL, version TEXT NOT NULL, made BLOB NOT NULL);

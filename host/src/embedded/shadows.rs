@@ -6,16 +6,16 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use sqlx::sqlite::SqliteRow;
-use sqlx::{Row as _, SqliteConnection};
+use sqlx::{AssertSqlSafe, Row as _, SqliteConnection};
 
 use super::versions::{self, Arrival, Entry};
 use super::writer::{Told, Work as Task, WriteError};
 use super::{Commit, Frame, Note, Store, log};
 use crate::bindings::tables::fit::fit;
-use crate::bindings::tables::sqlite;
+use crate::bindings::tables::schema::{physical_name, quoted};
 use crate::delivery::outcome::{self, Refused};
 use crate::delivery::{HeldTable, Interval, Records, frame, key_bytes, outbox};
-use crate::manifest::Application;
+use crate::manifest::{Application, Table};
 
 /// Bytes of what the version in charge made that wait for a shadow, as they are stored: one that falls further behind is ended.
 const MOST_WAITING_BYTES: i64 = 256 * 1024 * 1024;
@@ -41,6 +41,10 @@ pub struct Shadow {
     pub place: String,
     /// Since when, in milliseconds since the Unix epoch.
     pub at_ms: i64,
+    /// Whether it began with nothing at the beginning of the log, and not as a copy.
+    pub replays: bool,
+    /// Whether it still has batches to handle that were handled before it began.
+    pub past: bool,
     /// Why it does not go on, if it does not.
     pub ended: Option<String>,
 }
@@ -52,6 +56,8 @@ pub struct Beginning {
     pub arrival: Arrival,
     /// As [`Shadow::place`].
     pub place: String,
+    /// As [`Shadow::replays`].
+    pub replays: bool,
     /// What the audit log says of it.
     pub entry: Entry,
 }
@@ -78,7 +84,7 @@ pub struct Recorded {
     /// As in the commit.
     pub version: Arc<str>,
     /// What it came to: [`tables`] reads it.
-    made: Vec<u8>,
+    pub(super) made: Vec<u8>,
 }
 
 /// A shadow that takes the place of the version in charge.
@@ -88,9 +94,9 @@ pub struct Promotion {
     pub function: String,
     /// The shadow's data file, which holds its state.
     pub file: PathBuf,
-    /// The rows in which its tables differ from those of the version in charge.
-    pub tables: BTreeMap<String, HeldTable>,
-    /// The last records of keys in which it differs.
+    /// Whether it was computed from nothing, so that its state is what its version takes it for.
+    pub replays: bool,
+    /// The last records of keys in which it differs from the version in charge.
     pub frames: Vec<Frame>,
 }
 
@@ -102,6 +108,10 @@ pub(super) enum Work {
     Done {
         function: String,
         through: i64,
+    },
+    /// What was before it began is handled.
+    Arrived {
+        function: String,
     },
     /// It cannot go on.
     Fail {
@@ -126,6 +136,10 @@ pub(super) async fn perform(connection: &mut SqliteConnection, work: &Work) -> R
             done.bind(function).bind(through).execute(connection).await?;
             Ok(())
         }
+        Work::Arrived { function } => {
+            sqlx::query("UPDATE shadow SET past = 0 WHERE function = ?").bind(function).execute(connection).await?;
+            Ok(())
+        }
         Work::Fail { function, reason } => end(connection, function, reason).await,
         Work::Drop { function, entry } => {
             forget(connection, function).await?;
@@ -138,17 +152,20 @@ pub(super) async fn perform(connection: &mut SqliteConnection, work: &Work) -> R
 }
 
 async fn begin(connection: &mut SqliteConnection, beginning: &Beginning) -> Result<(), WriteError> {
-    let Beginning { arrival, place, entry } = beginning;
+    let Beginning { arrival, place, replays, entry } = beginning;
     versions::keep_component(connection, arrival).await?;
-    sqlx::query("INSERT INTO shadow (function, version, component, part, place, at_ms) VALUES (?, ?, ?, ?, ?, ?)")
-        .bind(&arrival.function)
-        .bind(&arrival.version)
-        .bind(&arrival.component)
-        .bind(&arrival.part)
-        .bind(place)
-        .bind(entry.at_ms)
-        .execute(&mut *connection)
-        .await?;
+    sqlx::query(
+        "INSERT INTO shadow (function, version, component, part, place, at_ms, replays, past) VALUES (?, ?, ?, ?, ?, ?, ?7, ?7)",
+    )
+    .bind(&arrival.function)
+    .bind(&arrival.version)
+    .bind(&arrival.component)
+    .bind(&arrival.part)
+    .bind(place)
+    .bind(entry.at_ms)
+    .bind(replays)
+    .execute(&mut *connection)
+    .await?;
     versions::note(connection, entry).await
 }
 
@@ -252,7 +269,7 @@ pub(super) fn announce(work: &Work, told: &Told) {
     match work {
         Work::Begin(beginning) => set(told, &beginning.arrival.function, true),
         Work::Fail { function, .. } | Work::Drop { function, .. } => set(told, function, false),
-        Work::Done { .. } => {}
+        Work::Done { .. } | Work::Arrived { .. } => {}
     }
 }
 
@@ -297,15 +314,37 @@ pub(super) async fn promote(
            ON CONFLICT (function, partition, key) DO UPDATE SET value = excluded.value WHERE value <> excluded.value",
     );
     state.bind(function).execute(&mut *connection).await?;
-    for (name, held) in &promotion.tables {
-        let table = application.tables.get(name).ok_or_else(|| WriteError::UnknownTable(name.clone()))?;
-        sqlite::apply(connection, table, held).await?;
+    for table in application.tables.values().filter(|table| application.writer_of(&table.name) == Some(function)) {
+        sqlx::raw_sql(AssertSqlSafe(differing(table))).execute(&mut *connection).await?;
     }
     let mut bases = Vec::with_capacity(promotion.frames.len());
     for frame in &promotion.frames {
         bases.push(log::append(connection, frame, function).await?);
     }
     Ok(bases)
+}
+
+/// Statements that make a table what the shadow has of it, and touch no row that is the same.
+fn differing(table: &Table) -> String {
+    let physical = quoted(&physical_name(&table.name));
+    let join = |columns: &mut dyn Iterator<Item = &String>, what: &str, by: &str| -> String {
+        columns.map(|column| what.replace('?', &quoted(column))).collect::<Vec<_>>().join(by)
+    };
+    let all: Vec<&String> = table.columns.iter().map(|column| &column.name).collect();
+    let rest = || all.iter().copied().filter(|column| !table.is_key(column));
+    let same_key = join(&mut table.key.iter(), "m.? = s.?", " AND ");
+    let same = join(&mut all.iter().copied(), "m.? IS s.?", " AND ");
+    let columns = join(&mut all.iter().copied(), "?", ",");
+    let set = match rest().next() {
+        Some(_) => format!("UPDATE SET {}", join(&mut rest(), "? = excluded.?", ",")),
+        None => "NOTHING".to_owned(),
+    };
+    format!(
+        "DELETE FROM main.{physical} AS m WHERE NOT EXISTS (SELECT 1 FROM promoted.{physical} s WHERE {same_key});
+         INSERT INTO main.{physical} ({columns}) SELECT {columns} FROM promoted.{physical} s
+           WHERE NOT EXISTS (SELECT 1 FROM main.{physical} m WHERE {same}) ON CONFLICT ({}) DO {set};",
+        join(&mut table.key.iter(), "?", ",")
+    )
 }
 
 impl Recorded {
@@ -357,10 +396,13 @@ impl Store {
                 part: row.try_get(3)?,
                 place: row.try_get(4)?,
                 at_ms: row.try_get(5)?,
-                ended: row.try_get(6)?,
+                replays: row.try_get(6)?,
+                past: row.try_get(7)?,
+                ended: row.try_get(8)?,
             })
         };
-        let rows = sqlx::query("SELECT function, version, component, part, place, at_ms, ended FROM shadow");
+        let rows =
+            sqlx::query("SELECT function, version, component, part, place, at_ms, replays, past, ended FROM shadow");
         Ok(rows.try_map(shadow).fetch_all(&self.readers).await?)
     }
 
@@ -421,6 +463,14 @@ impl Store {
     /// [`WriteError`].
     pub async fn shadow_done(&self, function: &str, through: i64) -> Result<(), WriteError> {
         self.submit(Task::Shadow(Work::Done { function: function.to_owned(), through })).await
+    }
+
+    /// Notes that a shadow has handled what was before it began.
+    ///
+    /// # Errors
+    /// [`WriteError`].
+    pub async fn shadow_arrived(&self, function: &str) -> Result<(), WriteError> {
+        self.submit(Task::Shadow(Work::Arrived { function: function.to_owned() })).await
     }
 
     /// Ends a shadow that cannot go on, and lets go of what was kept for it.

@@ -218,6 +218,14 @@ pub(super) async fn deploy(connection: &mut SqliteConnection, deployment: &Deplo
     crate::bindings::tables::schema::prepare(connection, &application.tables).await?;
     log::prepare(connection, application).await.map_err(|error| WriteError::Deploy(format!("{error:#}")))?;
     for function in application.functions.values().filter(|f| f.grants.state) {
+        let is_anew = promotion.as_ref().is_some_and(|p| p.replays && p.function == function.name);
+        if is_anew {
+            sqlx::query("INSERT OR REPLACE INTO state_version (function, version) VALUES (?, ?)")
+                .bind(&function.name)
+                .bind(function.grants.state_version)
+                .execute(&mut *connection)
+                .await?;
+        }
         hold_state(connection, &function.name, function.grants.state_version).await?;
     }
     let at_ms = entries.first().map_or(0, |entry| entry.at_ms);

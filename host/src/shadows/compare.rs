@@ -9,14 +9,16 @@ use super::{Running, ShadowError};
 use crate::bindings::tables::text;
 use crate::delivery::outcome::{PUBLISHED, bytes, is_own};
 use crate::delivery::partitioner::partition_of;
-use crate::delivery::{self, HeldTable, Records, Value};
+use crate::delivery::{self, Records, Value};
 use crate::embedded::mirrors::{Compared, Difference};
 use crate::embedded::shadows::Shadow;
 use crate::embedded::{Frame, LogEnds, Store};
 use crate::manifest::Table;
 
 /// Rows and records in which a shadow may differ when it takes over: they are written in one transaction, which others wait for.
-pub const MOST_AMENDED: u32 = 100_000;
+pub const MOST_AMENDED: u64 = 100_000;
+/// Keys whose last records are published when a shadow or a replay takes over: they are held in memory.
+pub const MOST_PUBLISHED: u32 = 100_000;
 
 /// A shadow beside the version in charge.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -27,6 +29,12 @@ pub struct Comparison {
     pub version: String,
     /// Since when it follows, in milliseconds since the Unix epoch.
     pub since_ms: i64,
+    /// Whether it began with nothing at the beginning of the log, and not as a copy.
+    pub replays: bool,
+    /// Whether it reads tables that others write, of which it has seen what stands in them now.
+    pub reads_others: bool,
+    /// Whether the same version made all that it was compared with.
+    pub same_version: bool,
     /// Why it does not go on, if it does not; then nothing is compared.
     pub ended: Option<String>,
     /// Records that it has not compared yet.
@@ -56,6 +64,10 @@ pub struct TableComparison {
     pub rows: u64,
     /// Rows that are not the same.
     pub differing: u64,
+    /// Those of them that only the version in charge has.
+    pub only_charge: u64,
+    /// Those that only the shadow has.
+    pub only_shadow: u64,
     /// The first of them, where they may be shown.
     pub first: Vec<RowDifference>,
     /// Whether values are not shown because they were not asked for and are sensitive.
@@ -86,14 +98,14 @@ pub struct CellDifference {
     pub shadow: Option<String>,
 }
 
-/// What has to be written so that tables and topics are as the shadow has them.
+/// In what tables and topics would change so that they are as the shadow has them.
 #[derive(Default)]
 pub struct Amends {
     /// Rows and records in which the two differ.
     pub differing: u64,
-    /// Rows, by table.
-    pub tables: BTreeMap<String, HeldTable>,
-    /// Records.
+    /// Keys whose last records are not the same.
+    pub unpublished: u64,
+    /// Those records, where there are at most [`MOST_PUBLISHED`].
     pub frames: Vec<Frame>,
 }
 
@@ -104,6 +116,7 @@ impl Running {
     /// # Errors
     /// When its data cannot be read.
     pub async fn compare(&self, store: &Store, most: u32, sensitive: bool) -> Result<Comparison, ShadowError> {
+        let behind = self.behind(store).await?;
         let held = self.data.lock().await;
         let data = held.as_ref().ok_or_else(|| self.gone())?;
         let compared = data.mirrors.compare(most).await?;
@@ -116,54 +129,47 @@ impl Running {
         };
         let tables: Vec<TableComparison> = compared.into_iter().map(|c| shown(c, &is_hidden)).collect();
         Ok(Comparison {
-            behind: store.shadow_behind(&self.shadow.function).await?,
+            behind,
             batches: spent.batches,
             records: spent.records,
             charge_micros: spent.charge_micros,
             shadow_micros: spent.shadow_micros,
             failure: self.failure(),
+            reads_others: self.reads_others(),
+            same_version: !store.was_run_by_others(&self.shadow.function, &self.shadow.version).await?,
             differing: tables.iter().map(|table| table.differing).sum(),
             tables,
             ..Comparison::of(&self.shadow)
         })
     }
 
+    fn reads_others(&self) -> bool {
+        let (application, function) = (&self.version.application, &self.version.function);
+        let mut grants = function.grants.tables.iter();
+        grants.any(|(table, grant)| {
+            application.writer_of(table) != Some(&function.name) && grant.operations.iter().any(|o| !o.writes())
+        })
+    }
+
     /// What has to be written when it takes over.
     ///
     /// # Errors
-    /// When its data cannot be read, or records cannot be encoded. Beyond [`MOST_AMENDED`] only the number is given.
+    /// When its data cannot be read, or records cannot be encoded.
     pub async fn amends(&self, store: &Store, at_ms: i64) -> Result<Amends, ShadowError> {
         let held = self.data.lock().await;
         let data = held.as_ref().ok_or_else(|| self.gone())?;
-        let compared = data.mirrors.compare(MOST_AMENDED).await?;
-        let mut amends =
-            Amends { differing: compared.iter().map(|compared| compared.differing).sum(), ..Amends::default() };
-        if amends.differing > u64::from(MOST_AMENDED) {
-            return Ok(amends);
-        }
-        for Compared { table, differences, .. } in compared {
+        let mut amends = Amends::default();
+        for Compared { table, differing, differences, .. } in data.mirrors.compare(MOST_PUBLISHED).await? {
+            amends.differing += differing;
             if table.name == PUBLISHED {
-                amends.frames = frames(&differences, store.ends(), at_ms)?;
-            } else if !is_own(&table.name) && !differences.is_empty() {
-                amends.tables.insert(table.name.clone(), rows(&table, differences));
+                amends.unpublished = differing;
+                if differing <= u64::from(MOST_PUBLISHED) {
+                    amends.frames = frames(&differences, store.ends(), at_ms)?;
+                }
             }
         }
         Ok(amends)
     }
-}
-
-/// The rows as the shadow has them.
-fn rows(table: &Table, differences: Vec<Difference>) -> HeldTable {
-    let mut held = HeldTable::default();
-    for Difference { charge, shadow } in differences {
-        let Some(row) = shadow.as_ref().or(charge.as_ref()) else { continue };
-        let key = key_of(table, row).into_iter().map(|(_, cell)| cell.clone()).collect();
-        match shadow {
-            Some(row) => held.upsert(key, row.into_iter().map(Some).collect()),
-            None => held.delete(key),
-        }
-    }
-    held
 }
 
 /// The last records of the shadow.
@@ -193,14 +199,15 @@ fn key_of<'r>(table: &'r Table, row: &'r delivery::Row) -> Vec<(&'r str, &'r Val
 }
 
 fn shown(compared: Compared, is_hidden: &impl Fn(Option<&str>, &Table) -> bool) -> TableComparison {
-    let Compared { table, rows, differing, differences } = compared;
+    let Compared { table, rows, differing, only_charge, only_shadow, differences } = compared;
     let all_hidden = is_hidden(None, &table) || table.key.iter().any(|key| is_hidden(Some(key), &table));
     let mut some_hidden = all_hidden;
     let first = match all_hidden {
         true => Vec::new(),
         false => differences.iter().map(|difference| row(&table, difference, is_hidden, &mut some_hidden)).collect(),
     };
-    TableComparison { hidden: some_hidden && differing > 0, table: table.name, rows, differing, first }
+    let (hidden, table) = (some_hidden && differing > 0, table.name);
+    TableComparison { table, rows, differing, only_charge, only_shadow, first, hidden }
 }
 
 fn row(
@@ -243,6 +250,9 @@ impl Comparison {
             function: shadow.function.clone(),
             version: shadow.version.clone(),
             since_ms: shadow.at_ms,
+            replays: shadow.replays,
+            reads_others: false,
+            same_version: false,
             ended: shadow.ended.clone(),
             behind: 0,
             batches: 0,

@@ -92,9 +92,65 @@ impl Running {
 
     /// Handles some batches; gives how many.
     async fn follow(&self, store: &Arc<Store>, progress: &Progress) -> Result<usize, Trouble> {
+        let past = self.past(store).await?;
+        if !past.is_empty() {
+            let through = self.handle_all(store, progress, &past).await?;
+            let mut held = self.data.lock().await;
+            if let (Some(Data { past: Some(cursors), .. }), Some(through)) = (held.as_mut(), through) {
+                cursors.extend(past.first().map(|batch| (batch.note.partition, through)));
+            }
+            return Ok(past.len());
+        }
         let batches = store.shadow_batches(&self.shadow.function).await?;
+        if let Some(through) = self.handle_all(store, progress, &batches).await? {
+            store.shadow_done(&self.shadow.function, through).await?;
+        } else if store.shadows().await?.iter().any(|s| s.function == self.shadow.function && s.ended.is_some()) {
+            return Err(Trouble::Ended("what was kept for it is gone".to_owned()));
+        }
+        Ok(batches.len())
+    }
+
+    /// Some batches that were handled before it began, of one partition; none once all of them are done.
+    async fn past(&self, store: &Store) -> Result<Vec<Recorded>, Trouble> {
+        let mut held = self.data.lock().await;
+        let Some(Data { mirrors, past: Some(cursors), .. }) = held.as_mut() else { return Ok(Vec::new()) };
+        let function = self.shadow.function.as_str();
+        let places = mirrors.places(function).await.map_err(WriteError::from)?;
+        let left = |note: &Note, interval: Interval| {
+            let (charge, shadow) = places.get(&(Arc::clone(&note.source), note.partition)).copied().unwrap_or_default();
+            shadow < interval.next && interval.next <= charge
+        };
+        for ((source, partition), (charge, shadow)) in places.iter().filter(|(_, (charge, shadow))| shadow < charge) {
+            loop {
+                let cursor = cursors.entry(*partition).or_default();
+                let mut batches = store.past(function, *partition, *cursor).await?;
+                let Some(last) = batches.last().map(|batch| batch.id) else {
+                    let place = format!("`{source}`/{partition} from {shadow} to {charge}");
+                    return Err(Trouble::Ended(format!("the ledger has no batches of {place}")));
+                };
+                batches.retain(|batch| left(&batch.note, batch.interval));
+                if !batches.is_empty() {
+                    return Ok(batches);
+                }
+                *cursor = last;
+            }
+        }
+        store.shadow_arrived(function).await?;
+        if let Some(data) = held.as_mut() {
+            data.past = None;
+        }
+        Ok(Vec::new())
+    }
+
+    /// Handles batches, at its pace; gives the last one that it came to.
+    async fn handle_all(
+        &self,
+        store: &Arc<Store>,
+        progress: &Progress,
+        batches: &[Recorded],
+    ) -> Result<Option<i64>, Trouble> {
         let mut through = None;
-        for batch in &batches {
+        for batch in batches {
             if self.stop.is_cancelled() {
                 break;
             }
@@ -106,17 +162,12 @@ impl Running {
                 let _ = tokio::time::timeout(rest, self.stop.cancelled()).await;
             }
         }
-        if let Some(through) = through {
-            store.shadow_done(&self.shadow.function, through).await?;
-        } else if store.shadows().await?.iter().any(|s| s.function == self.shadow.function && s.ended.is_some()) {
-            return Err(Trouble::Ended("what was kept for it is gone".to_owned()));
-        }
-        Ok(batches.len())
+        Ok(through)
     }
 
     async fn handle(&self, store: &Arc<Store>, batch: &Recorded) -> Result<(), Trouble> {
         let mut held = self.data.lock().await;
-        let Some(Data { mirrors, positions }) = held.as_mut() else {
+        let Some(Data { mirrors, positions, .. }) = held.as_mut() else {
             return Err(Trouble::Away("its data are gone".to_owned()));
         };
         let is_done = |position: i64| batch.reread.is_none() && position >= batch.interval.next;

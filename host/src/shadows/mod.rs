@@ -20,7 +20,7 @@ use crate::embedded::shadows::Shadow;
 use crate::embedded::{Store, WriteError};
 use crate::registry::Version;
 
-pub use compare::{Amends, CellDifference, Comparison, MOST_AMENDED, RowDifference, TableComparison};
+pub use compare::{Amends, CellDifference, Comparison, MOST_AMENDED, MOST_PUBLISHED, RowDifference, TableComparison};
 pub use follow::SHARE;
 
 /// How long a shadow that is to take over may take for what it is behind, while the version in charge goes on.
@@ -77,6 +77,9 @@ struct Data {
     mirrors: Mirrors,
     /// How far both files have come, by source and partition, once that was read: that of the version in charge and the shadow's.
     positions: BTreeMap<(Arc<str>, u32), (i64, i64)>,
+    /// While there is something to handle that was handled before it began: the ledger's last entry that it has handled, by
+    /// partition.
+    past: Option<BTreeMap<u32, i64>>,
 }
 
 impl Running {
@@ -87,6 +90,21 @@ impl Running {
 
     fn gone(&self) -> ShadowError {
         ShadowError::None(format!("the shadow of `{}` has ended", self.shadow.function))
+    }
+
+    /// How many records it has not compared yet.
+    ///
+    /// # Errors
+    /// When data cannot be read.
+    pub async fn behind(&self, store: &Store) -> Result<u64, ShadowError> {
+        let waiting = store.shadow_behind(&self.shadow.function).await?;
+        let data = self.data.lock().await;
+        let data = data.as_ref().ok_or_else(|| self.gone())?;
+        let past = match data.past {
+            Some(_) => data.mirrors.places(&self.shadow.function).await?,
+            None => BTreeMap::new(),
+        };
+        Ok(waiting + past.values().map(|(charge, shadow)| charge.saturating_sub(*shadow).unsigned_abs()).sum::<u64>())
     }
 
     /// Where its data file is, which holds its state.
@@ -120,7 +138,11 @@ impl Shadows {
     pub fn begin(&self, shadow: Shadow, version: Arc<Version>, mirrors: Mirrors) {
         let running = Arc::new(Running {
             version,
-            data: tokio::sync::Mutex::new(Some(Data { mirrors, positions: BTreeMap::new() })),
+            data: tokio::sync::Mutex::new(Some(Data {
+                mirrors,
+                positions: BTreeMap::new(),
+                past: shadow.past.then(BTreeMap::new),
+            })),
             failure: Mutex::default(),
             hurries: AtomicBool::new(false),
             stop: self.stop.child_token(),
@@ -178,7 +200,7 @@ impl Shadows {
         running.hurries.store(true, Ordering::Relaxed);
         let close = async {
             loop {
-                let behind = self.store.shadow_behind(function).await?;
+                let behind = running.behind(&self.store).await?;
                 // Where it was ended, nothing is kept for it, and nothing waits.
                 if !self.store.is_shadowed(function) {
                     return Err(gone());
@@ -194,7 +216,7 @@ impl Shadows {
         match ended {
             Ok(ended) => ended,
             Err(_) => {
-                let behind = self.store.shadow_behind(function).await?;
+                let behind = running.behind(&self.store).await?;
                 Err(ShadowError::Behind { function: function.to_owned(), behind })
             }
         }

@@ -84,7 +84,7 @@ async fn refused(app: &App, text: &str, component: Arc<[u8]>) -> String {
 }
 
 /// Publishes records with these keys, and waits until they are counted.
-async fn count(app: &App, topic: &str, keys: &[&str]) {
+pub(crate) async fn count(app: &App, topic: &str, keys: &[&str]) {
     let store = &app.store;
     let mut partitions: BTreeMap<u32, Records> = BTreeMap::new();
     for key in keys {

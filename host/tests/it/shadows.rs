@@ -9,9 +9,11 @@ use isobar::app::App;
 use isobar::delivery::{Allowance, Value};
 use isobar::deploys::{DeployError, Taken};
 use isobar::shadows::{Comparison, RowDifference};
+use sqlx::sqlite::SqliteConnectOptions;
+use sqlx::{ConnectOptions as _, Connection as _};
 
 use crate::crash::{check_all, read};
-use crate::deploys::{alone, ask, component, deploy, idle, runs, start, whole};
+use crate::deploys::{alone, ask, component, count, deploy, idle, runs, start, whole};
 use crate::swaps::{another_build, publish};
 
 const FUNCTION: &str = "counting";
@@ -32,7 +34,7 @@ fn otherwise() -> Arc<[u8]> {
 }
 
 async fn follow(app: &App, component: Arc<[u8]>) -> Result<Taken, DeployError> {
-    app.deploys.begin_shadow(ask(&alone(), &[(FUNCTION, component)]), "tester").await
+    app.deploys.begin_shadow(ask(&alone(), &[(FUNCTION, component)]), false, "tester").await
 }
 
 async fn compare(app: &App) -> Comparison {
@@ -83,7 +85,7 @@ async fn the_same_code_makes_the_same_and_takes_over_within_the_flow() {
     assert_eq!((taken.before.as_ref(), runs(&app.store).await), (Some(&charge), charge.clone()), "it is not in charge");
     let twice = follow(&app, another_build(&component(FUNCTION), 2)).await.unwrap_err().to_string();
     assert!(twice.contains("has a shadow already"), "{twice}");
-    let promoted = app.deploys.promote(FUNCTION, 0, "tester").await.unwrap();
+    let promoted = app.deploys.promote(FUNCTION, Some(0), "tester").await.unwrap();
     assert_eq!((promoted.version, promoted.before), (taken.version, Some(charge)));
     assert!(!app.dispatcher.progress().idle(), "everything was counted before it took over: the flow is too short");
     publishing.await.unwrap();
@@ -128,10 +130,10 @@ async fn another_formula_shows_in_rows_records_and_refusals_and_promotion_makes_
     assert_eq!((rows, different, first[0].in_charge, first[0].in_shadow), (1, 1, true, false));
     assert_eq!(comparison.differing, 5);
 
-    let refused = app.deploys.promote(FUNCTION, 4, "tester").await.unwrap_err().to_string();
+    let refused = app.deploys.promote(FUNCTION, Some(4), "tester").await.unwrap_err().to_string();
     assert!(refused.contains("differs in 5 rows and records, and 4 are allowed"), "{refused}");
     assert_eq!(total(&app, "k7").await, 3000, "nothing was written");
-    app.deploys.promote(FUNCTION, 5, "tester").await.unwrap();
+    app.deploys.promote(FUNCTION, Some(5), "tester").await.unwrap();
     assert_eq!((total(&app, "k7").await, total(&app, "k20").await, total(&app, "k1").await), (5000, 3000, 3000));
     let output = read(&app.store, "output", 2).await;
     let last = |key: &str| output[key].last().unwrap().1.clone();
@@ -175,18 +177,97 @@ async fn what_cannot_be_compared_is_refused_and_a_deploy_ends_the_shadow() {
     let said = refused(follow(&app, component(FUNCTION)).await);
     assert!(said.contains("is in charge already"), "{said}");
     let source = ask(&whole(), &[("source", another_build(&component("source"), 1))]);
-    let said = refused(app.deploys.begin_shadow(source, "tester").await);
+    let said = refused(app.deploys.begin_shadow(source, false, "tester").await);
     assert!(said.contains("`source` runs on a schedule"), "{said}");
     let both = ask(&whole(), &[("source", component("source")), (FUNCTION, otherwise())]);
-    let said = refused(app.deploys.begin_shadow(both, "tester").await);
+    let said = refused(app.deploys.begin_shadow(both, false, "tester").await);
     assert!(said.contains("2 functions"), "{said}");
     let other = alone().replace("state = true", "state = true\nstate_version = 2");
-    let said = refused(app.deploys.begin_shadow(ask(&other, &[(FUNCTION, otherwise())]), "tester").await);
+    let said = refused(app.deploys.begin_shadow(ask(&other, &[(FUNCTION, otherwise())]), false, "tester").await);
     assert!(said.contains("of another version"), "{said}");
-    let said = app.deploys.promote(FUNCTION, 0, "tester").await.unwrap_err().to_string();
+    let said = app.deploys.promote(FUNCTION, Some(0), "tester").await.unwrap_err().to_string();
     assert!(said.contains("has no shadow"), "{said}");
     follow(&app, otherwise()).await.unwrap();
     deploy(&app, &whole(), another_build(&component(FUNCTION), 3)).await.unwrap();
     assert_eq!((app.store.shadows().await.unwrap(), folders(dir.path())), (vec![], 0));
+    app.stop().await;
+}
+
+async fn replay(app: &App, component: Option<Arc<[u8]>>, text: &str) -> Taken {
+    match component {
+        Some(component) => app.deploys.begin_shadow(ask(text, &[(FUNCTION, component)]), true, "tester").await,
+        None => app.deploys.replay(FUNCTION, None, "tester").await,
+    }
+    .unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_past_is_the_same_again_whoever_handled_it_and_in_the_middle_of_a_flow() {
+    let dir = tempfile::tempdir().unwrap();
+    let app = start(dir.path(), &alone()).await;
+    publish(&app.store, 0..FLOW / 4).await;
+    idle(&app).await;
+    replay(&app, None, "").await;
+    let comparison = compared(&app).await;
+    assert_eq!((comparison.records as i64, comparison.differing), (FLOW / 4, 0), "{comparison:?}");
+    assert!(comparison.replays && comparison.same_version && !comparison.reads_others);
+    let rows: Vec<(&str, u64)> = comparison.tables.iter().map(|t| (t.table.as_str(), t.rows)).collect();
+    assert_eq!(rows, [("published records", 23), ("refused records", 1), ("totals", 23)]);
+    app.deploys.drop_shadow(FUNCTION, "tester").await.unwrap();
+
+    deploy(&app, &whole(), another_build(&component(FUNCTION), 1)).await.unwrap();
+    let store = Arc::clone(&app.store);
+    let publishing = tokio::spawn(async move { publish(&store, FLOW / 4..FLOW).await });
+    replay(&app, None, "").await;
+    // Another process goes on with it.
+    publishing.await.unwrap();
+    app.stop().await;
+    let app = start(dir.path(), &alone()).await;
+    let comparison = compared(&app).await;
+    assert_eq!((comparison.records as i64, comparison.differing), (FLOW, 0), "{comparison:?}");
+    assert!(!comparison.same_version);
+    app.deploys.promote(FUNCTION, Some(0), "tester").await.unwrap();
+    check_all(&app.store, FLOW).await;
+    app.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_formula_that_was_mended_changes_the_past_at_one_moment() {
+    let dir = tempfile::tempdir().unwrap();
+    let app = start(dir.path(), &alone()).await;
+    publish(&app.store, 0..69_000).await;
+    count(&app, "input", &["gone", "gone"]).await;
+    // What is stored of state is of another version, and nothing of it is needed.
+    let mended = alone().replace("state = true", "state = true\nstate_version = 2");
+    let taken = replay(&app, Some(otherwise()), &mended).await;
+    let comparison = compared(&app).await;
+    let totals = comparison.tables.iter().find(|table| table.table == "totals").unwrap();
+    assert_eq!((totals.rows, totals.differing, totals.only_charge, totals.only_shadow), (24, 3, 1, 0));
+    assert_eq!(total(&app, "k7").await, 3000, "nothing is written yet");
+    app.deploys.promote(FUNCTION, None, "tester").await.unwrap();
+    assert_eq!(runs(&app.store).await, taken.version);
+    assert_eq!((total(&app, "k7").await, total(&app, "k20").await, total(&app, "k1").await), (6000, 3000, 3000));
+    let table = &app.store.application().tables["totals"];
+    let gone = [vec![Value::Text("gone".to_owned())]];
+    let rows = app.store.rows(table, &["records".to_owned()], &gone, &mut Allowance::unlimited()).await.unwrap();
+    assert_eq!(rows, vec![], "the mended version makes no such row");
+    publish(&app.store, 69_000..92_000).await;
+    idle(&app).await;
+    assert_eq!((total(&app, "k7").await, total(&app, "k20").await, total(&app, "k1").await), (8000, 4000, 4000));
+    assert_eq!(app.store.verify().await.unwrap().findings, vec![]);
+    app.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_gone_from_the_log_cannot_be_replayed() {
+    let dir = tempfile::tempdir().unwrap();
+    let app = start(dir.path(), &alone()).await;
+    publish(&app.store, 0..23_000).await;
+    idle(&app).await;
+    let mut file = SqliteConnectOptions::new().filename(dir.path().join("isobar.sqlite")).connect().await.unwrap();
+    sqlx::query("DELETE FROM log WHERE topic = 'input' AND base = 0").execute(&mut file).await.unwrap();
+    file.close().await.unwrap();
+    let refused = app.deploys.replay(FUNCTION, None, "tester").await.unwrap_err().to_string();
+    assert!(refused.contains("begins at") && refused.contains("is gone, and cannot be replayed"), "{refused}");
     app.stop().await;
 }

@@ -2,13 +2,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
-use std::process::Child;
+use std::process::{Child, Command};
 use std::time::{Duration, Instant};
 
 use dwd_mirror::{Mirror, Options};
 use isobar::console::answers::DeployAsk;
 use isobar::console::client::Client;
 use isobar::manifest;
+use isobar::shadows::Comparison;
 use local_services::say;
 use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
@@ -18,6 +19,8 @@ use crate::host::{Host, TABLES, root};
 
 const FUNCTION: &str = "aggregate-temperature";
 const SWAPS: u32 = 100;
+/// What is made of records alone, and of a table that nobody has loaded since.
+const REPLAYED: [&str; 3] = [FUNCTION, "aggregate-others", "enrich"];
 const LONGEST_START: Duration = Duration::from_secs(30);
 
 /// The application, whose aggregate of temperatures takes small batches.
@@ -44,6 +47,24 @@ async fn client(data_dir: &Path, host: &mut Child) -> Client {
         }
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
+}
+
+/// Runs a function over the past again and holds what it makes against what there is; gives how many records that were.
+fn replayed_the_same(host: &Host<'_>, function: &str) -> u64 {
+    let replayed = host.command(&["replay", function, "--json"]);
+    let told = String::from_utf8_lossy(&replayed.stdout);
+    assert!(replayed.status.success(), "{told}{}", String::from_utf8_lossy(&replayed.stderr));
+    let comparison: Comparison = serde_json::from_str(&told).unwrap();
+    assert_eq!((comparison.behind, comparison.differing), (0, 0), "{told}");
+    let rows: u64 = comparison.tables.iter().map(|table| table.rows).sum();
+    assert!(comparison.records > 0 && rows > 0, "{told}");
+    comparison.records
+}
+
+/// Lets a host come to its end.
+fn end(host: &mut Child) {
+    let told = Command::new("kill").arg(host.id().to_string()).status().unwrap();
+    assert!(told.success() && host.wait().unwrap().success());
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -79,6 +100,15 @@ async fn a_hundred_swaps_leave_the_tables_of_an_undisturbed_run() {
         }
         let verified = swapped.command(&["verify"]);
         assert!(verified.status.success(), "{}", String::from_utf8_lossy(&verified.stdout));
+    });
+    let mut host = swapped.up(&[]);
+    self::client(swapped.data_dir, &mut host).await;
+    tokio::task::block_in_place(|| {
+        for function in REPLAYED {
+            let records = replayed_the_same(&swapped, function);
+            say!("`{function}` made the same again of {records} records");
+        }
+        end(&mut host);
     });
     mirror.stop().await.unwrap();
 }

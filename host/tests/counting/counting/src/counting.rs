@@ -16,7 +16,7 @@ mod component {
 
     struct Counting;
 
-    /// Whether records of `k7` count twice, and half of those that cannot be counted do.
+    /// Whether records of `k7` count twice, half of those that cannot be counted do, and those of `gone` do not.
     const OTHERWISE: bool = cfg!(feature = "otherwise");
 
     impl isobar_guest::Handler for Counting {
@@ -26,6 +26,9 @@ mod component {
             for (key, offset) in Items::of(&batch.keys).zip(&batch.offsets) {
                 let key = String::from_utf8_lossy(key.unwrap_or_default()).into_owned();
                 let stored = state::get(&key).and_then(|bytes| bytes.try_into().ok());
+                if OTHERWISE && key == "gone" {
+                    continue;
+                }
                 let step = if OTHERWISE && key == "k7" { 2 } else { 1 };
                 let count = stored.map_or(0, i64::from_le_bytes) + step;
                 state::put(&key, &count.to_le_bytes());
