@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
+use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::config::Config;
@@ -50,6 +51,8 @@ pub struct App {
     pub dispatcher: Arc<Dispatcher>,
     /// Its versions.
     pub deploys: Arc<Deploys>,
+    /// Puts versions in charge again.
+    heeding: JoinHandle<()>,
     _ticker: Ticker,
 }
 
@@ -193,12 +196,15 @@ impl Prepared {
         let ticker = self.engine.tick()?;
         let stop = CancellationToken::new();
         let Prepared { store, cluster, registry, loader, settings, .. } = self;
-        let dispatcher = Dispatcher::start(Arc::clone(&store), &registry, cluster.clone(), stop).await?;
+        let (dispatcher, asked) = Dispatcher::start(Arc::clone(&store), &registry, cluster.clone(), stop).await?;
         let dispatcher = Arc::new(dispatcher);
         let (at_work, is_shared) = (Arc::clone(&dispatcher), cluster.is_some());
         let deploys = Deploys::new(Arc::clone(&store), loader, settings, at_work, registry, is_shared);
         deploys.resume_shadows().await?;
-        Ok(App { store, cluster, dispatcher, deploys: Arc::new(deploys), _ticker: ticker })
+        let deploys = Arc::new(deploys);
+        let heeding = Arc::clone(&deploys);
+        let heeding = tokio::spawn(async move { heeding.heed(asked).await });
+        Ok(App { store, cluster, dispatcher, deploys, heeding, _ticker: ticker })
     }
 }
 
@@ -215,6 +221,7 @@ impl App {
 
     /// Takes no more batches, lets running ones commit within [`DRAIN`], closes the data.
     pub async fn stop(self) {
+        self.heeding.abort();
         let drained = async { tokio::join!(self.dispatcher.stop(), self.deploys.stop()) };
         if tokio::time::timeout(DRAIN, drained).await.is_err() {
             tracing::warn!(

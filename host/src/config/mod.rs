@@ -2,6 +2,7 @@
 //! caller's.
 
 pub mod kafka;
+pub mod policy;
 pub mod stores;
 
 use http::Uri;
@@ -18,6 +19,8 @@ pub struct Config {
     pub stores: Vec<stores::ConnectionConfig>,
     /// The cluster that holds the log; `None`: the data folder does.
     pub kafka: Option<kafka::KafkaConfig>,
+    /// What any manifest may say; `None`: deploys may not widen access to what is sensitive.
+    pub policy: Option<policy::Policy>,
 }
 
 #[derive(Deserialize)]
@@ -30,6 +33,7 @@ struct Document {
     #[serde(default)]
     stores: stores::Document,
     kafka: Option<kafka::Document>,
+    policy: Option<policy::Document>,
 }
 
 #[derive(Default, Deserialize)]
@@ -53,7 +57,8 @@ pub fn parse(text: &str) -> Result<Config, String> {
     let https_proxy = document.http.https_proxy.as_deref().map(proxy).transpose()?;
     let stores = stores::read(document.stores)?;
     let kafka = document.kafka.map(kafka::read).transpose()?;
-    Ok(Config { keep_free_mb: document.disk.keep_free_mb.map(u64::from), https_proxy, stores, kafka })
+    let policy = document.policy.map(policy::read).transpose()?;
+    Ok(Config { keep_free_mb: document.disk.keep_free_mb.map(u64::from), https_proxy, stores, kafka, policy })
 }
 
 /// `http://name:port`. The text is not repeated in what is wrong: it could hold a password.

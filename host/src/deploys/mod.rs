@@ -12,12 +12,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use serde::{Deserialize, Serialize};
+use tokio::sync::mpsc;
 
 use crate::bindings::tables::text::cut;
 use crate::clock::now_ms;
 use crate::config::Config;
 use crate::config::stores::place;
-use crate::dispatch::Dispatcher;
+use crate::dispatch::{Dispatcher, Rollback};
 use crate::embedded::shadows::Promotion;
 use crate::embedded::versions::{Arrival, Deployed, Deployment, Entry, digest_of};
 use crate::embedded::{Store, WriteError};
@@ -34,6 +35,9 @@ pub use stored::{diff, versions};
 const MOST_NAMED: usize = 20;
 const MOST_NAMES: usize = 200;
 const MOST_SAID: usize = 2_000;
+
+/// Who rolls back what does worse.
+const ITSELF: &str = "isobar";
 
 /// What an operator said when the host was started; it holds for versions that come later, too.
 #[derive(Clone, Default)]
@@ -157,6 +161,12 @@ impl Settings {
         application.replace_cron(&self.cron);
         place(&mut application, &self.config.stores).map_err(|message| DeployError::Refused { message, hint: None })?;
         let resolved = resolve(&application, &self.values).map_err(|problems| DeployError::problems(&problems))?;
+        let beyond = self.config.policy.iter().flat_map(|policy| policy.beyond(&application, &resolved));
+        let beyond: Vec<String> = beyond.collect();
+        if !beyond.is_empty() {
+            let hint = "leave it out of spin.toml, or let an operator name it under [policy] of isobar.toml";
+            return Err(DeployError::refused(beyond.join("\n"), hint));
+        }
         Ok((application, resolved))
     }
 }
@@ -223,6 +233,20 @@ impl Deploys {
         let components = BTreeMap::from([(function.to_owned(), component)]);
         let taken = self.put_in_charge(Ask { part: wanted.part.clone(), components }, who, "rollback").await?;
         taken.into_iter().next().ok_or_else(|| DeployError::Failed(format!("`{function}` does not run")))
+    }
+
+    /// Puts versions in charge again where workers found that the ones that took over do worse, for as long as they may ask.
+    pub async fn heed(&self, mut asked: mpsc::Receiver<Rollback>) {
+        while let Some(Rollback { function, version, before, reason }) = asked.recv().await {
+            // Other partitions may have asked for the same, or an operator may have been faster.
+            if self.version(&function).is_none_or(|running| running.digest != version) {
+                continue;
+            }
+            tracing::warn!(%function, version = short(&version), reason, "a version is rolled back");
+            if let Err(error) = self.roll_back(&function, Some(&before), ITSELF).await {
+                tracing::error!(%function, %error, "a version could not be rolled back");
+            }
+        }
     }
 
     /// Lets shadows come to the end of their batches; the next start goes on with them.
@@ -327,8 +351,10 @@ impl Deploys {
                 "`isobar deploy` sends both",
             ));
         }
-        let mut beyond = widened(&parsed(&deployed.base)?, &declared);
-        beyond.extend(unmarked(&parsed(&deployed.manifest)?, &declared));
+        let mut beyond = unmarked(&parsed(&deployed.manifest)?, &declared);
+        if self.settings.config.policy.is_none() {
+            beyond.extend(widened(&parsed(&deployed.base)?, &declared));
+        }
         if !beyond.is_empty() {
             return Err(DeployError::refused(
                 beyond.join("\n"),

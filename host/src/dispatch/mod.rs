@@ -18,7 +18,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::{OwnedRwLockWriteGuard, watch};
+use tokio::sync::{OwnedRwLockWriteGuard, mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -33,6 +33,8 @@ use crate::kafka::Cluster;
 use crate::manifest::{Function, TriggerSource};
 use crate::registry::{Registered, Registry};
 
+/// Rollbacks that wait: each partition of a function may ask for the same one.
+const MOST_ROLLBACKS: usize = 64;
 /// How often topics are asked for what they need not keep.
 const TRIM_EVERY: Duration = Duration::from_secs(60);
 
@@ -44,6 +46,8 @@ pub(crate) struct Shared {
     pub(crate) voices: voices::Voices,
     /// Changes when another version has taken over, or when functions are held.
     pub(crate) swaps: watch::Sender<()>,
+    /// Takes who is to be put in charge again in the place of a version that does worse.
+    rollbacks: mpsc::Sender<Rollback>,
     /// Functions whose workers are to let go of what they have.
     held: Mutex<BTreeSet<Arc<str>>>,
 }
@@ -56,6 +60,19 @@ impl Shared {
     fn held(&self) -> MutexGuard<'_, BTreeSet<Arc<str>>> {
         self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// A version that does worse than the one before it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rollback {
+    /// The function.
+    pub function: Arc<str>,
+    /// The digest of the version.
+    pub version: Arc<str>,
+    /// The digest of the one before it.
+    pub before: Arc<str>,
+    /// What it did, in words that may be shown.
+    pub reason: String,
 }
 
 /// A function of which nothing is under way until this is dropped.
@@ -81,7 +98,8 @@ pub struct Dispatcher {
 }
 
 impl Dispatcher {
-    /// Starts a worker for each partition of each function; where the log is in Kafka, of those that become this host's.
+    /// Starts a worker for each partition of each function; where the log is in Kafka, of those that become this host's. By what
+    /// comes with it workers ask for versions to be put in charge again.
     ///
     /// # Errors
     /// When a position cannot be read or a cron expression cannot be parsed.
@@ -90,11 +108,12 @@ impl Dispatcher {
         registry: &Registry,
         cluster: Option<Arc<Cluster>>,
         stop: CancellationToken,
-    ) -> anyhow::Result<Self> {
+    ) -> anyhow::Result<(Self, mpsc::Receiver<Rollback>)> {
+        let (rollbacks, asked) = mpsc::channel(MOST_ROLLBACKS);
         let progress = Arc::new(Progress::new(Arc::clone(store.ends())));
         let pauses = Arc::new(Pauses::load(Arc::clone(&store)).await?);
         let (voices, swaps) = (voices::Voices::default(), watch::Sender::new(()));
-        let shared = Arc::new(Shared { store, progress, pauses, voices, swaps, held: Mutex::default() });
+        let shared = Arc::new(Shared { store, progress, pauses, voices, swaps, rollbacks, held: Mutex::default() });
         let dispatcher = Dispatcher { shared, tasks: TaskTracker::new(), stop, at_work: Mutex::default() };
         match cluster {
             Some(cluster) => {
@@ -107,7 +126,7 @@ impl Dispatcher {
         let Dispatcher { shared, tasks, stop, .. } = &dispatcher;
         tasks.spawn(trim(Arc::clone(shared), stop.clone()));
         tasks.close();
-        Ok(dispatcher)
+        Ok((dispatcher, asked))
     }
 
     /// Joins the group of a function whose log is in Kafka.

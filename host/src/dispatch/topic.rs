@@ -3,6 +3,7 @@
 
 mod again;
 mod deliver;
+mod fresh;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -24,6 +25,7 @@ use crate::manifest::{Delivery, Trigger};
 use crate::registry::Version;
 use again::Again;
 use deliver::{PACING_WAITS, Stand};
+use fresh::Fresh;
 
 /// Bytes of records that are read ahead of the function.
 const READ_AHEAD_BYTES: usize = 4 * 1024 * 1024;
@@ -52,6 +54,8 @@ pub(super) struct TopicSource {
     /// Where reading again was interrupted.
     again: Option<Again>,
     commits: Commits<Stand>,
+    /// While its version is new.
+    fresh: Option<Fresh>,
 }
 
 impl TopicSource {
@@ -85,6 +89,7 @@ impl TopicSource {
             reread: true,
             again: None,
             commits: Commits::default(),
+            fresh: None,
         };
         source.standing(Standing::Idle, true);
         Ok(source)
@@ -109,6 +114,7 @@ impl TopicSource {
 
     /// Goes by what `version` says of the trigger from the next batch on.
     pub(super) fn renew(&mut self, version: &Arc<Version>, trigger: &Trigger) {
+        self.refresh(version);
         if version.digest != self.version.digest {
             // Another version may be the remedy: it gets all the deliveries that there are.
             self.trial = self.trial.map(Trial::anew);

@@ -56,6 +56,12 @@ impl Application {
         hex(&hash.finalize())
     }
 
+    /// The variables whose values come to `function`, or into the names of the hosts that it may send requests to.
+    #[must_use]
+    pub fn variables_of(&self, function: &Function) -> BTreeSet<String> {
+        self.referenced(function).variables
+    }
+
     /// The topics, tables and variables that `function` refers to.
     #[must_use]
     pub(super) fn referenced(&self, function: &Function) -> Referenced {

@@ -132,6 +132,19 @@ pub struct Delivery {
     /// Once so much was spent on deliveries of a batch that failed and on waits between them, in milliseconds, nothing is waited
     /// for any more: each part of it gets one delivery.
     pub retry_timeout_ms: u32,
+    /// What becomes of a version that loses records in its first batches which the one before it handles.
+    pub on_failure: OnFailure,
+}
+
+/// What becomes of a version that does worse than the one before it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum OnFailure {
+    /// It stays; its records are tried again, and in the end put aside.
+    #[default]
+    Keep,
+    /// The one before it is put in charge again.
+    Rollback,
 }
 
 impl Default for Delivery {
@@ -143,6 +156,7 @@ impl Default for Delivery {
             max_attempts: 5,
             retry_backoff_ms: 200,
             retry_timeout_ms: 60_000,
+            on_failure: OnFailure::Keep,
         }
     }
 }

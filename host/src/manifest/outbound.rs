@@ -133,6 +133,12 @@ impl OutboundHost {
         }
     }
 
+    /// Whether it allows everything that `other` does.
+    #[must_use]
+    pub fn covers(&self, other: &OutboundHost) -> bool {
+        self == other || (self.below || !other.below) && self.allows(&other.target)
+    }
+
     /// Whether a request may go there, as far as names can tell.
     #[must_use]
     pub fn allows(&self, asked: &Target) -> bool {
@@ -161,6 +167,15 @@ pub fn without_userinfo(entry: &str) -> Cow<'_, str> {
 fn authority(entry: &str) -> &str {
     let rest = entry.split_once("://").map_or(entry, |(_, rest)| rest);
     rest.split(['/', '?', '#']).next().unwrap_or(rest)
+}
+
+impl Display for OutboundHost {
+    fn fmt(&self, f: &mut Formatter<'_>) -> std::fmt::Result {
+        let Target { tls, host, port } = &self.target;
+        let (scheme, usual) = if *tls { ("https", 443) } else { ("http", 80) };
+        write!(f, "{scheme}://{}{host}", if self.below { "*." } else { "" })?;
+        if *port == usual { Ok(()) } else { write!(f, ":{port}") }
+    }
 }
 
 impl Display for Host {

@@ -37,11 +37,16 @@ pub(crate) fn build() {
 
 /// A host whose writing can be made to fail: the signal that would end it then is ignored.
 pub(crate) fn up(data_dir: &Path, flags: &[&str]) -> Child {
+    up_by(&application(), data_dir, flags)
+}
+
+/// The same by another manifest.
+pub(crate) fn up_by(manifest: &Path, data_dir: &Path, flags: &[&str]) -> Child {
     Command::new("sh")
         .args(["-c", "trap '' XFSZ; exec \"$0\" \"$@\""])
         .arg(env!("CARGO_BIN_EXE_isobar"))
         .args(["up", "--listen", "127.0.0.1:0", "--manifest"])
-        .arg(application())
+        .arg(manifest)
         .arg("--data-dir")
         .arg(data_dir)
         .args(flags)

@@ -14,7 +14,8 @@ use isobar::manifest;
 
 use crate::crash::{application, build};
 use crate::migration::take_back_to_5;
-use crate::swaps::another_build;
+use crate::shadows::otherwise;
+use crate::swaps::{another_build, publish};
 
 const FUNCTION: &str = "counting";
 const LONGEST: Duration = Duration::from_secs(60);
@@ -113,7 +114,7 @@ pub(crate) async fn idle(app: &App) {
 }
 
 /// Records of a key that were counted, by the last count that was published.
-async fn counted(store: &Store, key: &str) -> i64 {
+pub(crate) async fn counted(store: &Store, key: &str) -> i64 {
     let partition = partition_of(key.as_bytes(), 2);
     let records = store.read("output", partition, 0, 1 << 20).await.unwrap();
     let of_key = |at: &usize| records.keys.get(*at) == Some(key.as_bytes());
@@ -295,6 +296,46 @@ async fn the_way_back_is_a_version_that_was_in_charge() {
     count(&app, "input", &["a"]).await;
     let actions: Vec<_> = app.store.audit_log(10).await.unwrap().into_iter().map(|entry| entry.action).collect();
     assert_eq!(actions, ["rollback", "rollback", "deploy", "deploy", "up"]);
+    app.stop().await;
+}
+
+/// The entries of the audit log that are no start: what, by whom.
+async fn audit(store: &Store) -> Vec<(String, String)> {
+    let entries = store.audit_log(10).await.unwrap();
+    entries.into_iter().filter(|e| e.action != "up").map(|e| (e.action, e.who)).collect()
+}
+
+async fn letters(store: &Store) -> usize {
+    store.read("counts.counting.dead-letters", 0, 0, 1 << 20).await.unwrap().len()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_version_that_loses_what_the_one_before_handles_is_rolled_back_by_itself() {
+    let careful = alone().replace("max_attempts = 2", "max_attempts = 1\non_failure = \"rollback\"");
+    let told = |action: &str, who: &str| (action.to_owned(), who.to_owned());
+    let dir = tempfile::tempdir().unwrap();
+    let app = start(dir.path(), &careful).await;
+    count(&app, "input", &["a"]).await;
+    let before = runs(&app.store).await;
+    deploy(&app, &careful, otherwise()).await.unwrap();
+    count(&app, "input", &["a", "bad", "a"]).await;
+    assert_eq!((runs(&app.store).await, letters(&app.store).await), (before.clone(), 0));
+    assert_eq!((counted(&app.store, "bad").await, counted(&app.store, "a").await), (1, 3), "each once");
+    assert_eq!(audit(&app.store).await, [told("rollback", "isobar"), told("deploy", "tester")]);
+    assert_eq!(app.store.verify().await.unwrap().findings, vec![]);
+
+    // The version before loses it, too.
+    let deployed = deploy(&app, &careful, otherwise()).await.unwrap();
+    publish(&app.store, 99_999..100_000).await;
+    idle(&app).await;
+    assert_eq!((runs(&app.store).await, letters(&app.store).await), (deployed.version.clone(), 1));
+
+    // Who did not ask for it keeps the new version.
+    let usual = alone().replace("max_attempts = 2", "max_attempts = 1");
+    deploy(&app, &usual, component(FUNCTION)).await.unwrap();
+    let kept = deploy(&app, &usual, otherwise()).await.unwrap();
+    count(&app, "input", &["bad"]).await;
+    assert_eq!((runs(&app.store).await, letters(&app.store).await), (kept.version, 2));
     app.stop().await;
 }
 

@@ -20,7 +20,7 @@ use rand::{RngExt as _, SeedableRng as _};
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{ConnectOptions as _, Row as _};
 
-use crate::crash::{RECORDS, application, build, check_all, up};
+use crate::crash::{RECORDS, application, build, check_all, up_by};
 
 /// What is published in all: by `source`, and the rest by the test.
 const PUBLISHED: i64 = 1_000_000;
@@ -29,6 +29,8 @@ const AT_ONCE: i64 = 500;
 /// Batches of the function that is swapped are at least so many.
 const BATCHES: i64 = 20_000;
 const SWAPS: usize = 100;
+/// A swap follows the one before after less than so many milliseconds.
+const REST_MS: u64 = 60;
 /// So many pairs of runs are more than noise.
 const MOST_NOISE: usize = 5;
 const LONGEST: Duration = Duration::from_secs(300);
@@ -119,8 +121,12 @@ struct Target {
 }
 
 impl Target {
-    async fn start(data_dir: &Path) -> Self {
-        let mut host = up(data_dir, &[]);
+    async fn start(dir: &Path, data_dir: &Path) -> Self {
+        let manifest = dir.join("spin.toml");
+        let built = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target").canonicalize().unwrap();
+        let text = text().replace("../../../target", built.to_str().unwrap());
+        std::fs::write(&manifest, text.replace("batch_max_records = 45", "batch_max_records = 18")).unwrap();
+        let mut host = up_by(&manifest, data_dir, &[]);
         let client = loop {
             assert!(host.try_wait().unwrap().is_none(), "the host does not start");
             match Client::find(data_dir).await {
@@ -128,7 +134,7 @@ impl Target {
                 None => tokio::time::sleep(Duration::from_millis(5)).await,
             }
         };
-        let text = std::fs::read_to_string(application()).unwrap();
+        let text = std::fs::read_to_string(manifest).unwrap();
         let part = manifest::part(&text, &BTreeSet::from([FUNCTION.to_owned()])).unwrap();
         Target { host, client, part, random: StdRng::seed_from_u64(5) }
     }
@@ -139,7 +145,7 @@ impl Target {
             let ask = DeployAsk::new(self.part.clone(), &BTreeMap::from([(FUNCTION.to_owned(), build)]));
             let taken = self.client.deploy(&ask).await.unwrap();
             assert_ne!(taken[0].before.as_ref(), Some(&taken[0].version));
-            tokio::time::sleep(Duration::from_millis(self.random.random_range(0..25))).await;
+            tokio::time::sleep(Duration::from_millis(self.random.random_range(0..REST_MS))).await;
         }
     }
 
@@ -153,7 +159,7 @@ impl Target {
 async fn run(swaps: usize) -> Told {
     let dir = tempfile::tempdir().unwrap();
     let data_dir = dir.path().join("data");
-    let mut target = Target::start(&data_dir).await;
+    let mut target = Target::start(dir.path(), &data_dir).await;
     target.swap(swaps).await;
     let started = Instant::now();
     while target.counted().await < RECORDS as u64 {
@@ -165,7 +171,8 @@ async fn run(swaps: usize) -> Told {
     let after = memory(target.host.id());
     let ended = Command::new("kill").arg(target.host.id().to_string()).status();
     assert!(ended.unwrap().success() && tokio::task::block_in_place(|| target.host.wait()).unwrap().success());
-    let (_, changes, _) = ledger(&data_dir).await;
+    let (batches, changes, _) = ledger(&data_dir).await;
+    assert!(batches >= BATCHES, "only {batches} batches");
     assert!(changes >= swaps as i64 / 2, "only {changes} times a partition went on with another version");
     Told { gap_ms: gap(&data_dir).await, memory: (before, after) }
 }

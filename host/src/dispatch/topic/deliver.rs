@@ -85,7 +85,11 @@ impl TopicSource {
         self.settle_to(if succeeded { MOST_UNDER_WAY - 1 } else { 0 }).await?;
         match called.outcome {
             Outcome::Done { effects, rejected, .. } => match rejected_by(delivery.batch.len(), rejected) {
-                Ok(failures) => self.accept(delivery, effects, &failures).await,
+                Ok(failures) if failures.is_empty() => self.accept(delivery, effects, &failures).await,
+                Ok(failures) => match self.does_worse(&delivery.batch, failures.len()).await? {
+                    true => Ok(()),
+                    false => self.accept(delivery, effects, &failures).await,
+                },
                 Err(failure) => {
                     self.settle().await?;
                     self.failed(delivery, failure).await
@@ -138,6 +142,9 @@ impl TopicSource {
 
     /// Counts a failed delivery: it is tried again, or in parts, or the one record that is left becomes a dead letter.
     async fn failed(&mut self, mut delivery: Delivery, failure: Failure) -> Result<(), WriteError> {
+        if self.does_worse(&delivery.batch, delivery.batch.len()).await? {
+            return Ok(());
+        }
         let Delivery { trial, ref commit, ref batch, tried, .. } = delivery;
         let (attempt, at_ms) = (commit.attempt, commit.at_ms);
         self.waits = 0;
@@ -227,6 +234,7 @@ impl TopicSource {
         self.ahead_from += records;
         let trial = std::mem::replace(&mut self.trial, commit.trial.flatten());
         let stand = Stand { first, next: self.position, trial, records, dead_letters, micros };
+        self.proven();
         self.commits.begin(&self.log, commit, effects, stand);
     }
 

@@ -9,7 +9,7 @@ use super::super::bounds;
 use super::super::document::{Fields, Located, Report, elements};
 use super::super::names::{self, Spelling};
 use super::super::problem::{instead_of, nearest};
-use super::super::{Delivery, Topic, Trigger, TriggerSource};
+use super::super::{Delivery, OnFailure, Topic, Trigger, TriggerSource};
 use super::components::Components;
 
 /// The trigger type that isobar runs.
@@ -229,7 +229,9 @@ fn reason(error: &CronError) -> String {
 
 fn delivery(fields: &mut Fields<'_>, is_scheduled: bool) -> Delivery {
     let default = Delivery::default();
-    for key in ["batch_max_records", "batch_max_bytes", "batch_wait_ms", "retry_timeout_ms", "dead_letters"] {
+    for key in
+        ["batch_max_records", "batch_max_bytes", "batch_wait_ms", "retry_timeout_ms", "dead_letters", "on_failure"]
+    {
         if let Some(entry) = fields.get(key).filter(|_| is_scheduled) {
             let message = format!("`{key}` says nothing of a schedule, which has no records");
             fields.report().add(entry.key.at, message, "remove it");
@@ -246,5 +248,20 @@ fn delivery(fields: &mut Fields<'_>, is_scheduled: bool) -> Delivery {
         retry_timeout_ms: fields
             .small("retry_timeout_ms", bounds::RETRY_TIMEOUT_MS)
             .unwrap_or(default.retry_timeout_ms),
+        on_failure: on_failure(fields),
+    }
+}
+
+fn on_failure(fields: &mut Fields<'_>) -> OnFailure {
+    let Some(said) = fields.string("on_failure") else { return OnFailure::default() };
+    match said.text {
+        "keep" => OnFailure::Keep,
+        "rollback" => OnFailure::Rollback,
+        other => {
+            let message = format!("`on_failure` is `{other}`");
+            let hint = "write `keep`, or `rollback` to put the version before back in charge";
+            fields.report().add(said.at, message, hint);
+            OnFailure::default()
+        }
     }
 }

@@ -16,7 +16,8 @@ mod component {
 
     struct Counting;
 
-    /// Whether records of `k7` count twice, half of those that cannot be counted do, and those of `gone` do not.
+    /// Whether records of `k7` count twice, half of those that cannot be counted do, those of `gone` do not,
+    /// and those of `bad` cannot be.
     const OTHERWISE: bool = cfg!(feature = "otherwise");
 
     impl isobar_guest::Handler for Counting {
@@ -26,6 +27,7 @@ mod component {
             for (key, offset) in Items::of(&batch.keys).zip(&batch.offsets) {
                 let key = String::from_utf8_lossy(key.unwrap_or_default()).into_owned();
                 let stored = state::get(&key).and_then(|bytes| bytes.try_into().ok());
+                assert!(!OTHERWISE || key != "bad", "bad");
                 if OTHERWISE && key == "gone" {
                     continue;
                 }
