@@ -10,6 +10,7 @@ use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinError;
@@ -231,8 +232,7 @@ async fn diff(
 
 async fn deploy(State(api): State<Api>, request: Request) -> Result<Response, Response> {
     let permit = deploying(&api)?;
-    let asked = tokio::time::timeout(api.body, Json::<DeployAsk>::from_request(request, &())).await;
-    let Json(ask) = asked.map_err(|_| late("deploy", api.body))?.map_err(IntoResponse::into_response)?;
+    let ask: DeployAsk = asked(&api, request, "deploy").await?;
     // Who asked may go away; what was begun is done.
     let done = tokio::spawn(async move {
         let _permit = permit;
@@ -246,8 +246,7 @@ async fn roll_back(
     Path(function): Path<String>,
     request: Request,
 ) -> Result<Response, Response> {
-    let asked = tokio::time::timeout(api.body, Json::<RollbackAsk>::from_request(request, &())).await;
-    let Json(ask) = asked.map_err(|_| late("question", api.body))?.map_err(IntoResponse::into_response)?;
+    let ask: RollbackAsk = asked(&api, request, "question").await?;
     let permit = deploying(&api)?;
     let done = tokio::spawn(async move {
         let _permit = permit;
@@ -265,8 +264,7 @@ async fn shadow(
 }
 
 async fn promote(State(api): State<Api>, Path(function): Path<String>, request: Request) -> Result<Response, Response> {
-    let asked = tokio::time::timeout(api.body, Json::<PromoteAsk>::from_request(request, &())).await;
-    let Json(ask) = asked.map_err(|_| late("question", api.body))?.map_err(IntoResponse::into_response)?;
+    let ask: PromoteAsk = asked(&api, request, "question").await?;
     let permit = deploying(&api)?;
     let done = tokio::spawn(async move {
         let _permit = permit;
@@ -276,8 +274,7 @@ async fn promote(State(api): State<Api>, Path(function): Path<String>, request: 
 }
 
 async fn replay(State(api): State<Api>, Path(function): Path<String>, request: Request) -> Result<Response, Response> {
-    let asked = tokio::time::timeout(api.body, Json::<ReplayAsk>::from_request(request, &())).await;
-    let Json(ask) = asked.map_err(|_| late("question", api.body))?.map_err(IntoResponse::into_response)?;
+    let ask: ReplayAsk = asked(&api, request, "question").await?;
     let permit = deploying(&api)?;
     let done = tokio::spawn(async move {
         let _permit = permit;
@@ -293,6 +290,13 @@ async fn drop_shadow(State(api): State<Api>, Path(function): Path<String>) -> Re
         api.view.drop_shadow(&function).await
     });
     Ok(ended(done.await))
+}
+
+/// The body of a request, which has so long to come.
+async fn asked<T: DeserializeOwned>(api: &Api, request: Request, what: &str) -> Result<T, Response> {
+    let asked = tokio::time::timeout(api.body, Json::<T>::from_request(request, &())).await;
+    let Json(ask) = asked.map_err(|_| late(what, api.body))?.map_err(IntoResponse::into_response)?;
+    Ok(ask)
 }
 
 /// Leave to deploy: components are held in memory.
@@ -345,8 +349,7 @@ async fn drop_letters(
 }
 
 async fn settle(api: &Api, function: &str, request: Request, fate: Fate) -> Result<Json<Settled>, Response> {
-    let asked = tokio::time::timeout(api.body, Json::<SettleAsk>::from_request(request, &())).await;
-    let Json(ask) = asked.map_err(|_| late("question", api.body))?.map_err(IntoResponse::into_response)?;
+    let ask: SettleAsk = asked(api, request, "question").await?;
     api.view.settle(function, &ask, fate).await.map(Json).map_err(IntoResponse::into_response)
 }
 

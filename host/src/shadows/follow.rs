@@ -120,9 +120,10 @@ impl Running {
             let (charge, shadow) = places.get(&(Arc::clone(&note.source), note.partition)).copied().unwrap_or_default();
             shadow < interval.next && interval.next <= charge
         };
-        for ((source, partition), (charge, shadow)) in places.iter().filter(|(_, (charge, shadow))| shadow < charge) {
+        let unfinished = places.iter().find(|(_, (charge, shadow))| shadow < charge);
+        if let Some(((source, partition), (charge, shadow))) = unfinished {
+            let cursor = cursors.entry(*partition).or_default();
             loop {
-                let cursor = cursors.entry(*partition).or_default();
                 let mut batches = store.past(function, *partition, *cursor).await?;
                 let Some(last) = batches.last().map(|batch| batch.id) else {
                     let place = format!("`{source}`/{partition} from {shadow} to {charge}");
