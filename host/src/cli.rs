@@ -5,8 +5,10 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+mod tokens;
 mod versions;
 
+pub use tokens::{TokenCommand, TokenCreateArgs, TokenRevokeArgs};
 pub use versions::{AuditArgs, DeployArgs, DiffArgs, PromoteArgs, PullArgs, ReplayArgs, RollbackArgs};
 pub use versions::{ShadowCommand, ShadowDropArgs, ShadowShowArgs, VersionsArgs};
 
@@ -85,6 +87,9 @@ pub enum Command {
     Pull(PullArgs),
     /// Show who deployed what, and what was refused
     Audit(AuditArgs),
+    /// See to tokens, by which programs speak to the running host
+    #[command(subcommand)]
+    Token(TokenCommand),
     /// Let a function stand still
     Pause(FunctionArgs),
     /// Let a function that stands still go on

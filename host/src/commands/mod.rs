@@ -16,6 +16,7 @@ pub mod restore;
 pub mod shadow;
 pub mod status;
 pub mod table;
+pub mod token;
 pub mod topic;
 pub mod up;
 pub mod verify;
@@ -68,6 +69,7 @@ pub async fn run(command: Command) -> anyhow::Result<Outcome> {
         Command::Promote(args) => shadow::promote(&args).await,
         Command::Pull(args) => deploy::pull(&args).await,
         Command::Audit(args) => deploy::audit(&args).await,
+        Command::Token(command) => token::run(&command).await,
         Command::Pause(args) => pause::pause(&args).await,
         Command::Resume(args) => pause::resume(&args).await,
         Command::Verify(args) => verify::run(&args).await,

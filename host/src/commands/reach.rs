@@ -13,10 +13,11 @@ use crate::console::answers::{
     AuditAsk, DeployAsk, DiffAsk, ManifestView, PromoteAsk, ReplayAsk, RollbackAsk, ShadowAsk,
 };
 use crate::console::answers::{BackupAsk, LettersAsk, LettersPage, Loaded, RecordsAsk, RecordsPage, Rows, RowsAsk};
-use crate::console::answers::{SettleAsk, Settled, Status, TableSummary, TopicSummary};
+use crate::console::answers::{NewToken, SettleAsk, Settled, Status, TableSummary, TokenAsk, TopicSummary};
 use crate::console::client::Client;
 use crate::console::view::View;
-use crate::deploys::{Taken, VersionSummary};
+use crate::deploys::{OWNER, Taken, VersionSummary};
+use crate::embedded::tokens::Token;
 use crate::embedded::versions::{Entry, Look};
 use crate::embedded::{Fate, Folder, InUse, LedgerReport, Store};
 use crate::manifest::{self, Application};
@@ -162,14 +163,14 @@ impl Reach {
     pub(super) async fn deploy(&self, ask: DeployAsk) -> anyhow::Result<Vec<Taken>> {
         match self {
             Reach::Host(client) => client.deploy(&ask).await,
-            Reach::Folder(view) => Ok(view.deploy(ask).await?),
+            Reach::Folder(view) => Ok(view.deploy(ask, OWNER).await?),
         }
     }
 
     pub(super) async fn roll_back(&self, function: &str, ask: RollbackAsk) -> anyhow::Result<Taken> {
         match self {
             Reach::Host(client) => client.roll_back(function, &ask).await,
-            Reach::Folder(view) => Ok(view.roll_back(function, &ask).await?),
+            Reach::Folder(view) => Ok(view.roll_back(function, &ask, OWNER).await?),
         }
     }
 
@@ -183,21 +184,42 @@ impl Reach {
     pub(super) async fn promote(&self, function: &str, ask: &PromoteAsk) -> anyhow::Result<Taken> {
         match self {
             Reach::Host(client) => client.promote(function, ask).await,
-            Reach::Folder(view) => Ok(view.promote(function, ask).await?),
+            Reach::Folder(view) => Ok(view.promote(function, ask, OWNER).await?),
         }
     }
 
     pub(super) async fn replay(&self, function: &str, ask: &ReplayAsk) -> anyhow::Result<Taken> {
         match self {
             Reach::Host(client) => client.replay(function, ask).await,
-            Reach::Folder(view) => Ok(view.replay(function, ask).await?),
+            Reach::Folder(view) => Ok(view.replay(function, ask, OWNER).await?),
         }
     }
 
     pub(super) async fn drop_shadow(&self, function: &str) -> anyhow::Result<()> {
         match self {
             Reach::Host(client) => client.drop_shadow(function).await,
-            Reach::Folder(view) => Ok(view.drop_shadow(function).await?),
+            Reach::Folder(view) => Ok(view.drop_shadow(function, OWNER).await?),
+        }
+    }
+
+    pub(super) async fn tokens(&self) -> anyhow::Result<Vec<Token>> {
+        match self {
+            Reach::Host(client) => client.tokens().await,
+            Reach::Folder(view) => Ok(view.tokens().await?),
+        }
+    }
+
+    pub(super) async fn create_token(&self, ask: &TokenAsk) -> anyhow::Result<NewToken> {
+        match self {
+            Reach::Host(client) => client.create_token(ask).await,
+            Reach::Folder(view) => Ok(view.create_token(ask).await?),
+        }
+    }
+
+    pub(super) async fn revoke_token(&self, name: &str) -> anyhow::Result<()> {
+        match self {
+            Reach::Host(client) => client.revoke_token(name).await,
+            Reach::Folder(view) => Ok(view.revoke_token(name).await?),
         }
     }
 

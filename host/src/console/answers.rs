@@ -8,7 +8,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::deploys::DeployError;
 use crate::dispatch::SourceStatus;
-use crate::embedded::{Kind, TopicStatus};
+use crate::embedded::tokens::Token;
+use crate::embedded::{Kind, TopicStatus, WriteError};
 
 /// Where everything stands.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -301,6 +302,28 @@ pub struct ShadowAsk {
     pub brief: bool,
 }
 
+/// Which token is to be made.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TokenAsk {
+    /// Its name: letters, digits, `-`, `_` and `.`.
+    pub name: String,
+    /// What it may do: `read`, `read-sensitive`, `operate`, `deploy`, `deploy:FUNCTION`.
+    pub scopes: Vec<String>,
+    /// For how many days it is good.
+    pub days: u32,
+}
+
+/// A token that was made.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NewToken {
+    /// What is kept of it.
+    #[serde(flatten)]
+    pub token: Token,
+    /// What is shown to the API; it is told this once and kept nowhere.
+    pub secret: String,
+}
+
 /// Which version is to run over the past again.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -382,9 +405,10 @@ impl Refusal {
     }
 }
 
-impl From<crate::embedded::WriteError> for Refusal {
-    fn from(error: crate::embedded::WriteError) -> Self {
-        Refusal::new(Fault::Store, error.to_string())
+impl From<WriteError> for Refusal {
+    fn from(error: WriteError) -> Self {
+        let fault = if matches!(error, WriteError::Token(_)) { Fault::Invalid } else { Fault::Store };
+        Refusal::new(fault, error.to_string())
     }
 }
 

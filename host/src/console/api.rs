@@ -1,27 +1,30 @@
 //! The HTTP API below `/api/v1`: JSON in and out, exports as streams. What it tells is `view`'s and `tables`'.
 
+mod admission;
+mod versions;
+
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::{Body, HttpBody as _, to_bytes};
-use axum::extract::{DefaultBodyLimit, FromRequest as _, Path, Query, Request, State};
-use axum::http::{HeaderName, HeaderValue, StatusCode, header};
-use axum::middleware::{Next, from_fn_with_state};
+use axum::extract::{DefaultBodyLimit, FromRequest as _, Path, Request, State};
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio::task::JoinError;
+use tokio::sync::Semaphore;
 
-use super::answers::{AuditAsk, BackupAsk, DeployAsk, DiffAsk, Fault, LettersAsk, RecordsAsk, Refusal, RollbackAsk};
-use super::answers::{PromoteAsk, ReplayAsk, RowsAsk, SettleAsk, Settled, ShadowAsk};
-use super::guard::{Denied, Guard};
+use super::answers::{AuditAsk, BackupAsk, Fault, LettersAsk, RecordsAsk, Refusal};
+use super::answers::{RowsAsk, SettleAsk, Settled, TokenAsk};
+use super::guard::Guard;
 use super::view::View;
 use crate::bindings::tables::load::MOST_BYTES;
 use crate::embedded::Fate;
 use crate::engine::inspect::MAX_COMPONENT_BYTES;
+use admission::{Asked, Gate, admit};
 
 /// Loads at one time: each holds a body of up to [`MOST_BYTES`] and the rows that it says.
 const MOST_LOADS: usize = 2;
@@ -59,6 +62,9 @@ pub(super) struct Greeting {
 
 type Answer<T> = Result<Json<T>, Refusal>;
 
+/// Below which all routes are.
+const ROOT: &str = "/api/v1";
+
 /// All routes, behind the guard; the body of a request may take `body`.
 pub(super) fn router(view: Arc<View>, guard: Guard, body: Duration) -> Router {
     let routes = Router::new()
@@ -74,21 +80,24 @@ pub(super) fn router(view: Arc<View>, guard: Guard, body: Duration) -> Router {
         .route("/tables/{table}/load", post(load))
         .route("/manifest", get(manifest))
         .route("/audit", get(audit))
-        .route("/deploys", post(deploy).layer(DefaultBodyLimit::max(MOST_DEPLOY_BYTES)))
-        .route("/functions/{function}/versions", get(versions))
-        .route("/functions/{function}/diff", get(diff))
-        .route("/functions/{function}/rollback", post(roll_back))
-        .route("/functions/{function}/shadow", get(shadow))
-        .route("/functions/{function}/shadow/promote", post(promote))
-        .route("/functions/{function}/shadow/drop", post(drop_shadow))
-        .route("/functions/{function}/replay", post(replay))
+        .route("/deploys", post(versions::deploy).layer(DefaultBodyLimit::max(MOST_DEPLOY_BYTES)))
+        .route("/tokens", get(tokens).post(create_token))
+        .route("/tokens/{token}/revoke", post(revoke_token))
+        .route("/functions/{function}/versions", get(versions::versions))
+        .route("/functions/{function}/diff", get(versions::diff))
+        .route("/functions/{function}/rollback", post(versions::roll_back))
+        .route("/functions/{function}/shadow", get(versions::shadow))
+        .route("/functions/{function}/shadow/promote", post(versions::promote))
+        .route("/functions/{function}/shadow/drop", post(versions::drop_shadow))
+        .route("/functions/{function}/replay", post(versions::replay))
         .route("/functions/{function}/pause", post(pause))
         .route("/functions/{function}/resume", post(resume))
         .route("/functions/{function}/dead-letters", get(letters))
         .route("/functions/{function}/dead-letters/redrive", post(redrive))
         .route("/functions/{function}/dead-letters/drop", post(drop_letters));
+    let gate = Gate { guard, view: Arc::clone(&view) };
     Router::new()
-        .nest("/api/v1", routes)
+        .nest(ROOT, routes)
         .fallback(nothing)
         .with_state(Api {
             view,
@@ -96,45 +105,7 @@ pub(super) fn router(view: Arc<View>, guard: Guard, body: Duration) -> Router {
             deploys: Arc::new(Semaphore::new(1)),
             body,
         })
-        .layer(from_fn_with_state(guard, admit))
-}
-
-async fn admit(State(guard): State<Guard>, request: Request, next: Next) -> Response {
-    match check(&guard, &request) {
-        Ok(()) => next.run(request).await,
-        Err(denied) => deny(denied),
-    }
-}
-
-fn check(guard: &Guard, request: &Request) -> Result<(), Denied> {
-    // One that comes twice says nothing: who passes it on may have believed the other.
-    let text = |name: HeaderName| {
-        let mut values = request.headers().get_all(name).iter();
-        let value = values.next().map(|value| value.to_str().unwrap_or_default());
-        if values.next().is_some() { Some("") } else { value }
-    };
-    guard.check(text(header::HOST), text(header::ORIGIN), text(header::AUTHORIZATION))
-}
-
-fn deny(denied: Denied) -> Response {
-    let (status, error, hint) = match denied {
-        Denied::Host => (
-            StatusCode::FORBIDDEN,
-            "the `Host` of the request is not this listener",
-            "ask `127.0.0.1` or `localhost` with the port that `isobar up` prints",
-        ),
-        Denied::Origin => (
-            StatusCode::FORBIDDEN,
-            "the `Origin` of the request is another site",
-            "pages of other sites may not speak to isobar",
-        ),
-        Denied::Token => (
-            StatusCode::UNAUTHORIZED,
-            "the token is missing or wrong",
-            "send `Authorization: Bearer …` with the token in `api.json` of the data folder",
-        ),
-    };
-    failure(status, error.to_owned(), Some(hint.to_owned()))
+        .layer(from_fn_with_state(gate, admit))
 }
 
 async fn greet(State(api): State<Api>) -> Json<Greeting> {
@@ -156,7 +127,7 @@ async fn topics(State(api): State<Api>) -> Answer<impl Serialize> {
 async fn records(
     State(api): State<Api>,
     Path(topic): Path<String>,
-    Query(ask): Query<RecordsAsk>,
+    Asked(ask): Asked<RecordsAsk>,
 ) -> Answer<impl Serialize> {
     api.view.records(&topic, &ask).await.map(Json)
 }
@@ -165,20 +136,20 @@ async fn tables(State(api): State<Api>) -> Answer<impl Serialize> {
     api.view.tables().await.map(Json)
 }
 
-async fn rows(State(api): State<Api>, Path(table): Path<String>, Query(ask): Query<RowsAsk>) -> Answer<impl Serialize> {
+async fn rows(State(api): State<Api>, Path(table): Path<String>, Asked(ask): Asked<RowsAsk>) -> Answer<impl Serialize> {
     api.view.rows(&table, &ask).await.map(Json)
 }
 
 async fn export(
     State(api): State<Api>,
     Path(table): Path<String>,
-    Query(ask): Query<RowsAsk>,
+    Asked(ask): Asked<RowsAsk>,
 ) -> Result<Response, Refusal> {
     let (format, pieces) = api.view.export(&table, &ask).await?;
     Ok(([(header::CONTENT_TYPE, format.media_type())], Body::from_stream(pieces)).into_response())
 }
 
-async fn backup(State(api): State<Api>, Query(ask): Query<BackupAsk>) -> Result<Response, Refusal> {
+async fn backup(State(api): State<Api>, Asked(ask): Asked<BackupAsk>) -> Result<Response, Refusal> {
     let (bytes, pieces) = api.view.backup(&ask).await?;
     let headers = [
         (header::CONTENT_TYPE, HeaderValue::from_static("application/octet-stream")),
@@ -214,82 +185,8 @@ async fn manifest(State(api): State<Api>) -> Answer<impl Serialize> {
     api.view.manifest().await.map(Json)
 }
 
-async fn audit(State(api): State<Api>, Query(ask): Query<AuditAsk>) -> Answer<impl Serialize> {
+async fn audit(State(api): State<Api>, Asked(ask): Asked<AuditAsk>) -> Answer<impl Serialize> {
     api.view.audit(&ask).await.map(Json)
-}
-
-async fn versions(State(api): State<Api>, Path(function): Path<String>) -> Answer<impl Serialize> {
-    api.view.versions(&function).await.map(Json)
-}
-
-async fn diff(
-    State(api): State<Api>,
-    Path(function): Path<String>,
-    Query(ask): Query<DiffAsk>,
-) -> Answer<impl Serialize> {
-    api.view.diff(&function, &ask).await.map(Json)
-}
-
-async fn deploy(State(api): State<Api>, request: Request) -> Result<Response, Response> {
-    let permit = deploying(&api)?;
-    let ask: DeployAsk = asked(&api, request, "deploy").await?;
-    // Who asked may go away; what was begun is done.
-    let done = tokio::spawn(async move {
-        let _permit = permit;
-        api.view.deploy(ask).await
-    });
-    Ok(ended(done.await))
-}
-
-async fn roll_back(
-    State(api): State<Api>,
-    Path(function): Path<String>,
-    request: Request,
-) -> Result<Response, Response> {
-    let ask: RollbackAsk = asked(&api, request, "question").await?;
-    let permit = deploying(&api)?;
-    let done = tokio::spawn(async move {
-        let _permit = permit;
-        api.view.roll_back(&function, &ask).await
-    });
-    Ok(ended(done.await))
-}
-
-async fn shadow(
-    State(api): State<Api>,
-    Path(function): Path<String>,
-    Query(ask): Query<ShadowAsk>,
-) -> Answer<impl Serialize> {
-    api.view.shadow(&function, &ask).await.map(Json)
-}
-
-async fn promote(State(api): State<Api>, Path(function): Path<String>, request: Request) -> Result<Response, Response> {
-    let ask: PromoteAsk = asked(&api, request, "question").await?;
-    let permit = deploying(&api)?;
-    let done = tokio::spawn(async move {
-        let _permit = permit;
-        api.view.promote(&function, &ask).await
-    });
-    Ok(ended(done.await))
-}
-
-async fn replay(State(api): State<Api>, Path(function): Path<String>, request: Request) -> Result<Response, Response> {
-    let ask: ReplayAsk = asked(&api, request, "question").await?;
-    let permit = deploying(&api)?;
-    let done = tokio::spawn(async move {
-        let _permit = permit;
-        api.view.replay(&function, &ask).await
-    });
-    Ok(ended(done.await))
-}
-
-async fn drop_shadow(State(api): State<Api>, Path(function): Path<String>) -> Result<Response, Response> {
-    let permit = deploying(&api)?;
-    let done = tokio::spawn(async move {
-        let _permit = permit;
-        api.view.drop_shadow(&function).await
-    });
-    Ok(ended(done.await))
 }
 
 /// The body of a request, which has so long to come.
@@ -299,21 +196,17 @@ async fn asked<T: DeserializeOwned>(api: &Api, request: Request, what: &str) -> 
     Ok(ask)
 }
 
-/// Leave to deploy: components are held in memory.
-#[expect(clippy::result_large_err, reason = "it is an answer")]
-fn deploying(api: &Api) -> Result<OwnedSemaphorePermit, Response> {
-    Arc::clone(&api.deploys).try_acquire_owned().map_err(|_| {
-        let refusal = Refusal::new(Fault::Busy, "another deploy is going on");
-        refusal.hint("try again when it is done").into_response()
-    })
+async fn tokens(State(api): State<Api>) -> Answer<impl Serialize> {
+    api.view.tokens().await.map(Json)
 }
 
-/// The answer of a task of its own.
-fn ended<T: Serialize>(ended: Result<Result<T, Refusal>, JoinError>) -> Response {
-    match ended.unwrap_or_else(|error| Err(Refusal::new(Fault::Store, error.to_string()))) {
-        Ok(answer) => Json(answer).into_response(),
-        Err(refusal) => refusal.into_response(),
-    }
+async fn create_token(State(api): State<Api>, request: Request) -> Result<impl IntoResponse, Response> {
+    let ask: TokenAsk = asked(&api, request, "question").await?;
+    api.view.create_token(&ask).await.map(Json).map_err(IntoResponse::into_response)
+}
+
+async fn revoke_token(State(api): State<Api>, Path(token): Path<String>) -> Answer<impl Serialize> {
+    api.view.revoke_token(&token).await.map(Json)
 }
 
 async fn pause(State(api): State<Api>, Path(function): Path<String>) -> Answer<impl Serialize> {
@@ -327,7 +220,7 @@ async fn resume(State(api): State<Api>, Path(function): Path<String>) -> Answer<
 async fn letters(
     State(api): State<Api>,
     Path(function): Path<String>,
-    Query(ask): Query<LettersAsk>,
+    Asked(ask): Asked<LettersAsk>,
 ) -> Answer<impl Serialize> {
     api.view.letters(&function, &ask).await.map(Json)
 }

@@ -13,14 +13,17 @@ use serde::de::DeserializeOwned;
 
 use super::answers::{AuditAsk, DeployAsk, DiffAsk, ManifestView, PromoteAsk, ReplayAsk, RollbackAsk, ShadowAsk};
 use super::answers::{BackupAsk, LettersAsk, LettersPage, Loaded, RecordsAsk, RecordsPage, Rows, RowsAsk};
-use super::answers::{SettleAsk, Settled, Status, TableSummary, TopicSummary};
+use super::answers::{NewToken, SettleAsk, Settled, Status, TableSummary, TokenAsk, TopicSummary};
 use super::api::{ErrorBody, Greeting};
 use super::token::Access;
 use crate::deploys::{Taken, VersionSummary};
+use crate::embedded::tokens::Token;
 use crate::embedded::versions::Entry;
 use crate::embedded::{Fate, LedgerReport};
 use crate::shadows::Comparison;
 
+/// The environment variable that holds another token than the one in the data folder.
+const TOKEN: &str = "ISOBAR_TOKEN";
 /// How long a host on this machine may take to say that it is there.
 const GREETING: Duration = Duration::from_secs(5);
 /// The longest silence of a host that works on an answer: a walk over a long ledger says nothing until its end.
@@ -41,7 +44,10 @@ impl Client {
     /// The host that uses the data folder, if one answers. Whoever listens where it said is told the token: only to be
     /// asked while a process has the folder's lock.
     pub async fn find(data_dir: &Path) -> Option<Self> {
-        let access = Access::read(data_dir)?;
+        let mut access = Access::read(data_dir)?;
+        if let Some(token) = std::env::var(TOKEN).ok().filter(|token| !token.is_empty()) {
+            access.token = token;
+        }
         let client = Client { http: http(SILENCE).ok()?, access };
         let greeting = tokio::time::timeout(GREETING, client.get::<Greeting>("", &())).await;
         matches!(greeting, Ok(Ok(_))).then_some(client)
@@ -244,6 +250,30 @@ impl Client {
     /// As [`Client::status`].
     pub async fn replay(&self, function: &str, ask: &ReplayAsk) -> anyhow::Result<Taken> {
         self.post(&format!("/functions/{}/replay", segment(function)), ask).await
+    }
+
+    /// As [`super::view::View::tokens`].
+    ///
+    /// # Errors
+    /// As [`Client::status`].
+    pub async fn tokens(&self) -> anyhow::Result<Vec<Token>> {
+        self.get("/tokens", &()).await
+    }
+
+    /// As [`super::view::View::create_token`].
+    ///
+    /// # Errors
+    /// As [`Client::status`].
+    pub async fn create_token(&self, ask: &TokenAsk) -> anyhow::Result<NewToken> {
+        self.post("/tokens", ask).await
+    }
+
+    /// As [`super::view::View::revoke_token`].
+    ///
+    /// # Errors
+    /// As [`Client::status`].
+    pub async fn revoke_token(&self, name: &str) -> anyhow::Result<()> {
+        self.post(&format!("/tokens/{}/revoke", segment(name)), &()).await
     }
 
     /// As [`super::view::View::drop_shadow`].

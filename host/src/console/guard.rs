@@ -28,20 +28,19 @@ impl Guard {
     }
 
     /// Whether a request with these headers may pass.
-    pub(super) fn check(
-        &self,
-        host: Option<&str>,
-        origin: Option<&str>,
-        authorization: Option<&str>,
-    ) -> Result<(), Denied> {
+    pub(super) fn check(&self, host: Option<&str>, origin: Option<&str>) -> Result<(), Denied> {
         if !host.is_some_and(|host| self.is_us(host)) {
             return Err(Denied::Host);
         }
         if !origin.is_none_or(|origin| origin.strip_prefix("http://").is_some_and(|host| self.is_us(host))) {
             return Err(Denied::Origin);
         }
-        let token = authorization.and_then(|a| a.strip_prefix("Bearer "));
-        if token.is_some_and(|token| self.access.is_token(token)) { Ok(()) } else { Err(Denied::Token) }
+        Ok(())
+    }
+
+    /// Whether a token is that of the owner of the data folder.
+    pub(super) fn is_owner(&self, token: &str) -> bool {
+        self.access.is_token(token)
     }
 
     fn is_us(&self, host: &str) -> bool {
@@ -58,22 +57,23 @@ mod tests {
     #[test]
     fn only_this_listener_its_own_origin_and_its_token_pass() {
         let access = Access::new("127.0.0.1:3000".parse().unwrap()).unwrap();
-        let bearer = format!("Bearer {}", access.token);
+        let token = access.token.clone();
         let guard = Guard::new(access);
-        let check = |host, origin, token| guard.check(host, origin, token);
-        let (us, token) = (Some("127.0.0.1:3000"), Some(bearer.as_str()));
-        assert_eq!(check(us, None, token), Ok(()));
-        assert_eq!(check(Some("LOCALHOST:3000"), Some("http://localhost:3000"), token), Ok(()));
-        assert_eq!(check(Some("[::1]:3000"), None, token), Ok(()));
+        let check = |host, origin| guard.check(host, origin);
+        let us = Some("127.0.0.1:3000");
+        assert_eq!(check(us, None), Ok(()));
+        assert_eq!(check(Some("LOCALHOST:3000"), Some("http://localhost:3000")), Ok(()));
+        assert_eq!(check(Some("[::1]:3000"), None), Ok(()));
         for host in [None, Some("evil.example:3000"), Some("127.0.0.1:3001"), Some("127.0.0.1"), Some("10.0.0.1:3000")]
         {
-            assert_eq!(check(host, None, token), Err(Denied::Host), "{host:?}");
+            assert_eq!(check(host, None), Err(Denied::Host), "{host:?}");
         }
         for origin in ["http://evil.example", "null", "https://localhost:3000", "http://localhost:3001"] {
-            assert_eq!(check(us, Some(origin), token), Err(Denied::Origin), "{origin}");
+            assert_eq!(check(us, Some(origin)), Err(Denied::Origin), "{origin}");
         }
-        for token in [None, Some(""), Some("Bearer "), Some("Bearer 00"), Some(&bearer[7..])] {
-            assert_eq!(check(us, None, token), Err(Denied::Token), "{token:?}");
+        assert!(guard.is_owner(&token));
+        for wrong in ["", "00", &token[1..]] {
+            assert!(!guard.is_owner(wrong), "{wrong:?}");
         }
     }
 }

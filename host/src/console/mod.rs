@@ -8,9 +8,11 @@ mod connections;
 mod guard;
 mod letters;
 mod operate;
+pub mod scopes;
 mod shadows;
 pub mod tables;
 pub mod token;
+mod tokens;
 mod versions;
 pub mod view;
 

@@ -1,7 +1,7 @@
 //! Shadows of functions as they are seen from outside: compared, put in charge, dropped.
 
 use super::answers::{PromoteAsk, Refusal, ReplayAsk, ShadowAsk};
-use super::versions::{OWNER, at_rest};
+use super::versions::at_rest;
 use super::view::View;
 use crate::deploys::Taken;
 use crate::shadows::Comparison;
@@ -30,26 +30,26 @@ impl View {
     ///
     /// # Errors
     /// Why it may not or cannot.
-    pub async fn replay(&self, function: &str, ask: &ReplayAsk) -> Result<Taken, Refusal> {
+    pub async fn replay(&self, function: &str, ask: &ReplayAsk, who: &str) -> Result<Taken, Refusal> {
         let running = self.running.as_ref().ok_or_else(at_rest)?;
-        Ok(running.deploys.replay(function, ask.version.as_deref(), OWNER).await?)
+        Ok(running.deploys.replay(function, ask.version.as_deref(), who).await?)
     }
 
     /// Puts the shadow of a function in charge.
     ///
     /// # Errors
     /// Why it may not or cannot; nothing has changed then.
-    pub async fn promote(&self, function: &str, ask: &PromoteAsk) -> Result<Taken, Refusal> {
+    pub async fn promote(&self, function: &str, ask: &PromoteAsk, who: &str) -> Result<Taken, Refusal> {
         let running = self.running.as_ref().ok_or_else(at_rest)?;
-        Ok(running.deploys.promote(function, ask.allow_differences, OWNER).await?)
+        Ok(running.deploys.promote(function, ask.allow_differences, who).await?)
     }
 
     /// Ends the shadow of a function.
     ///
     /// # Errors
     /// When no host runs or the function has no shadow.
-    pub async fn drop_shadow(&self, function: &str) -> Result<(), Refusal> {
+    pub async fn drop_shadow(&self, function: &str, who: &str) -> Result<(), Refusal> {
         let running = self.running.as_ref().ok_or_else(at_rest)?;
-        Ok(running.deploys.drop_shadow(function, OWNER).await?)
+        Ok(running.deploys.drop_shadow(function, who).await?)
     }
 }

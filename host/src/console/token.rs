@@ -11,6 +11,8 @@ use rand::TryRng as _;
 use rand::rngs::SysRng;
 use serde::{Deserialize, Serialize};
 
+use crate::manifest::declaration::hex;
+
 /// The file's name in the data folder.
 const FILE: &str = "api.json";
 /// Bytes of randomness in a token: beyond guessing.
@@ -31,9 +33,7 @@ impl Access {
     /// # Errors
     /// When the system has no randomness.
     pub fn new(address: SocketAddr) -> anyhow::Result<Self> {
-        let mut random = [0; TOKEN_BYTES];
-        SysRng.try_fill_bytes(&mut random).context("the system gives no randomness for the API's token")?;
-        Ok(Access { address, token: random.iter().map(|b| format!("{b:02x}")).collect() })
+        Ok(Access { address, token: random_token()? })
     }
 
     /// What the data folder says; none where it says nothing that can be read.
@@ -74,6 +74,16 @@ impl Access {
         let differ = |d: u8, (a, b): (u8, u8)| d | (a ^ b);
         given.len() == self.token.len() && self.token.bytes().zip(given.bytes()).fold(0, differ) == 0
     }
+}
+
+/// A new token, in hex.
+///
+/// # Errors
+/// When the system has no randomness.
+pub(super) fn random_token() -> anyhow::Result<String> {
+    let mut random = [0; TOKEN_BYTES];
+    SysRng.try_fill_bytes(&mut random).context("the system gives no randomness for a token")?;
+    Ok(hex(&random))
 }
 
 fn path(data_dir: &Path) -> PathBuf {

@@ -8,8 +8,6 @@ use super::view::View;
 use crate::deploys::{self, Ask, Taken, VersionSummary};
 use crate::embedded::versions::Entry;
 
-/// Who has the token that stands in the data folder.
-pub(super) const OWNER: &str = "owner of the data folder";
 /// Entries of the audit log where no number is asked for.
 const USUAL_ENTRIES: u32 = 20;
 /// Most entries.
@@ -55,7 +53,7 @@ impl View {
     ///
     /// # Errors
     /// Why they may not or cannot; nothing has changed then.
-    pub async fn deploy(&self, ask: DeployAsk) -> Result<Vec<Taken>, Refusal> {
+    pub async fn deploy(&self, ask: DeployAsk, who: &str) -> Result<Vec<Taken>, Refusal> {
         let running = self.running.as_ref().ok_or_else(at_rest)?;
         let mut components = std::collections::BTreeMap::new();
         for (function, text) in ask.components {
@@ -67,9 +65,9 @@ impl View {
         }
         let (way, ask) = (ask.way, Ask { part: ask.part, components });
         match way {
-            DeployWay::Shadow => Ok(vec![running.deploys.begin_shadow(ask, false, OWNER).await?]),
-            DeployWay::Replay => Ok(vec![running.deploys.begin_shadow(ask, true, OWNER).await?]),
-            DeployWay::TakeOver => Ok(running.deploys.deploy(ask, OWNER).await?),
+            DeployWay::Shadow => Ok(vec![running.deploys.begin_shadow(ask, false, who).await?]),
+            DeployWay::Replay => Ok(vec![running.deploys.begin_shadow(ask, true, who).await?]),
+            DeployWay::TakeOver => Ok(running.deploys.deploy(ask, who).await?),
         }
     }
 
@@ -77,9 +75,9 @@ impl View {
     ///
     /// # Errors
     /// As [`View::deploy`].
-    pub async fn roll_back(&self, function: &str, ask: &RollbackAsk) -> Result<Taken, Refusal> {
+    pub async fn roll_back(&self, function: &str, ask: &RollbackAsk, who: &str) -> Result<Taken, Refusal> {
         let running = self.running.as_ref().ok_or_else(at_rest)?;
-        Ok(running.deploys.roll_back(function, ask.version.as_deref(), OWNER).await?)
+        Ok(running.deploys.roll_back(function, ask.version.as_deref(), who).await?)
     }
 }
 

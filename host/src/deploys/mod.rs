@@ -36,6 +36,8 @@ const MOST_NAMED: usize = 20;
 const MOST_NAMES: usize = 200;
 const MOST_SAID: usize = 2_000;
 
+/// Who has the data folder, and may do everything.
+pub const OWNER: &str = "owner of the data folder";
 /// Who rolls back what does worse.
 const ITSELF: &str = "isobar";
 
@@ -257,8 +259,25 @@ impl Deploys {
     async fn put_in_charge(&self, ask: Ask, who: &str, action: &str) -> Result<Vec<Taken>, DeployError> {
         let _turn = self.turn.lock().await;
         let functions = ask.components.keys().take(MOST_NAMED).cloned().collect::<Vec<_>>().join(", ");
-        let done = self.take_over(ask, who, action).await;
+        let done = match self.check_who(who, ask.components.keys()) {
+            Ok(()) => self.take_over(ask, who, action).await,
+            Err(refused) => Err(refused),
+        };
         self.audited(done, &functions, who, action).await
+    }
+
+    /// Refuses who is not named for a function for which somebody is.
+    fn check_who<'f>(&self, who: &str, functions: impl IntoIterator<Item = &'f String>) -> Result<(), DeployError> {
+        let Some(policy) = self.settings.config.policy.as_ref().filter(|_| ![OWNER, ITSELF].contains(&who)) else {
+            return Ok(());
+        };
+        match functions.into_iter().find(|function| !policy.lets_deploy(who, function)) {
+            Some(function) => Err(DeployError::refused(
+                format!("`{who}` may not deploy `{function}`"),
+                "[policy.deploy] of isobar.toml names who may",
+            )),
+            None => Ok(()),
+        }
     }
 
     /// Notes in the audit log what was refused.

@@ -39,7 +39,10 @@ impl Deploys {
     pub async fn begin_shadow(&self, ask: Ask, replays: bool, who: &str) -> Result<Taken, DeployError> {
         let _turn = self.turn.lock().await;
         let functions = ask.components.keys().cloned().collect::<Vec<_>>().join(", ");
-        let done = self.follow(ask, replays, who).await;
+        let done = match self.check_who(who, ask.components.keys()) {
+            Ok(()) => self.follow(ask, replays, who).await,
+            Err(refused) => Err(refused),
+        };
         self.audited(done, &functions, who, action(replays)).await
     }
 
@@ -206,6 +209,7 @@ impl Deploys {
     /// [`DeployError`].
     pub async fn drop_shadow(&self, function: &str, who: &str) -> Result<(), DeployError> {
         let _turn = self.turn.lock().await;
+        self.check_who(who, [&function.to_owned()])?;
         let shadow = self.shadow_of(function).await?;
         let entry = entry(function, who, "shadow drop", Some(&shadow.version));
         self.store.drop_shadow(function, Some(entry)).await?;
@@ -220,7 +224,10 @@ impl Deploys {
     /// [`DeployError`]; the audit log has it.
     pub async fn promote(&self, function: &str, allowed: Option<u64>, who: &str) -> Result<Taken, DeployError> {
         let _turn = self.turn.lock().await;
-        let done = self.put_shadow_in_charge(function, allowed, who).await;
+        let done = match self.check_who(who, [&function.to_owned()]) {
+            Ok(()) => self.put_shadow_in_charge(function, allowed, who).await,
+            Err(refused) => Err(refused),
+        };
         self.audited(done, function, who, "promote").await
     }
 

@@ -28,6 +28,7 @@ pub mod shadows;
 mod shares;
 mod state;
 mod tail;
+pub mod tokens;
 mod trouble;
 pub mod versions;
 mod writer;

@@ -94,6 +94,8 @@ CREATE TABLE shadow_batch (id INTEGER PRIMARY KEY, function TEXT NOT NULL, sourc
   at_ms INTEGER NOT NULL, records INTEGER NOT NULL, version TEXT NOT NULL, made BLOB NOT NULL);
 CREATE INDEX shadow_batch_by_function ON shadow_batch (function, id);
 CREATE INDEX shadow_batch_by_source ON shadow_batch (source, partition, first);
+CREATE TABLE token (name TEXT PRIMARY KEY, hash BLOB NOT NULL UNIQUE, scopes TEXT NOT NULL, created_ms INTEGER NOT NULL,
+  expires_ms INTEGER NOT NULL) WITHOUT ROWID;
 ";
 
 /// What becomes of the tables of format 3.

@@ -14,7 +14,9 @@ use tokio::task::JoinHandle;
 use super::shares::Shares;
 use super::tail::Tail;
 use super::{Attempt, Commit, Current, LogEnds, Note, Pause, Settlement, Store};
-use super::{attempt, commit, letters, mirrors, outbox, pauses, replica, retention, shadows, trouble, versions};
+use super::{
+    attempt, commit, letters, mirrors, outbox, pauses, replica, retention, shadows, tokens, trouble, versions,
+};
 use crate::bindings::tables::TableError;
 use crate::delivery::HeldTable;
 use crate::delivery::frame::FrameError;
@@ -129,6 +131,9 @@ pub enum WriteError {
     /// What was to be deployed does not fit what is stored.
     #[error("{0}")]
     Deploy(String),
+    /// A token could not be made or taken away.
+    #[error("{0}")]
+    Token(String),
     /// A store of the operator's did not do what was asked.
     #[error(transparent)]
     Store(StoreError),
@@ -177,6 +182,7 @@ pub(super) enum Work {
     Deploy(Box<versions::Deployment>),
     Audit(versions::Entry),
     Shadow(shadows::Work),
+    Token(tokens::Work),
 }
 
 type Job = (Work, oneshot::Sender<Result<(), WriteError>>);
@@ -399,6 +405,7 @@ async fn perform(
         }
         Work::Audit(entry) => versions::note(connection, entry).await,
         Work::Shadow(work) => shadows::perform(connection, work).await,
+        Work::Token(work) => tokens::perform(connection, work).await,
         Work::Pause(pause) => pauses::keep(connection, pause).await,
         Work::Resume(function) => pauses::pardon(connection, function).await,
         Work::Trim { now_ms } => retention::trim(connection, application, *now_ms).await,

@@ -4,9 +4,10 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use isobar::console::answers::RowsAsk;
+use isobar::console::answers::{NewToken, RowsAsk};
 use isobar::console::token::Access;
 use isobar::console::{self, Patience, Serving, view::View};
+use isobar::embedded::tokens::Token;
 use isobar::embedded::{Folder, Store};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpSocket, TcpStream};
@@ -303,6 +304,97 @@ async fn what_is_sensitive_is_told_only_when_asked_for() {
         assert!(!answer.contains(with), "{answer}");
         let (status, answer) = host.ask(&format!("GET /api/v1/{path}?sensitive=true"), &headers, "").await;
         assert!(status == 200 && answer.contains(with), "{answer}");
+    }
+}
+
+/// What a request with a token of these scopes gets.
+async fn ask_with(host: &Host, secret: &str, request: &str, body: &str) -> (u16, String) {
+    let (us, token, length) = (host.address(), format!("Bearer {secret}"), body.len().to_string());
+    let json = ("Content-Type", "application/json");
+    let headers = [("Host", us.as_str()), ("Authorization", &token), json, ("Content-Length", &length)];
+    host.ask(request, &headers, body).await
+}
+
+/// A token of these scopes that is good for a day, made as the owner.
+async fn token(host: &Host, name: &str, scopes: &[&str]) -> String {
+    let ask = serde_json::json!({ "name": name, "scopes": scopes, "days": 1 }).to_string();
+    let (status, answer) = ask_with(host, &host.access.token, "POST /api/v1/tokens", &ask).await;
+    assert_eq!(status, 200, "{answer}");
+    let body = answer.split("\r\n\r\n").nth(1).unwrap();
+    let made: NewToken = serde_json::from_str(body.trim()).unwrap();
+    assert_eq!((made.token.name.as_str(), made.secret.len()), (name, 64));
+    made.secret
+}
+
+#[tokio::test]
+async fn a_token_may_what_its_scopes_say_until_it_is_revoked_or_expires() {
+    let host = Host::start().await;
+    let reader = token(&host, "reader", &["read"]).await;
+    let sees = token(&host, "sees", &["read-sensitive"]).await;
+    let ops = token(&host, "ops", &["operate"]).await;
+    let ci = token(&host, "ci", &["deploy:total"]).await;
+    let deploy = |function: &str| format!("{{\"part\":\"\",\"components\":{{\"{function}\":\"\"}}}}");
+    let (total, asks) = (deploy("total"), deploy("asks"));
+    for (secret, request, body, wanted) in [
+        (&reader, "GET /api/v1/status", "", 200),
+        (&reader, "GET /api/v1/topics/complaints/records?sensitive=true", "", 403),
+        (&reader, "GET /api/v1/topics/complaints/records?%73ensitive=true", "", 403),
+        (&reader, "GET /api/v1/tables/customers/rows?sensitive=true", "", 403),
+        (&reader, "GET /api/v1/tables/customers/export?sensitive=true", "", 403),
+        (&reader, "GET /api/v1/functions/total/dead-letters?sensitive=true", "", 403),
+        (&reader, "GET /api/v1/functions/total/shadow?sensitive=true", "", 403),
+        (&reader, "GET /api/v1/backup?sensitive=true", "", 403),
+        (&reader, "POST /api/v1/functions/total/pause", "", 403),
+        (&reader, "GET /api/v1/tokens", "", 403),
+        (&sees, "GET /api/v1/topics/complaints/records?sensitive=true", "", 200),
+        (&sees, "POST /api/v1/tokens", "{}", 403),
+        (&ops, "POST /api/v1/functions/total/pause", "", 200),
+        (&ops, "POST /api/v1/functions/total/resume", "", 200),
+        (&ops, "GET /api/v1/status", "", 403),
+        (&ops, "POST /api/v1/functions/total/rollback", "{}", 403),
+        // There is no host to deploy to: it has come that far.
+        (&ci, "POST /api/v1/deploys", total.as_str(), 400),
+        (&ci, "POST /api/v1/deploys", asks.as_str(), 403),
+        (&ci, "POST /api/v1/functions/total/replay", "{}", 400),
+        (&ci, "POST /api/v1/functions/asks/replay", "{}", 403),
+        (&ci, "POST /api/v1/functions/total/pause", "", 403),
+    ] {
+        let (status, answer) = ask_with(&host, secret, request, body).await;
+        assert_eq!(status, wanted, "{request} {body}: {answer}");
+        assert!(status != 403 || answer.contains("may not"), "{answer}");
+    }
+    let file = std::fs::read(host.dir.path().join("isobar.sqlite")).unwrap();
+    let log = std::fs::read(host.dir.path().join("isobar.sqlite-wal")).unwrap_or_default();
+    let kept = String::from_utf8_lossy(&[file, log].concat()).into_owned();
+    assert!(kept.contains("reader") && !kept.contains(&reader), "the token itself is kept nowhere");
+
+    let (status, _) = ask_with(&host, &host.access.token, "POST /api/v1/tokens/reader/revoke", "").await;
+    assert_eq!(status, 200);
+    let expired = Token { name: "old".to_owned(), scopes: vec!["read".to_owned()], created_ms: 0, expires_ms: 1 };
+    let entry = host.store.audit_log(1).await.unwrap().remove(0);
+    assert_eq!(entry.action, "token revoke reader");
+    host.store.create_token(expired, "0123", entry).await.unwrap();
+    for secret in [reader.as_str(), "0123", ""] {
+        let (status, answer) = ask_with(&host, secret, "GET /api/v1/status", "").await;
+        assert!(status == 401 && answer.contains("expired or revoked"), "{answer}");
+    }
+}
+
+#[tokio::test]
+async fn a_token_that_means_nothing_is_refused() {
+    let host = Host::start().await;
+    token(&host, "taken", &["read"]).await;
+    for (name, scopes, days, says) in [
+        ("taken", "read", 1, "there is a token `taken` already"),
+        ("isobar", "read", 1, "cannot have that name"),
+        ("a b", "read", 1, "cannot have that name"),
+        ("a", "write", 1, "there is no scope `write`"),
+        ("a", "deploy:none", 1, "there is no function `none`"),
+        ("a", "read", 0, "1 to 3650 days"),
+    ] {
+        let ask = serde_json::json!({ "name": name, "scopes": [scopes], "days": days }).to_string();
+        let (status, answer) = ask_with(&host, &host.access.token, "POST /api/v1/tokens", &ask).await;
+        assert!(status == 400 && answer.contains(says), "{name}: {answer}");
     }
 }
 

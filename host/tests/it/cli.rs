@@ -64,6 +64,12 @@ fn help_says_what_there_is_and_what_exit_codes_mean() {
     compare("help_topic", &all(dir.path(), &["topic | read | --help", "verify | --help", "completions | --help"]));
     let commands = ["deploy | --help", "versions | --help", "rollback | --help", "diff | --help", "pull | --help"];
     compare("help_versions", &(all(dir.path(), &commands) + &all(dir.path(), &["audit | --help"])));
+    let commands = ["shadow | show | --help", "shadow | drop | --help", "promote | --help", "replay | --help"];
+    compare("help_shadow", &all(dir.path(), &commands));
+    compare(
+        "help_token",
+        &all(dir.path(), &["token | create | --help", "token | list | --help", "token | revoke | --help"]),
+    );
     compare("help_backup", &all(dir.path(), &["backup | --help", "restore | --help"]));
 }
 

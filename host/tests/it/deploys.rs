@@ -47,11 +47,16 @@ async fn prepare(data_dir: &Path, text: &str) -> Prepared {
 }
 
 async fn try_prepare(data_dir: &Path, text: &str) -> anyhow::Result<Prepared> {
+    prepare_under(data_dir, text, "").await
+}
+
+/// The same with what an operator says in isobar.toml.
+async fn prepare_under(data_dir: &Path, text: &str, config: &str) -> anyhow::Result<Prepared> {
     tokio::task::block_in_place(build);
     let root = application().parent().unwrap().to_owned();
     let (manifest, data_dir) = (text.to_owned(), data_dir.to_owned());
-    let plan = Plan { manifest, root, data_dir, kind: Kind::Real, settings: Settings::default() };
-    app::prepare(plan).await
+    let settings = Settings { config: isobar::config::parse(config).unwrap(), ..Settings::default() };
+    app::prepare(Plan { manifest, root, data_dir, kind: Kind::Real, settings }).await
 }
 
 pub(crate) async fn start(data_dir: &Path, text: &str) -> App {
@@ -410,5 +415,50 @@ async fn a_deploy_does_not_widen_access_to_what_is_sensitive_and_an_operator_may
     let narrow = deploy(&app, &base, component(FUNCTION)).await.unwrap();
     let wide = app.deploys.roll_back(FUNCTION, None, "tester").await.unwrap();
     assert_eq!(wide.before, Some(narrow.version), "what an operator started may be had again");
+    app.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_policy_says_who_deploys_what_and_who_holds_what_is_sensitive() {
+    let policy = |holders: &str| {
+        format!(
+            "[policy.deploy]\ncounting = [\"tester\"]\n[policy.limits]\nmemory_mb = 64\n[policy.tables]\npeople = [{holders}]\n"
+        )
+    };
+    let dir = tempfile::tempdir().unwrap();
+    let (base, peek) = (
+        whole() + PEOPLE,
+        "tables.people = [\"get\"]\ntables.totals = [\"upsert\"]\nreleases = [\"totals\", \"output\"]",
+    );
+    let peeping = base.replace("tables.totals = [\"upsert\"]", peek);
+    let refused_start = prepare_under(dir.path(), &peeping, &policy("")).await.err().unwrap().to_string();
+    assert!(refused_start.contains("`counting` would have table `people`"), "{refused_start}");
+    let app = prepare_under(dir.path(), &base, &policy("")).await.unwrap().start().await.unwrap();
+    let told = refused(&app, &peeping, component(FUNCTION)).await;
+    assert!(
+        told.contains("would have table `people`, which is sensitive, and [policy.tables] does not name"),
+        "{told}"
+    );
+    let large = base.clone() + "[application.trigger.isobar.limits.counting]\nmemory_mb = 65\n";
+    let told = refused(&app, &large, component(FUNCTION)).await;
+    assert!(told.contains("`memory_mb` of `counting` is 65, and [policy.limits] allows 64"), "{told}");
+    let unmarked = peeping.replace("sensitive = true", "");
+    let told = refused(&app, &unmarked, component(FUNCTION)).await;
+    assert!(told.contains("table `people` is sensitive, and would not be any more"), "{told}");
+    let by_another = app.deploys.deploy(ask(&base, &[(FUNCTION, otherwise())]), "somebody").await.unwrap_err();
+    assert!(by_another.to_string().contains("`somebody` may not deploy `counting`"), "{by_another}");
+    let audit = app.store.audit_log(1).await.unwrap().remove(0);
+    assert_eq!((audit.who.as_str(), audit.refused.is_some()), ("somebody", true));
+    let by_another = app.deploys.begin_shadow(ask(&base, &[(FUNCTION, otherwise())]), false, "somebody").await;
+    assert!(by_another.is_err());
+    deploy(&app, &base, otherwise()).await.unwrap();
+    let by_another = app.deploys.roll_back(FUNCTION, None, "somebody").await.unwrap_err();
+    assert!(by_another.to_string().contains("`somebody` may not deploy"), "{by_another}");
+    app.stop().await;
+
+    // Who is named may come to have it by a deploy.
+    let named = policy("\"counting\"") + "[policy.releases]\ncounting = [\"totals\", \"output\"]\n";
+    let app = prepare_under(dir.path(), &base, &named).await.unwrap().start().await.unwrap();
+    deploy(&app, &peeping, component(FUNCTION)).await.unwrap();
     app.stop().await;
 }

@@ -13,6 +13,7 @@ use crate::shop;
 const BACK_TO_5: &str = "
 DROP TABLE shadow;
 DROP TABLE shadow_batch;
+DROP TABLE token;
 PRAGMA user_version = 5;
 ";
 /// What format 5 added, taken away.

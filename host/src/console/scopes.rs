@@ -1,0 +1,195 @@
+//! What who speaks to the API may do. Pure.
+
+use std::collections::BTreeSet;
+use std::fmt::{Display, Formatter};
+use std::sync::Arc;
+
+use http::Method;
+
+/// What a token may do.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Scope {
+    /// See everything that is not sensitive.
+    Read,
+    /// See what is sensitive, too.
+    ReadSensitive,
+    /// Pause, resume, load tables, decide on dead letters.
+    Operate,
+    /// Deploy, roll back, try and replay one function, or all of them.
+    Deploy(Option<String>),
+}
+
+impl Scope {
+    /// Reads `read`, `read-sensitive`, `operate`, `deploy` or `deploy:FUNCTION`.
+    ///
+    /// # Errors
+    /// What is known instead.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        match (text, text.strip_prefix("deploy:")) {
+            ("read", _) => Ok(Scope::Read),
+            ("read-sensitive", _) => Ok(Scope::ReadSensitive),
+            ("operate", _) => Ok(Scope::Operate),
+            ("deploy", _) => Ok(Scope::Deploy(None)),
+            (_, Some(function)) if !function.is_empty() && !function.contains(char::is_whitespace) => {
+                Ok(Scope::Deploy(Some(function.to_owned())))
+            }
+            _ => Err(format!(
+                "there is no scope `{text}`; known: `read`, `read-sensitive`, `operate`, `deploy`, `deploy:FUNCTION`"
+            )),
+        }
+    }
+}
+
+impl Display for Scope {
+    fn fmt(&self, f: &mut Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Scope::Read => f.write_str("read"),
+            Scope::ReadSensitive => f.write_str("read-sensitive"),
+            Scope::Operate => f.write_str("operate"),
+            Scope::Deploy(None) => f.write_str("deploy"),
+            Scope::Deploy(Some(function)) => write!(f, "deploy:{function}"),
+        }
+    }
+}
+
+/// Who asks.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Caller {
+    /// The token's name, for the audit log.
+    pub name: Arc<str>,
+    /// `None`: everything.
+    scopes: Option<BTreeSet<Scope>>,
+}
+
+impl Caller {
+    /// Who may do everything.
+    #[must_use]
+    pub fn owner(name: &str) -> Self {
+        Caller { name: name.into(), scopes: None }
+    }
+
+    /// Who has a token with these scopes; of one that this isobar does not know, nothing follows.
+    #[must_use]
+    pub fn of(name: &str, scopes: &[String]) -> Self {
+        let scopes = scopes.iter().filter_map(|scope| Scope::parse(scope).ok()).collect();
+        Caller { name: name.into(), scopes: Some(scopes) }
+    }
+
+    /// Whether it may.
+    #[must_use]
+    pub fn may(&self, need: &Need) -> bool {
+        let Some(scopes) = &self.scopes else { return true };
+        match need {
+            Need::Read => scopes.contains(&Scope::Read) || scopes.contains(&Scope::ReadSensitive),
+            Need::ReadSensitive => scopes.contains(&Scope::ReadSensitive),
+            Need::Operate => scopes.contains(&Scope::Operate),
+            Need::DeploySome => scopes.iter().any(|scope| matches!(scope, Scope::Deploy(_))),
+            Need::Deploy(function) => {
+                scopes.contains(&Scope::Deploy(None)) || scopes.contains(&Scope::Deploy(Some(function.clone())))
+            }
+            Need::Owner => false,
+        }
+    }
+}
+
+/// What a request needs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Need {
+    /// To see what is not sensitive.
+    Read,
+    /// To see what is.
+    ReadSensitive,
+    /// To operate.
+    Operate,
+    /// To deploy something; what, the request's body says.
+    DeploySome,
+    /// To deploy this function.
+    Deploy(String),
+    /// To be the owner of the data folder.
+    Owner,
+}
+
+impl Need {
+    /// What a request to `path`, below the API's root, needs at least. What is not known needs everything.
+    #[must_use]
+    pub fn of(method: &Method, path: &str) -> Self {
+        let parts: Vec<&str> = path.split('/').filter(|part| !part.is_empty()).collect();
+        match (method, parts.as_slice()) {
+            (_, ["tokens", ..]) => Need::Owner,
+            (&Method::GET, _) => Need::Read,
+            (&Method::POST, ["deploys"]) => Need::DeploySome,
+            (&Method::POST, ["functions", function, "rollback" | "replay" | "shadow", ..]) => {
+                Need::Deploy((*function).to_owned())
+            }
+            (&Method::POST, ["functions", _, "pause" | "resume" | "dead-letters", ..] | ["tables", _, "load"]) => {
+                Need::Operate
+            }
+            _ => Need::Owner,
+        }
+    }
+
+    /// In words that follow "may not".
+    #[must_use]
+    pub fn words(&self) -> String {
+        match self {
+            Need::Read => "read".to_owned(),
+            Need::ReadSensitive => "read what is sensitive".to_owned(),
+            Need::Operate => "operate".to_owned(),
+            Need::DeploySome => "deploy".to_owned(),
+            Need::Deploy(function) => format!("deploy `{function}`"),
+            Need::Owner => "do what only the owner of the data folder does".to_owned(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_request_needs_what_it_does_and_an_unknown_one_everything() {
+        for (method, path, need) in [
+            (Method::GET, "/status", Need::Read),
+            (Method::GET, "/functions/pay/shadow", Need::Read),
+            (Method::HEAD, "/status", Need::Owner),
+            (Method::GET, "/tokens", Need::Owner),
+            (Method::POST, "/tokens/ci/revoke", Need::Owner),
+            (Method::POST, "/deploys", Need::DeploySome),
+            (Method::POST, "//functions/pay/rollback", Need::Deploy("pay".to_owned())),
+            (Method::POST, "/functions/pay/replay", Need::Deploy("pay".to_owned())),
+            (Method::POST, "/functions/pay/shadow/promote", Need::Deploy("pay".to_owned())),
+            (Method::POST, "/functions/p%61y/rollback", Need::Deploy("p%61y".to_owned())),
+            (Method::POST, "/functions/pay/pause", Need::Operate),
+            (Method::POST, "/functions/pay/dead-letters/redrive", Need::Operate),
+            (Method::POST, "/tables/people/load", Need::Operate),
+            (Method::POST, "/tables/people/rows", Need::Owner),
+            (Method::DELETE, "/functions/pay", Need::Owner),
+        ] {
+            assert_eq!(Need::of(&method, path), need, "{method} {path}");
+        }
+    }
+
+    #[test]
+    fn a_token_may_what_its_scopes_say() {
+        let caller = |scopes: &[&str]| Caller::of("ci", &scopes.iter().map(|s| (*s).to_owned()).collect::<Vec<_>>());
+        let deploy = |function: &str| Need::Deploy(function.to_owned());
+        let one = caller(&["deploy:pay"]);
+        assert!(one.may(&deploy("pay")) && one.may(&Need::DeploySome));
+        for need in [deploy("ship"), Need::Read, Need::ReadSensitive, Need::Operate, Need::Owner] {
+            assert!(!one.may(&need), "{need:?}");
+        }
+        assert!(caller(&["deploy"]).may(&deploy("ship")) && !caller(&["read"]).may(&Need::ReadSensitive));
+        assert!(caller(&["read-sensitive"]).may(&Need::Read) && !caller(&["of tomorrow"]).may(&Need::Read));
+        assert!(Caller::owner("me").may(&Need::Owner));
+    }
+
+    #[test]
+    fn scopes_are_read_as_they_are_written() {
+        for text in ["read", "read-sensitive", "operate", "deploy", "deploy:pay"] {
+            assert_eq!(Scope::parse(text).unwrap().to_string(), text);
+        }
+        for text in ["", "write", "deploy:", "deploy:a b"] {
+            assert!(Scope::parse(text).unwrap_err().contains("known: `read`"), "{text}");
+        }
+    }
+}
