@@ -79,7 +79,7 @@ pub async fn prepare(plan: Plan) -> anyhow::Result<Prepared> {
     let folder = Folder::take(&data_dir, kind)?;
     let start = match &settings.config.kafka {
         Some(_) => Start::of_file(&manifest, &root)?,
-        None => Start::of_folder(&manifest, &root, &folder).await?,
+        None => Start::of_folder(&manifest, &root, &folder, &settings.config).await?,
     };
     let (mut application, resolved) = start.applied(&mut settings)?;
     let config = &settings.config;

@@ -53,6 +53,8 @@ pub enum Command {
     Build(ManifestArgs),
     /// Check the manifest, and each built component against its grants
     Check(CheckArgs),
+    /// Run a function with records from files, each file one batch, and say what it would do
+    Test(TestArgs),
     /// Write the functions' WIT from their grants
     Wit(WitArgs),
     /// Say what a component can do
@@ -201,6 +203,38 @@ pub struct CheckArgs {
     /// What is wrong as JSON, for programs
     #[arg(long)]
     pub json: bool,
+}
+
+/// What `test` takes.
+#[derive(Debug, Clone, Args)]
+pub struct TestArgs {
+    /// The function
+    pub function: String,
+    /// Files of records, a line of JSON each, as `topic read --json` writes them; each file is one batch
+    #[arg(required = true, value_name = "FILE")]
+    pub files: Vec<PathBuf>,
+    /// The topic that the records are of, where the function reads several
+    #[arg(long)]
+    pub topic: Option<String>,
+    /// Rows that a table holds before: a CSV file, as `table load` takes it; may be repeated
+    #[arg(long, value_name = "NAME=FILE", value_parser = named_file)]
+    pub table: Vec<(String, PathBuf)>,
+    /// State that there is before: a line of JSON with `key` and `value` each
+    #[arg(long, value_name = "FILE")]
+    pub state: Option<PathBuf>,
+    /// Which application.
+    #[command(flatten)]
+    pub manifest: ManifestArgs,
+    /// Values of variables.
+    #[command(flatten)]
+    pub variables: VariableArgs,
+}
+
+fn named_file(text: &str) -> Result<(String, PathBuf), String> {
+    match text.split_once('=') {
+        Some((name, file)) if !name.is_empty() && !file.is_empty() => Ok((name.to_owned(), file.into())),
+        _ => Err("write it as `table=file.csv`".to_owned()),
+    }
 }
 
 /// What `wit` takes.

@@ -21,6 +21,7 @@ pub mod kafka;
 pub mod manifest;
 pub mod program;
 pub mod registry;
+pub mod rehearsal;
 pub mod shadows;
 pub mod spin;
 pub mod stores;

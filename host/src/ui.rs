@@ -71,15 +71,18 @@ pub fn problem(text: &str) {
     }
 }
 
+/// Whether there is a person to ask.
+#[must_use]
+pub fn can_ask() -> bool {
+    io::stdin().is_terminal() && is_talking_to_a_person()
+}
+
 /// Asks a person a question that only `y` or `yes` answers with yes.
 ///
 /// # Errors
 /// When there is nobody to ask.
 pub fn confirm(question: &str) -> anyhow::Result<bool> {
-    anyhow::ensure!(
-        io::stdin().is_terminal() && is_talking_to_a_person(),
-        "{question}\n  hint: there is nobody to ask; say `--yes` if that is meant"
-    );
+    anyhow::ensure!(can_ask(), "{question}\n  hint: there is nobody to ask; say `--yes` if that is meant");
     let mut out = anstream::stderr().lock();
     write!(out, "{question} [y/N] ")?;
     out.flush()?;

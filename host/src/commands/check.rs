@@ -97,7 +97,17 @@ fn problems(args: &CheckArgs) -> anyhow::Result<(Vec<Problem>, usize, Option<Par
     };
     let stores = app::stores(&mut application, &config)?;
     let given = super::given(&application, &args.variables.variables);
-    let mut problems = variables::resolve(&application, &given).err().unwrap_or_default();
+    let resolved = variables::resolve(&application, &given);
+    let beyond = match (&config.policy, &resolved) {
+        (Some(policy), Ok(resolved)) => policy.beyond(&application, resolved),
+        _ => Vec::new(),
+    };
+    let mut problems = resolved.err().unwrap_or_default();
+    problems.extend(beyond.into_iter().map(|message| Problem {
+        line: None,
+        message,
+        hint: "leave it out of spin.toml, or name it under [policy] of isobar.toml".to_owned(),
+    }));
     let root = super::root(path);
     for function in application.functions.values() {
         problems.extend(component(&application, function, root));

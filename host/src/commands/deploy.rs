@@ -7,7 +7,7 @@ use std::io::Write as _;
 use anyhow::Context as _;
 
 use super::reach::Reach;
-use super::replay::{Wish, see_through};
+use super::replay::{Wish, can_ask, see_through};
 use super::{Outcome, build};
 use crate::cli::{AuditArgs, DeployArgs, DiffArgs, PullArgs, RollbackArgs, VersionsArgs};
 use crate::console::answers::{AuditAsk, DeployAsk, DeployWay, DiffAsk, RollbackAsk, ShadowAsk};
@@ -41,6 +41,7 @@ pub async fn deploy(args: &DeployArgs) -> anyhow::Result<Outcome> {
     for function in application.functions.values().filter(|f| functions.contains(&f.name)) {
         components.insert(function.name.clone(), registry::read(function, &root)?);
     }
+    can_ask(args.rebuild, args.yes)?;
     let reach = Reach::open(&args.place).await?;
     let way = match (args.shadow, args.rebuild) {
         (true, _) => DeployWay::Shadow,

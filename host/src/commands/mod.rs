@@ -16,6 +16,7 @@ pub mod restore;
 pub mod shadow;
 pub mod status;
 pub mod table;
+pub mod test;
 pub mod token;
 pub mod topic;
 pub mod up;
@@ -52,6 +53,7 @@ pub async fn run(command: Command) -> anyhow::Result<Outcome> {
         Command::Up(args) => up::run(args).await.map(|()| Outcome::Done),
         Command::Build(args) => build::run(&args),
         Command::Check(args) => check::run(&args).await,
+        Command::Test(args) => test::run(&args).await,
         Command::Wit(args) => wit::run(&args),
         Command::Inspect(args) => inspect::run(&args),
         Command::Completions(args) => completions::run(&args),

@@ -1,7 +1,7 @@
 //! `isobar replay` and `isobar deploy --rebuild`: a version runs over the past again, beside what was made of it, and takes over
 //! with what it made where that is meant.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::Outcome;
 use super::deploy::told;
@@ -17,6 +17,8 @@ use crate::ui;
 
 /// How often it is looked how far a replay has come.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
+/// How long it may take for what came while it was on its way.
+const LONGEST_PRESENT: Duration = Duration::from_secs(30);
 
 /// What is to be done with what a replay makes.
 pub(super) struct Wish {
@@ -37,6 +39,7 @@ pub(super) struct Wish {
 pub async fn run(args: &ReplayArgs) -> anyhow::Result<Outcome> {
     let reach = Reach::open(&args.of.place).await?;
     let shown = ShadowAsk { differences: Some(args.differences), sensitive: args.sensitive, brief: false };
+    can_ask(args.apply, args.yes)?;
     let wish = Wish { applies: args.apply, is_sure: args.yes, shown, json: args.json };
     let ask = ReplayAsk { version: args.version.clone() };
     let done = async {
@@ -50,6 +53,24 @@ pub async fn run(args: &ReplayArgs) -> anyhow::Result<Outcome> {
 
 /// Waits until a replay that has begun has come to the present, says what it made, and lets it take over or ends it.
 pub(super) async fn see_through(reach: &Reach, taken: &Taken, wish: &Wish) -> anyhow::Result<Outcome> {
+    let seen = decide(reach, taken, wish).await;
+    if seen.is_err() {
+        // What went wrong counts; where there is no host any more, there is nothing to end.
+        let _ = reach.drop_shadow(&taken.function).await;
+    }
+    seen
+}
+
+/// Refuses to begin where nobody could be asked in the end.
+pub(super) fn can_ask(applies: bool, is_sure: bool) -> anyhow::Result<()> {
+    anyhow::ensure!(
+        !applies || is_sure || ui::can_ask(),
+        "nobody can be asked here\n  hint: say `--yes` if it is to be done in any case"
+    );
+    Ok(())
+}
+
+async fn decide(reach: &Reach, taken: &Taken, wish: &Wish) -> anyhow::Result<Outcome> {
     let function = &taken.function;
     wait(reach, function).await?;
     let comparison = reach.shadow(function, &wish.shown).await?;
@@ -63,9 +84,9 @@ pub(super) async fn see_through(reach: &Reach, taken: &Taken, wish: &Wish) -> an
     }
     let version = short(&taken.version);
     let agreed = wish.applies && (wish.is_sure || ui::confirm(&question(&comparison, version))?);
+    anyhow::ensure!(agreed || !wish.applies, "nothing was changed");
     if !agreed {
         reach.drop_shadow(function).await?;
-        anyhow::ensure!(!wish.applies, "nothing was changed");
         return Ok(Outcome::Done);
     }
     let taken = reach.promote(function, &PromoteAsk { allow_differences: None }).await?;
@@ -80,19 +101,20 @@ pub(super) async fn see_through(reach: &Reach, taken: &Taken, wish: &Wish) -> an
 
 async fn wait(reach: &Reach, function: &str) -> anyhow::Result<()> {
     let ask = ShadowAsk { brief: true, ..ShadowAsk::default() };
-    let mut all = 0;
+    let (mut all, mut arrived) = (0, None);
     let bar = ui::records(format!("replaying `{function}`"));
     loop {
-        let Comparison { behind, ended, .. } = reach.shadow(function, &ask).await?;
+        let Comparison { behind, past, ended, .. } = reach.shadow(function, &ask).await?;
         if let Some(reason) = ended {
-            reach.drop_shadow(function).await?;
             anyhow::bail!("the replay of `{function}` has ended: {reason}");
         }
         // While it goes on, more may come.
         all = all.max(behind);
         bar.set_length(all);
         bar.set_position(all - behind);
-        if behind == 0 {
+        let present = (!past).then(|| *arrived.get_or_insert_with(Instant::now));
+        // Where more comes all the time, it need not come to the end of it.
+        if behind == 0 || present.is_some_and(|since| since.elapsed() > LONGEST_PRESENT) {
             bar.finish_and_clear();
             return Ok(());
         }

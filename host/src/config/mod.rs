@@ -8,6 +8,9 @@ pub mod stores;
 use http::Uri;
 use serde::Deserialize;
 
+use crate::manifest::Application;
+use crate::manifest::access::widened;
+
 /// Everything in `isobar.toml`; what is not said is as usual.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Config {
@@ -21,6 +24,17 @@ pub struct Config {
     pub kafka: Option<kafka::KafkaConfig>,
     /// What any manifest may say; `None`: deploys may not widen access to what is sensitive.
     pub policy: Option<policy::Policy>,
+}
+
+impl Config {
+    /// By what `new` widens access to what is sensitive beyond `base`, as far as no policy names it; in words.
+    #[must_use]
+    pub fn widened(&self, base: &Application, new: &Application) -> Vec<String> {
+        match &self.policy {
+            Some(policy) => policy.widened(base, new),
+            None => widened(base, new),
+        }
+    }
 }
 
 #[derive(Deserialize)]

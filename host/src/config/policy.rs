@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::Deserialize;
 use serde_json::Value;
 
+use crate::manifest::access::{Widening, widenings};
 use crate::manifest::outbound::OutboundHost;
 use crate::manifest::variables::Resolved;
 use crate::manifest::{Application, Function, Limits, TriggerSource, nearest};
@@ -68,6 +69,17 @@ impl Policy {
     #[must_use]
     pub fn lets_deploy(&self, who: &str, function: &str) -> bool {
         self.deploy.get(function).is_none_or(|named| named.contains(who))
+    }
+
+    /// By what `new` widens access to what is sensitive beyond `base` without the policy naming it. What a function holds is named by
+    /// [`Policy::beyond`]; where it may bring what it holds, or held once, has to be among its releases.
+    #[must_use]
+    pub fn widened(&self, base: &Application, new: &Application) -> Vec<String> {
+        let is_named = |widening: &Widening| match &widening.access.target {
+            Some(target) => self.releases.get(&widening.function).is_some_and(|named| named.contains(target)),
+            None => true,
+        };
+        widenings(base, new).iter().filter(|widening| !is_named(widening)).map(Widening::to_string).collect()
     }
 
     /// By what the application goes beyond the policy, in words. Empty: by nothing.
@@ -151,9 +163,13 @@ impl Policy {
         let mut found = Vec::new();
         if let Some(hosts) = &self.hosts {
             let asked = resolved.into_iter().flat_map(|resolved| &resolved.allowed_outbound_hosts);
-            let beyond = asked.filter(|asked| !hosts.iter().any(|host| host.covers(asked)));
-            found.extend(beyond.map(|host| {
-                format!("`{name}` may send requests to `{host}`, and `outbound_hosts` of [policy] does not name that")
+            // As they are written: what stands in the place of a variable may be secret.
+            let asked = function.allowed_outbound_hosts.iter().zip(asked);
+            let beyond = asked.filter(|(_, asked)| !hosts.iter().any(|host| host.covers(asked)));
+            found.extend(beyond.map(|(written, _)| {
+                format!(
+                    "`{name}` may send requests to `{written}`, and `outbound_hosts` of [policy] does not name that"
+                )
             }));
         }
         let limits = numbers(&function.limits);
@@ -262,7 +278,7 @@ mod tests {
             ("payments = [\"pay\"]", "", "would have topic `payments`"),
             ("token = [\"pay\"]", "", "the value of variable `token`, which is secret"),
             ("\"orders\", \"bills\",", "\"orders\",", "would release sensitive data to `bills`"),
-            ("https://*.example.org", "https://example.com", "may send requests to `https://bank.example.org`"),
+            ("https://*.example.org", "https://example.com", "may send requests to `{{ bank }}`"),
             ("memory_mb = 128", "memory_mb = 127", "`memory_mb` of `pay` is 128, and [policy.limits] allows 127"),
             ("http_requests = 100", "http_requests = 99", "`http_requests` of `pay` is 100"),
         ] {
@@ -270,6 +286,21 @@ mod tests {
             let found = beyond(&policy(&POLICY.replace(named, without)), SHOP);
             assert!(found.len() == 1 && found[0].contains(says), "{named}: {found:?}");
         }
+    }
+
+    #[test]
+    fn what_was_read_before_goes_only_where_it_is_released() {
+        let holds = "tables.people = [\"get\"]\n        tables.bills = { operations = [\"upsert\"], columns = [\"id\", \"iban\"] }\n        releases = [\"orders\", \"bills\", \"{{ bank }}\"]";
+        let forgets = SHOP
+            .replace(holds, "")
+            .replace("topic = \"payments\"", "topic = \"orders\"")
+            .replace("publish = [\"orders\"]", "publish = [\"news\"]");
+        let forgets = forgets.replace("orders = {}", "orders = {}\n        news = {}");
+        let (base, new) = (parse(SHOP).unwrap(), parse(&forgets).unwrap_or_else(|problems| panic!("{problems:?}")));
+        let found = policy(POLICY).widened(&base, &new);
+        assert!(!found.is_empty() && found.iter().all(|what| what.contains("to topic `news`")), "{found:?}");
+        let named = policy(&POLICY.replace("\"orders\", \"bills\",", "\"orders\", \"news\","));
+        assert_eq!(named.widened(&base, &new), Vec::<String>::new());
     }
 
     #[test]

@@ -106,6 +106,17 @@ pub enum Payload {
     Base64(String),
 }
 
+impl Payload {
+    /// Bytes as they are shown.
+    #[must_use]
+    pub fn of(bytes: &[u8]) -> Self {
+        match std::str::from_utf8(bytes) {
+            Ok(text) => Payload::Text(text.to_owned()),
+            Err(_) => Payload::Base64(BASE64_STANDARD.encode(bytes)),
+        }
+    }
+}
+
 /// A table.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TableSummary {

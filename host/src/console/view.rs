@@ -5,8 +5,6 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
-use base64::Engine as _;
-use base64::prelude::BASE64_STANDARD;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::answers::is_made_up;
@@ -391,9 +389,9 @@ pub(super) fn record(records: &Records, at: usize, partition: u32) -> Option<Rec
         partition,
         offset: *records.offsets.get(at)?,
         timestamp_ms: *records.timestamps.get(at)?,
-        key: records.keys.get(at).map(payload),
-        value: records.values.get(at).map(payload),
-        headers: headers.map(|h| (h.name.clone(), payload(&h.value))).collect(),
+        key: records.keys.get(at).map(Payload::of),
+        value: records.values.get(at).map(Payload::of),
+        headers: headers.map(|h| (h.name.clone(), Payload::of(&h.value))).collect(),
     })
 }
 
@@ -405,20 +403,13 @@ impl RecordView {
     }
 }
 
-fn payload(bytes: &[u8]) -> Payload {
-    match std::str::from_utf8(bytes) {
-        Ok(text) => Payload::Text(text.to_owned()),
-        Err(_) => Payload::Base64(BASE64_STANDARD.encode(bytes)),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn bytes_that_are_no_text_are_told_in_base64() {
-        assert_eq!(payload("é".as_bytes()), Payload::Text("é".into()));
-        assert_eq!(payload(&[0xff, 0]), Payload::Base64("/wA=".into()));
+        assert_eq!(Payload::of("é".as_bytes()), Payload::Text("é".into()));
+        assert_eq!(Payload::of(&[0xff, 0]), Payload::Base64("/wA=".into()));
     }
 }

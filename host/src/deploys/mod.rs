@@ -22,7 +22,7 @@ use crate::dispatch::{Dispatcher, Rollback};
 use crate::embedded::shadows::Promotion;
 use crate::embedded::versions::{Arrival, Deployed, Deployment, Entry, digest_of};
 use crate::embedded::{Store, WriteError};
-use crate::manifest::access::{unmarked, widened};
+use crate::manifest::access::unmarked;
 use crate::manifest::variables::{Resolved, resolve};
 use crate::manifest::{self, Application, Problem};
 use crate::registry::{Loader, Place, Registered, Registry, Source, Version, short};
@@ -239,7 +239,7 @@ impl Deploys {
 
     /// Puts versions in charge again where workers found that the ones that took over do worse, for as long as they may ask.
     pub async fn heed(&self, mut asked: mpsc::Receiver<Rollback>) {
-        while let Some(Rollback { function, version, before, reason }) = asked.recv().await {
+        while let Some(Rollback { function, version, before, reason, answer }) = asked.recv().await {
             // Other partitions may have asked for the same, or an operator may have been faster.
             if self.version(&function).is_none_or(|running| running.digest != version) {
                 continue;
@@ -248,6 +248,8 @@ impl Deploys {
             if let Err(error) = self.roll_back(&function, Some(&before), ITSELF).await {
                 tracing::error!(%function, %error, "a version could not be rolled back");
             }
+            // Who asked may have gone away.
+            let _ = answer.send(());
         }
     }
 
@@ -318,7 +320,8 @@ impl Deploys {
         let Decided { application, deployed, arrivals, versions, taken } = decided;
         let arrived: Vec<String> = arrivals.iter().map(|arrival| arrival.function.clone()).collect();
         let entry = |t: &Taken| Entry { before: t.before.clone(), ..entry(&t.function, who, action, Some(&t.version)) };
-        let entries = taken.iter().filter(|t| t.before.as_ref() != Some(&t.version)).map(entry).collect();
+        let is_told = |t: &&Taken| promotion.is_some() || t.before.as_ref() != Some(&t.version);
+        let entries = taken.iter().filter(is_told).map(entry).collect();
         self.store.deploy(Deployment { application, deployed, arrivals, entries, promotion }).await?;
         let swapped: Vec<Arc<Registered>> = {
             let mut registry = self.registry();
@@ -370,26 +373,23 @@ impl Deploys {
                 "`isobar deploy` sends both",
             ));
         }
-        let mut beyond = unmarked(&parsed(&deployed.manifest)?, &declared);
-        if self.settings.config.policy.is_none() {
-            beyond.extend(widened(&parsed(&deployed.base)?, &declared));
-        }
-        if !beyond.is_empty() {
-            return Err(DeployError::refused(
-                beyond.join("\n"),
-                "a deploy may not widen access to what is sensitive; if that is meant, an operator starts the host with the new \
-                 spin.toml",
-            ));
-        }
-        let before = std::mem::take(&mut deployed.running);
+        let widened = self.settings.config.widened(&parsed(&deployed.base)?, &declared);
+        let (before, after) = match self.settings.config.policy {
+            // It says by itself what it has against it.
+            Some(_) => (Vec::new(), widened),
+            None => (widened, Vec::new()),
+        };
+        stays_within([unmarked(&parsed(&deployed.manifest)?, &declared), before].concat())?;
+        let ran = std::mem::take(&mut deployed.running);
         deployed.running = self.versions_of(&declared, &ask)?;
         let mut changed: BTreeSet<String> =
-            deployed.running.iter().filter(|(name, v)| before.get(*name) != Some(v)).map(|(n, _)| n.clone()).collect();
+            deployed.running.iter().filter(|(name, v)| ran.get(*name) != Some(v)).map(|(n, _)| n.clone()).collect();
         self.check_beside(&changed, &ask)?;
+        let (application, resolved) = self.settings.applied(&declared)?;
+        stays_within(after)?;
         if way.again {
             changed.extend(ask.components.keys().cloned());
         }
-        let (application, resolved) = self.settings.applied(&declared)?;
         let running = self.store.application();
         stored::check(&running, &application)?;
         let application = Arc::new(application);
@@ -410,7 +410,7 @@ impl Deploys {
         let versions = self.load(&application, sources, way.in_shadow).await?;
         let taken = ask.components.into_keys().filter_map(|function| {
             let version = deployed.running.get(&function)?.clone();
-            Some(Taken { before: before.get(&function).cloned(), function, version })
+            Some(Taken { before: ran.get(&function).cloned(), function, version })
         });
         Ok(Decided { taken: taken.collect(), application, deployed, arrivals, versions })
     }
@@ -522,6 +522,18 @@ impl Registry {
         self.functions.insert(name.to_owned(), Arc::clone(&registered));
         registered
     }
+}
+
+/// Refuses what goes beyond what the operator said of sensitive things.
+fn stays_within(beyond: Vec<String>) -> Result<(), DeployError> {
+    if beyond.is_empty() {
+        return Ok(());
+    }
+    Err(DeployError::refused(
+        beyond.join("\n"),
+        "a deploy may not widen access to what is sensitive; if that is meant, an operator starts the host with the new spin.toml, \
+         or names it under [policy] of isobar.toml",
+    ))
 }
 
 /// Functions of both whose records come back to them by other topics than before: the header that counts rounds is linked with

@@ -1,15 +1,17 @@
 //! Shadows by deploy: a version that is to be compared first, then put in charge with its state, or dropped.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::stored::named;
 use super::{Ask, Decided, DeployError, Deploys, Taken, Way, entry, short};
 use crate::clock::now_ms;
+use crate::dispatch::held;
 use crate::embedded::mirrors::{Mirrors, mirrored};
 use crate::embedded::shadows::{Beginning, Promotion, Shadow};
 use crate::embedded::versions::Entry;
-use crate::manifest::{Application, Function, TriggerSource};
+use crate::manifest::{Application, Function, Retention, TriggerSource};
 use crate::registry::Version;
 use crate::shadows::{Amends, Comparison, MOST_AMENDED, MOST_PUBLISHED, ShadowError};
 
@@ -72,15 +74,21 @@ impl Deploys {
             return Err(DeployError::refused(format!("version {running} of `{name}` is in charge already"), hint));
         };
         comparable(&charge, &version, replays)?;
-        if replays {
-            self.check_log(&version).await?;
-        }
         self.shadows.end(&name).await;
         self.store.drop_shadow(&name, None).await?;
         let place: String = format!("{:032x}", rand::random::<u128>()).chars().take(PLACE_DIGITS).collect();
         let entry = Entry { before: taken.before.clone(), ..entry(&name, who, action(replays), Some(&taken.version)) };
         let (component, part, at_ms) = (version.component.to_string(), arrival.part.clone(), entry.at_ms);
         self.store.begin_shadow(Beginning { arrival, place: place.clone(), replays, entry }).await?;
+        let is_whole = match replays {
+            // From now on nothing goes.
+            true => self.check_log(&version).await,
+            false => Ok(()),
+        };
+        if let Err(refused) = is_whole {
+            self.store.drop_shadow(&name, None).await?;
+            return Err(refused);
+        }
         let made = Mirrors::make(&self.store, &place, mirrored(&application, &name), &version.function, replays).await;
         let mirrors = match made {
             Ok(mirrors) => mirrors,
@@ -101,7 +109,7 @@ impl Deploys {
             past: replays,
             ended: None,
         };
-        self.shadows.begin(shadow, version, mirrors);
+        self.shadows.begin(shadow, &charge, version, mirrors);
         Ok(taken)
     }
 
@@ -135,7 +143,8 @@ impl Deploys {
         let mirrors = Mirrors::open(&self.store, &shadow.place, mirrored(&application, &name)).await;
         let mirrors = mirrors.map_err(|error| DeployError::Failed(format!("{error:#}")))?;
         let mirrors = mirrors.ok_or_else(|| DeployError::Failed("its data are not in the data folder".to_owned()))?;
-        self.shadows.begin(shadow, version, mirrors);
+        let charge = self.version(&shadow.function).unwrap_or_else(|| Arc::clone(&version));
+        self.shadows.begin(shadow, &charge, version, mirrors);
         Ok(())
     }
 
@@ -262,11 +271,13 @@ impl Deploys {
             DeployError::refused(message, "it goes on; try again")
         })?;
         self.shadows.arrive(function).await?;
-        let at_ms = now_ms();
-        let amends = running.amends(&self.store, at_ms).await?;
+        let amends = running.amends().await?;
         may_take_over(&shadow, &amends, allowed)?;
         let file = running.file().await?;
-        let (replays, frames) = (shadow.replays, amends.frames);
+        let topics = Arc::clone(&decided.application);
+        let partitions = |topic: &str| topics.topics.get(topic).map_or(1, |topic| topic.partitions);
+        let frames = held::frames(amends.published, partitions, now_ms(), true).map_err(held::unencodable)?;
+        let replays = shadow.replays;
         let promotion = Promotion { function: function.to_owned(), file, replays, frames };
         let taken = self.swap(decided, who, "promote", Some(promotion)).await?;
         drop(held);
@@ -339,6 +350,21 @@ fn comparable(charge: &Version, shadow: &Version, replays: bool) -> Result<(), D
         return refused(format!(
             "`{name}` writes to table `{table}`, which is kept in `{connection}`, and only tables in the data folder are compared"
         ));
+    }
+    let letting_go = function.grants.publish.iter().find(|topic| {
+        shadow.application.topics.get(*topic).is_some_and(|topic| topic.retention != Retention::default())
+    });
+    if let Some(topic) = letting_go.filter(|_| replays) {
+        return refused(format!(
+            "`{name}` publishes to `{topic}`, which lets go of old records, so that it cannot be said what it published"
+        ));
+    }
+    let written = |version: &Version| -> BTreeSet<String> {
+        let application = &version.application;
+        application.tables.keys().filter(|table| application.writer_of(table) == Some(name)).cloned().collect()
+    };
+    if let Some(table) = written(charge).difference(&written(shadow)).next() {
+        return refused(format!("`{name}` would not write table `{table}` any more, whose rows could not be compared"));
     }
     if charge.function.grants.state_version != function.grants.state_version && !replays {
         return refused(format!(

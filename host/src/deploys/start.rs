@@ -8,9 +8,9 @@ use std::sync::Arc;
 use anyhow::Context as _;
 
 use super::{DeployError, Settings, entry, short};
+use crate::config::Config;
 use crate::embedded::Folder;
 use crate::embedded::versions::{Arrival, Deployed, Deployment, Look, digest_of};
-use crate::manifest::access::widened;
 use crate::manifest::variables::Resolved;
 use crate::manifest::{self, Application, Problem};
 use crate::registry::{self, Source};
@@ -63,12 +63,12 @@ impl Start {
     ///
     /// # Errors
     /// As [`Start::of_file`]; when the data cannot be read.
-    pub async fn of_folder(manifest: &str, root: &Path, folder: &Folder) -> anyhow::Result<Self> {
+    pub async fn of_folder(manifest: &str, root: &Path, folder: &Folder, config: &Config) -> anyhow::Result<Self> {
         let file = Self::of_file(manifest, root)?;
         let Some(mut look) = Look::into(folder).await? else { return Ok(file) };
         let before = look.deployed().await?;
         let start = match before {
-            Some(before) => file.beside(before, &mut look).await,
+            Some(before) => file.beside(before, &mut look, config).await,
             None => Ok(file),
         };
         look.close().await;
@@ -76,7 +76,7 @@ impl Start {
     }
 
     /// The same with what was deployed before and is to go on.
-    async fn beside(mut self, before: Deployed, look: &mut Look) -> anyhow::Result<Self> {
+    async fn beside(mut self, before: Deployed, look: &mut Look, config: &Config) -> anyhow::Result<Self> {
         anyhow::ensure!(
             parsed(&before.manifest)?.name == self.application.name,
             "the data folder is that of application `{}`, and this one is `{}`; name another folder with `--data-dir`",
@@ -89,7 +89,7 @@ impl Start {
         let others: BTreeSet<String> = before.running.iter().filter(goes_on).map(|(name, _)| name.clone()).collect();
         let deployed_anew: Vec<String> = filed.keys().filter(|name| changed(name)).cloned().collect();
         if !others.is_empty() {
-            self.take_over(&before, &others, look).await?;
+            self.take_over(&before, &others, (look, config)).await?;
         }
         for name in deployed_anew.iter().filter(|_| !before.filed.is_empty()) {
             let (now, then) = (self.deployed.running.get(name), before.running.get(name));
@@ -112,7 +112,12 @@ impl Start {
     }
 
     /// Puts versions that were deployed in the place of those of the file, unless the file has changed what they share with others.
-    async fn take_over(&mut self, before: &Deployed, others: &BTreeSet<String>, look: &mut Look) -> anyhow::Result<()> {
+    async fn take_over(
+        &mut self,
+        before: &Deployed,
+        others: &BTreeSet<String>,
+        (look, config): (&mut Look, &Config),
+    ) -> anyhow::Result<()> {
         let fits = manifest::part(&before.manifest, others)
             .and_then(|part| manifest::merge(&self.deployed.manifest, &part))
             .and_then(|merged| Ok((manifest::parse(&merged)?, merged)));
@@ -131,7 +136,7 @@ impl Start {
         let file = &self.application;
         let merged = fits.ok().filter(|(application, _)| {
             // What an operator says of what is sensitive counts for what was deployed, too.
-            if !widened(file, application).is_empty() {
+            if !config.widened(file, application).is_empty() {
                 return false;
             }
             let versions = versions(application, &components);

@@ -8,19 +8,19 @@ use crate::bindings::tables::groups::Writes;
 use crate::delivery::frame::FrameError;
 use crate::delivery::partitioner::partition_of;
 use crate::delivery::{Effects, Packed, Published, Records, outbox, rounds};
-use crate::embedded::{Commit, Frame, LogEnds, WriteError};
+use crate::embedded::{Commit, Frame, WriteError};
 use crate::manifest::Application;
 
 /// Records of one frame; a frame is decoded whole, so this bounds what a reader holds.
 const MAX_FRAME_RECORDS: usize = 16_384;
 
-/// What a call published, placed and encoded, its records stamped with `at_ms`.
+/// What a call published, placed in as many `partitions` as a topic has and encoded, its records stamped with `at_ms`.
 ///
 /// # Errors
 /// When records cannot be compressed.
-pub(super) fn frames(
+pub(crate) fn frames(
     published: BTreeMap<String, Vec<Published>>,
-    ends: &LogEnds,
+    partitions: impl Fn(&str) -> u32,
     at_ms: i64,
     encoded: bool,
 ) -> Result<Vec<Frame>, FrameError> {
@@ -28,7 +28,7 @@ pub(super) fn frames(
     for (topic, published) in published {
         let topic: Arc<str> = topic.into();
         let round = published.iter().map(|p| p.round).max().unwrap_or_default();
-        for (partition, (keys, values)) in place(published, ends.partitions(&topic)) {
+        for (partition, (keys, values)) in place(published, partitions(&topic)) {
             let mut records = stamped(keys, values, at_ms);
             rounds::note(&mut records, round);
             if records.len() <= MAX_FRAME_RECORDS {
@@ -90,7 +90,7 @@ fn protocol(text: String) -> WriteError {
 }
 
 /// What cannot be compressed cannot be written.
-pub(super) fn unencodable(error: FrameError) -> WriteError {
+pub(crate) fn unencodable(error: FrameError) -> WriteError {
     protocol(error.to_string())
 }
 

@@ -1,7 +1,7 @@
 //! Why and when functions run: one worker per (function, partition), each taking batch after batch, each batch a
 //! transaction.
 
-mod held;
+pub(crate) mod held;
 mod log;
 mod outbox;
 mod partitions;
@@ -18,7 +18,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::{OwnedRwLockWriteGuard, mpsc, watch};
+use tokio::sync::{OwnedRwLockWriteGuard, mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -63,7 +63,7 @@ impl Shared {
 }
 
 /// A version that does worse than the one before it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug)]
 pub struct Rollback {
     /// The function.
     pub function: Arc<str>,
@@ -73,6 +73,8 @@ pub struct Rollback {
     pub before: Arc<str>,
     /// What it did, in words that may be shown.
     pub reason: String,
+    /// Told when that is done, or dropped when it cannot be.
+    pub answer: oneshot::Sender<()>,
 }
 
 /// A function of which nothing is under way until this is dropped.

@@ -68,7 +68,7 @@ impl<S> Commits<S> {
         let task = tokio::spawn(async move {
             let store = log.store();
             let stores_frames = log.stores_frames();
-            let frames = held::frames(published, store.ends(), commit.at_ms, stores_frames);
+            let frames = held::frames(published, |topic| store.ends().partitions(topic), commit.at_ms, stores_frames);
             commit.frames.extend(frames.map_err(held::unencodable)?);
             let application = commit.application.clone().unwrap_or_else(|| store.application());
             commit.frames.extend(held::outbox(&application, &commit, &commit.effects, stores_frames)?);

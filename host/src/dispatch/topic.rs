@@ -8,7 +8,7 @@ mod fresh;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use tokio::sync::watch;
+use tokio::sync::{oneshot, watch};
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
@@ -56,6 +56,8 @@ pub(super) struct TopicSource {
     commits: Commits<Stand>,
     /// While its version is new.
     fresh: Option<Fresh>,
+    /// Tells when the version before was put in charge again, or cannot be, and until when that is waited for.
+    rollback: Option<(oneshot::Receiver<()>, Instant)>,
 }
 
 impl TopicSource {
@@ -90,6 +92,7 @@ impl TopicSource {
             again: None,
             commits: Commits::default(),
             fresh: None,
+            rollback: None,
         };
         source.standing(Standing::Idle, true);
         Ok(source)
@@ -188,6 +191,9 @@ impl TopicSource {
     }
 
     fn must_wait(&mut self) -> Option<Duration> {
+        if let Some(wait) = self.waits_for_rollback() {
+            return Some(wait);
+        }
         let left = self.not_before.saturating_duration_since(Instant::now());
         if !left.is_zero() {
             return Some(left);

@@ -10,7 +10,7 @@ use anyhow::Context as _;
 use sqlx::sqlite::SqliteRow;
 use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _, Row as _, SqliteConnection};
 
-use super::{FILE, Folder, Store, folder, options};
+use super::{FILE, Folder, Store, backup, folder, options, reserve};
 use crate::bindings::tables::schema::{physical_name, quoted};
 use crate::bindings::tables::sqlite;
 use crate::delivery::{Row, outcome};
@@ -18,6 +18,8 @@ use crate::manifest::{Application, Column, Function, Table};
 
 /// Where shadows have their data, below the data folder.
 const SHADOWS: &str = "shadows";
+/// The source under which it is noted which batches that were only read again a file has.
+pub const REREAD: &str = "read again";
 /// The files' folders.
 const CHARGE: &str = "in-charge";
 const SHADOW: &str = "shadow";
@@ -92,24 +94,30 @@ impl Mirrors {
         function: &Function,
         replays: bool,
     ) -> anyhow::Result<Self> {
+        ensure_room(main, &application).await?;
         let folder = folder_of(main, place);
+        let coming = folder.with_extension("coming");
         let made = async {
             let application = Arc::new(application);
-            let mirrors = Self::opened(main, folder.clone(), &application).await?;
+            let mirrors = Self::opened(main, coming.clone(), &application).await?;
             // The writers count what there is when they begin.
             mirrors.close().await;
             drop(mirrors);
-            copy(main, &folder, &application, (&function.name, replays)).await?;
-            let mirrors = Self::opened(main, folder.clone(), &application).await?;
+            copy(main, &coming, &application, (&function.name, replays)).await?;
             if replays {
+                let mirrors = Self::opened(main, coming.clone(), &application).await?;
                 main.tell_past(&mirrors.charge, function).await?;
+                mirrors.close().await;
             }
-            anyhow::Ok(mirrors)
+            // Whole or not at all, whenever the host is killed.
+            std::fs::rename(&coming, &folder)?;
+            Self::opened(main, folder.clone(), &application).await
         };
         let made = made.await;
         if made.is_err() {
             // What stays is no shadow's, and goes with the next start.
             let _ = std::fs::remove_dir_all(&folder);
+            let _ = std::fs::remove_dir_all(&coming);
         }
         made.context("a shadow's copy of the data could not be made")
     }
@@ -134,16 +142,16 @@ impl Mirrors {
         Ok(Mirrors { charge, shadow, folder })
     }
 
-    /// Compares all tables; of each, the first `most` differences are given.
+    /// Compares all tables; of each, the first differences are given, as many as `most` says of it.
     ///
     /// # Errors
     /// When the files cannot be read.
-    pub async fn compare(&self, most: u32) -> Result<Vec<Compared>, sqlx::Error> {
+    pub async fn compare(&self, most: impl Fn(&str) -> u32) -> Result<Vec<Compared>, sqlx::Error> {
         let mut connection = options(&self.shadow_file()).read_only(true).connect().await?;
         attach(&mut connection, &self.folder.join(CHARGE).join(FILE), "charge").await?;
         let mut compared = Vec::new();
         for table in self.shadow.application().tables.values() {
-            compared.push(compare(&mut connection, table, most).await?);
+            compared.push(compare(&mut connection, table, most(&table.name)).await?);
         }
         connection.close().await?;
         Ok(compared)
@@ -196,7 +204,7 @@ impl Mirrors {
     }
 
     /// Closes the files and removes them.
-    pub async fn remove(self) {
+    pub async fn remove(&self) {
         self.close().await;
         // What stays is no shadow's, and goes with the next start.
         let _ = std::fs::remove_dir_all(&self.folder);
@@ -226,6 +234,19 @@ pub(super) async fn attach(connection: &mut SqliteConnection, file: &Path, name:
     Ok(())
 }
 
+/// Refuses to begin where both files might not have room.
+async fn ensure_room(main: &Store, application: &Application) -> anyhow::Result<()> {
+    let mut connection = main.readers.acquire().await?;
+    let mut bytes = 0;
+    for table in application.tables.keys().map(|table| physical_name(table)).chain(["state".to_owned()]) {
+        let sql = "SELECT coalesce(sum(pgsize), 0) FROM dbstat WHERE name = ? AND aggregate = TRUE";
+        bytes += sqlx::query(sql).bind(table).fetch_one(&mut *connection).await?.try_get::<i64, _>(0)?.unsigned_abs();
+    }
+    let folder = main.folder().path();
+    let kept = rustix::fs::statvfs(folder).map_or(0, |disk| reserve::kept(&disk, main.folder().kept_free()));
+    Ok(backup::ensure_room(folder, 2 * bytes + kept)?)
+}
+
 /// Copies what `main` holds of `function` into both files, all of it as of one moment, while others go on to commit.
 async fn copy(
     main: &Store,
@@ -242,6 +263,15 @@ async fn copy(
             "INSERT OR REPLACE INTO {side}.position SELECT function, source, partition, {next} FROM data.position WHERE function = ?"
         );
         sqlx::query(AssertSqlSafe(sql)).bind(function).execute(&mut *work).await?;
+    }
+    for side in ["main", "charge"] {
+        // What was read again before is in what is copied.
+        let sql = format!(
+            "INSERT OR REPLACE INTO {side}.position (function, source, partition, next)
+             SELECT function, ?, partition, max(id) FROM data.shadow_batch WHERE function = ? AND reread IS NOT NULL
+             GROUP BY function, partition"
+        );
+        sqlx::query(AssertSqlSafe(sql)).bind(REREAD).bind(function).execute(&mut *work).await?;
     }
     if !replays {
         sqlx::query(
@@ -290,7 +320,7 @@ async fn compare(connection: &mut SqliteConnection, table: &Table, most: u32) ->
     let number = |at: usize| row.try_get::<i64, _>(at).map(i64::unsigned_abs);
     let (rows, differing, only_charge, only_shadow) = (number(0)?, number(1)?, number(2)?, number(3)?);
     let mut differences = Vec::new();
-    if differing > 0 {
+    if differing > 0 && most > 0 {
         let sql = format!(
             "SELECT s.{first} IS NOT NULL, c.{first} IS NOT NULL, {shadows}, {charges} {from} WHERE {differ} ORDER BY {order} LIMIT {most}"
         );

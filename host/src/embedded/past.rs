@@ -45,7 +45,7 @@ impl Store {
             })
         };
         let rows = sqlx::query(
-            "SELECT id, source, first, next, attempt, micros, at_ms, records, version FROM ledger
+            "SELECT id, source, first, next, attempt, micros, at_ms, records, version FROM ledger NOT INDEXED
              WHERE function = ? AND partition = ? AND id > ? AND first IS NOT NULL ORDER BY id LIMIT ?",
         );
         let rows = rows.bind(function).bind(partition).bind(after).bind(BATCHES_PER_READ);

@@ -1,14 +1,47 @@
 //! What functions may do with sensitive data, and by what a manifest goes beyond another one in that.
 
 use std::collections::BTreeSet;
+use std::fmt::{Display, Formatter};
 
 use super::declaration::Referenced;
 use super::{Application, Function, Operation, TableGrant, TriggerSource};
+
+/// Something that a function may do with what is sensitive.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Access {
+    /// In words that follow "would".
+    words: String,
+    /// Where it may bring what it knows, by name, if it is that.
+    pub target: Option<String>,
+}
+
+/// An access that a function would come to have.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Widening {
+    /// The function.
+    pub function: String,
+    /// What it might do.
+    pub access: Access,
+}
+
+impl Display for Widening {
+    fn fmt(&self, f: &mut Formatter<'_>) -> std::fmt::Result {
+        write!(f, "`{}` would {}", self.function, self.access.words)
+    }
+}
 
 /// By what `new` widens access to what is sensitive, or says that it is not sensitive any more; in words. Empty: by nothing.
 #[must_use]
 pub fn widened(base: &Application, new: &Application) -> Vec<String> {
     let mut found = unmarked(base, new);
+    found.extend(widenings(base, new).iter().map(Widening::to_string));
+    found
+}
+
+/// By what `new` widens access to what is sensitive.
+#[must_use]
+pub fn widenings(base: &Application, new: &Application) -> Vec<Widening> {
+    let mut found = Vec::new();
     let marks = Marks { base, new };
     for function in new.functions.values() {
         let before = base.functions.get(&function.name);
@@ -16,7 +49,8 @@ pub fn widened(base: &Application, new: &Application) -> Vec<String> {
         let read = before.is_some_and(|f| marks.reads(f));
         let had = before.map(|f| marks.accesses(base, f, read)).unwrap_or_default();
         let has = marks.accesses(new, function, read);
-        found.extend(has.difference(&had).map(|access| format!("`{}` would {access}", function.name)));
+        let wider = |access: &Access| Widening { function: function.name.clone(), access: access.clone() };
+        found.extend(has.difference(&had).map(wider));
     }
     found
 }
@@ -89,9 +123,9 @@ impl Marks<'_> {
         function.triggers.iter().any(|t| topic(&t.source)) || function.grants.tables.iter().any(table)
     }
 
-    /// What `function` of `application` may do with what is sensitive, each in words that follow "would"; `read` says that it has
-    /// read such things before.
-    fn accesses(&self, application: &Application, function: &Function, read: bool) -> BTreeSet<String> {
+    /// What `function` of `application` may do with what is sensitive; `read` says that it has read such things before.
+    fn accesses(&self, application: &Application, function: &Function, read: bool) -> BTreeSet<Access> {
+        let holds = |words: String| Access { words, target: None };
         let mut accesses = BTreeSet::new();
         for (table, grant) in &function.grants.tables {
             for operation in &grant.operations {
@@ -101,41 +135,52 @@ impl Marks<'_> {
                     _ => self.table(table) || self.column(table, column),
                 });
                 let what = |column| format!("{} `{column}` of table `{table}`, which is sensitive", operation.name());
-                accesses.extend(columns.map(what));
+                accesses.extend(columns.map(what).map(holds));
             }
         }
         for trigger in &function.triggers {
             if let TriggerSource::Topic(topic) = &trigger.source
                 && self.topic(topic)
             {
-                accesses.insert(format!("read topic `{topic}`, which is sensitive"));
+                accesses.insert(holds(format!("read topic `{topic}`, which is sensitive")));
             }
         }
         for topic in function.grants.publish.iter().filter(|topic| self.topic(topic)) {
-            accesses.insert(format!("publish to topic `{topic}`, which is sensitive"));
+            accesses.insert(holds(format!("publish to topic `{topic}`, which is sensitive")));
         }
         let variables = application.referenced(function).variables;
         let secrets: Vec<String> = variables.into_iter().filter(|name| self.variable(name)).collect();
-        accesses.extend(secrets.iter().map(|name| format!("have the value of variable `{name}`, which is secret")));
+        let value = |name: &String| format!("have the value of variable `{name}`, which is secret");
+        accesses.extend(secrets.iter().map(value).map(holds));
+        let brings = |what: &'static str| {
+            let targets = self.targets(application, function).into_iter();
+            targets.map(move |(name, to)| Access { words: format!("bring {what} to {to}"), target: Some(name) })
+        };
         if !secrets.is_empty() {
-            accesses.extend(self.targets(application, function).iter().map(|to| format!("bring secrets to {to}")));
+            accesses.extend(brings("secrets"));
         }
         if read || self.reads(function) {
-            accesses.extend(self.targets(application, function).iter().map(|to| format!("bring what it read to {to}")));
+            accesses.extend(brings("what it read"));
         }
         accesses
     }
 
-    /// Where `function` may bring what it knows, and that is not sensitive.
-    fn targets(&self, application: &Application, function: &Function) -> Vec<String> {
+    /// Where `function` may bring what it knows, and that is not sensitive: names, and words for people.
+    fn targets(&self, application: &Application, function: &Function) -> Vec<(String, String)> {
         let grants = &function.grants;
-        let topics = grants.publish.iter().filter(|topic| !self.topic(topic)).map(|topic| format!("topic `{topic}`"));
+        let topics = grants
+            .publish
+            .iter()
+            .filter(|topic| !self.topic(topic))
+            .map(|topic| (topic.clone(), format!("topic `{topic}`")));
         let written = grants
             .tables
             .iter()
             .filter(|(name, grant)| !self.table(name) && grant.operations.iter().any(|o| o.writes()));
-        let tables = written.map(|(name, _)| format!("table `{name}`"));
-        topics.chain(tables).chain(hosts(application, function).map(|host| format!("host `{host}`"))).collect()
+        let tables = written.map(|(name, _)| (name.clone(), format!("table `{name}`")));
+        let hosts = function.allowed_outbound_hosts.iter().cloned().zip(hosts(application, function));
+        let hosts = hosts.map(|(entry, host)| (entry, format!("host `{host}`")));
+        topics.chain(tables).chain(hosts).collect()
     }
 }
 

@@ -8,11 +8,10 @@ use serde::{Deserialize, Serialize};
 use super::{Running, ShadowError};
 use crate::bindings::tables::text;
 use crate::delivery::outcome::{PUBLISHED, bytes, is_own};
-use crate::delivery::partitioner::partition_of;
-use crate::delivery::{self, Records, Value};
+use crate::delivery::{self, Packed, Published, Value};
+use crate::embedded::Store;
 use crate::embedded::mirrors::{Compared, Difference};
 use crate::embedded::shadows::Shadow;
-use crate::embedded::{Frame, LogEnds, Store};
 use crate::manifest::Table;
 
 /// Rows and records in which a shadow may differ when it takes over: they are written in one transaction, which others wait for.
@@ -37,6 +36,8 @@ pub struct Comparison {
     pub same_version: bool,
     /// Why it does not go on, if it does not; then nothing is compared.
     pub ended: Option<String>,
+    /// Whether it still has batches to handle that were handled before it began.
+    pub past: bool,
     /// Records that it has not compared yet.
     pub behind: u64,
     /// Batches that it has compared.
@@ -105,8 +106,8 @@ pub struct Amends {
     pub differing: u64,
     /// Keys whose last records are not the same.
     pub unpublished: u64,
-    /// Those records, where there are at most [`MOST_PUBLISHED`].
-    pub frames: Vec<Frame>,
+    /// Those records by topic, where there are at most [`MOST_PUBLISHED`].
+    pub published: BTreeMap<String, Vec<Published>>,
 }
 
 impl Running {
@@ -119,17 +120,22 @@ impl Running {
         let behind = self.behind(store).await?;
         let held = self.data.lock().await;
         let data = held.as_ref().ok_or_else(|| self.gone())?;
-        let compared = data.mirrors.compare(most).await?;
+        let past = data.past.is_some();
+        let compared = data.mirrors.compare(|_| most).await?;
         let spent = data.mirrors.spent().await?;
         drop(held);
+        let published = &self.version.function.grants.publish;
+        let topics = &self.version.application.topics;
+        let secret_topic = published.iter().any(|topic| topics.get(topic).is_some_and(|topic| topic.sensitive));
         let is_hidden = |column: Option<&str>, table: &Table| {
             let column = column.and_then(|column| table.column(column)).is_some_and(|column| column.sensitive);
-            let own = is_own(&table.name) && self.version.reads_sensitive();
+            let own = is_own(&table.name) && (self.hides || secret_topic);
             !sensitive && (table.sensitive || column || own)
         };
         let tables: Vec<TableComparison> = compared.into_iter().map(|c| shown(c, &is_hidden)).collect();
         Ok(Comparison {
             behind,
+            past,
             batches: spent.batches,
             records: spent.records,
             charge_micros: spent.charge_micros,
@@ -154,17 +160,18 @@ impl Running {
     /// What has to be written when it takes over.
     ///
     /// # Errors
-    /// When its data cannot be read, or records cannot be encoded.
-    pub async fn amends(&self, store: &Store, at_ms: i64) -> Result<Amends, ShadowError> {
+    /// When its data cannot be read.
+    pub async fn amends(&self) -> Result<Amends, ShadowError> {
         let held = self.data.lock().await;
         let data = held.as_ref().ok_or_else(|| self.gone())?;
         let mut amends = Amends::default();
-        for Compared { table, differing, differences, .. } in data.mirrors.compare(MOST_PUBLISHED).await? {
+        let most = |table: &str| if table == PUBLISHED { MOST_PUBLISHED } else { 0 };
+        for Compared { table, differing, differences, .. } in data.mirrors.compare(most).await? {
             amends.differing += differing;
             if table.name == PUBLISHED {
                 amends.unpublished = differing;
                 if differing <= u64::from(MOST_PUBLISHED) {
-                    amends.frames = frames(&differences, store.ends(), at_ms)?;
+                    amends.published = published(&differences);
                 }
             }
         }
@@ -173,21 +180,17 @@ impl Running {
 }
 
 /// The last records of the shadow.
-fn frames(differences: &[Difference], ends: &LogEnds, at_ms: i64) -> Result<Vec<Frame>, ShadowError> {
-    let mut placed: BTreeMap<(&str, u32), Records> = BTreeMap::new();
+fn published(differences: &[Difference]) -> BTreeMap<String, Vec<Published>> {
+    let mut topics: BTreeMap<String, (Packed, Packed)> = BTreeMap::new();
     for row in differences.iter().filter_map(|difference| difference.shadow.as_ref()) {
         let [Value::Text(topic), Value::Text(key), value] = row.as_slice() else { continue };
         let Some(key) = bytes(key) else { continue };
         let value = if let Value::Text(value) = value { bytes(value) } else { None };
-        let records = placed.entry((topic, partition_of(&key, ends.partitions(topic)))).or_default();
-        records.offsets.push(records.offsets.len() as i64);
-        records.keys.push(Some(&key));
-        records.values.push(value.as_deref());
-        records.timestamps.push(at_ms);
+        let (keys, values) = topics.entry(topic.clone()).or_default();
+        keys.push(Some(&key));
+        values.push(value.as_deref());
     }
-    let frame = |((topic, partition), records): ((&str, u32), Records)| Frame::encode(topic.into(), partition, records);
-    let frames: Result<Vec<Frame>, _> = placed.into_iter().map(frame).collect();
-    frames.map_err(|error| ShadowError::None(error.to_string()))
+    topics.into_iter().map(|(topic, (keys, values))| (topic, vec![Published { keys, values, round: 0 }])).collect()
 }
 
 fn key_of<'r>(table: &'r Table, row: &'r delivery::Row) -> Vec<(&'r str, &'r Value)> {
@@ -255,6 +258,7 @@ impl Comparison {
             same_version: false,
             ended: shadow.ended.clone(),
             behind: 0,
+            past: shadow.past,
             batches: 0,
             records: 0,
             charge_micros: 0,

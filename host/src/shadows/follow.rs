@@ -13,7 +13,7 @@ use crate::delivery::letters::meant_for;
 use crate::delivery::outcome::{self, Refused};
 use crate::delivery::{Effects, Failure, Interval, Records, retry};
 use crate::dispatch::Progress;
-use crate::embedded::mirrors::Mirrors;
+use crate::embedded::mirrors::{Mirrors, REREAD};
 use crate::embedded::shadows::Recorded;
 use crate::embedded::{Commit, Note, Store, WriteError};
 use crate::registry::call::Outcome;
@@ -62,6 +62,8 @@ impl Running {
         while !self.stop.is_cancelled() {
             news.mark_unchanged();
             match self.follow(&store, &progress).await {
+                // Whoever ends it sees to the rest.
+                Err(_) if self.stop.is_cancelled() => return,
                 Ok(0) => {
                     waits = 0;
                     tokio::select! {
@@ -167,41 +169,58 @@ impl Running {
     }
 
     async fn handle(&self, store: &Arc<Store>, batch: &Recorded) -> Result<(), Trouble> {
-        let mut held = self.data.lock().await;
-        let Some(Data { mirrors, positions, .. }) = held.as_mut() else {
-            return Err(Trouble::Away("its data are gone".to_owned()));
+        let place = (Arc::clone(&of(batch).note.source), batch.note.partition);
+        let (mirrors, known) = {
+            let held = self.data.lock().await;
+            let gone = || Trouble::Away("its data are gone".to_owned());
+            let data = held.as_ref().ok_or_else(gone)?;
+            (Arc::clone(&data.mirrors), data.positions.get(&place).copied())
         };
-        let is_done = |position: i64| batch.reread.is_none() && position >= batch.interval.next;
-        let place = (Arc::clone(&batch.note.source), batch.note.partition);
-        let (charge, shadow) = match positions.remove(&place) {
+        let (charge, shadow) = match known {
             Some(both) => both,
-            None => (mirrors.charge.position(&batch.note).await?, mirrors.shadow.position(&batch.note).await?),
+            None => {
+                let note = of(batch).note;
+                (mirrors.charge.position(&note).await?, mirrors.shadow.position(&note).await?)
+            }
         };
+        let next = end_of(batch);
         // After a crash, one of the two may have been written.
-        if !is_done(charge) {
+        let made = match shadow < next {
+            true => {
+                let records = records(store, batch).await?;
+                let records = meant_for(&records, &batch.note.function).unwrap_or(records);
+                Some(self.make(store, &mirrors, batch, &records).await?)
+            }
+            false => None,
+        };
+        let mut held = self.data.lock().await;
+        if charge < next {
             let tables = batch.tables(&mirrors.charge.application()).map_err(Trouble::Ended)?;
+            let effects = Arc::new(Effects { tables, ..Effects::default() });
+            let (version, micros) = (Arc::clone(&batch.version), batch.micros);
             let commit = Commit {
-                version: Arc::clone(&batch.version),
-                micros: batch.micros,
-                effects: Arc::new(Effects { tables, ..Effects::default() }),
+                interval: Some(Interval { first: first_of(batch, charge), next }),
+                version,
+                micros,
+                effects,
                 ..of(batch)
             };
             mirrors.charge.commit(commit).await?;
         }
-        if !is_done(shadow) {
-            let records = records(store, batch).await?;
-            let records = meant_for(&records, &batch.note.function).unwrap_or(records);
-            let made = self.make(store, mirrors, batch, &records).await?;
+        if let Some(made) = made {
+            let (version, micros) = (Arc::clone(&self.version.digest), made.took.as_micros() as u64);
+            let effects = Arc::new(self.held(batch, made));
             let commit = Commit {
-                version: Arc::clone(&self.version.digest),
-                micros: made.took.as_micros() as u64,
-                effects: Arc::new(self.held(batch, made)),
+                interval: Some(Interval { first: first_of(batch, shadow), next }),
+                version,
+                micros,
+                effects,
                 ..of(batch)
             };
             mirrors.shadow.commit(commit).await?;
         }
-        if batch.reread.is_none() {
-            positions.insert(place, (charge.max(batch.interval.next), shadow.max(batch.interval.next)));
+        if let Some(data) = held.as_mut() {
+            data.positions.insert(place, (charge.max(next), shadow.max(next)));
         }
         Ok(())
     }
@@ -221,7 +240,10 @@ impl Running {
             let context = self.version.context(store, batch.note.partition);
             let aside = Some(Arc::clone(&mirrors.shadow));
             let context = CallContext { aside, before: made.effects.clone(), ..context };
-            let called = self.version.deliver(context, &batch.note, &part, batch.attempt).await;
+            let called = tokio::select! {
+                called = self.version.deliver(context, &batch.note, &part, batch.attempt) => called,
+                () = self.stop.cancelled() => return Err(Trouble::Away("it ends".to_owned())),
+            };
             made.took += called.took;
             let failure = match called.outcome {
                 Outcome::Failed { unavailable: Some(what), .. } => return Err(Trouble::Away(what)),
@@ -246,7 +268,7 @@ impl Running {
     }
 
     fn note(&self, failure: &Failure) {
-        let words = match self.version.reads_sensitive() {
+        let words = match self.hides {
             true => hidden(failure.cause.code()),
             false => failure.to_string(),
         };
@@ -279,16 +301,30 @@ impl Running {
     }
 }
 
-/// What both commits of a batch say.
+/// What both commits of a batch say. Records that were only read again have a source of their own, whose positions are the numbers
+/// of such batches, so that each counts once.
 fn of(batch: &Recorded) -> Commit {
+    let source = match batch.reread {
+        None => Arc::clone(&batch.note.source),
+        Some(_) => REREAD.into(),
+    };
     Commit {
-        note: batch.note.clone(),
-        interval: batch.reread.is_none().then_some(batch.interval),
+        note: Note { source, ..batch.note.clone() },
         records: batch.records,
         attempt: batch.attempt,
         at_ms: batch.at_ms,
         ..Commit::default()
     }
+}
+
+/// Where a file stands once it has a batch.
+fn end_of(batch: &Recorded) -> i64 {
+    if batch.reread.is_some() { batch.id } else { batch.interval.next }
+}
+
+/// Where a file has to stand before it, which is at `position`.
+fn first_of(batch: &Recorded, position: i64) -> i64 {
+    if batch.reread.is_some() { position } else { batch.interval.first }
 }
 
 /// The records of a batch.

@@ -11,6 +11,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -69,12 +70,16 @@ pub struct Running {
     failure: Mutex<Option<String>>,
     /// Whether somebody waits for it.
     hurries: AtomicBool,
+    /// Whether it, or the version in charge, may read what is sensitive: then its words may hold it.
+    hides: bool,
     stop: CancellationToken,
+    task: Mutex<Option<JoinHandle<()>>>,
 }
 
 /// A shadow's data.
 struct Data {
-    mirrors: Mirrors,
+    /// Who compares holds the lock, so that both files are of one moment.
+    mirrors: Arc<Mirrors>,
     /// How far both files have come, by source and partition, once that was read: that of the version in charge and the shadow's.
     positions: BTreeMap<(Arc<str>, u32), (i64, i64)>,
     /// While there is something to handle that was handled before it began: the ledger's last entry that it has handled, by
@@ -135,9 +140,9 @@ impl Shadows {
     }
 
     /// Lets a shadow follow the version in charge.
-    pub fn begin(&self, shadow: Shadow, version: Arc<Version>, mirrors: Mirrors) {
+    pub fn begin(&self, shadow: Shadow, charge: &Version, version: Arc<Version>, mirrors: Mirrors) {
+        let mirrors = Arc::new(mirrors);
         let running = Arc::new(Running {
-            version,
             data: tokio::sync::Mutex::new(Some(Data {
                 mirrors,
                 positions: BTreeMap::new(),
@@ -145,11 +150,15 @@ impl Shadows {
             })),
             failure: Mutex::default(),
             hurries: AtomicBool::new(false),
+            hides: charge.reads_sensitive() || version.reads_sensitive(),
+            task: Mutex::default(),
+            version,
             stop: self.stop.child_token(),
             shadow,
         });
         self.running().insert(running.shadow.function.clone(), Arc::clone(&running));
-        self.tasks.spawn(running.run(Arc::clone(&self.store), Arc::clone(&self.progress)));
+        let task = Arc::clone(&running).run(Arc::clone(&self.store), Arc::clone(&self.progress));
+        *running.task.lock().unwrap_or_else(PoisonError::into_inner) = Some(self.tasks.spawn(task));
     }
 
     /// The shadow of a function, if it has one at work.
@@ -162,6 +171,11 @@ impl Shadows {
     pub async fn end(&self, function: &str) {
         let Some(running) = self.running().remove(function) else { return };
         running.stop.cancel();
+        let task = running.task.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(task) = task {
+            // It gives up the call that it has; a panic of it has ended it, too.
+            let _ = task.await;
+        }
         let data = running.data.lock().await.take();
         if let Some(data) = data {
             data.mirrors.remove().await;

@@ -9,7 +9,7 @@ const LAYERS: [&[&str]; 4] = [
     &["manifest", "config", "delivery", "clock"],
     &["bindings", "embedded", "engine", "kafka", "stores"],
     &["deploys", "dispatch", "triggers", "registry", "shadows"],
-    &["app", "cli", "commands", "console", "demo", "program", "spin", "ui", "main", "lib"],
+    &["app", "cli", "commands", "console", "demo", "program", "rehearsal", "spin", "ui", "main", "lib"],
 ];
 
 /// Words of the application; the host must do without them.

@@ -1,20 +1,31 @@
 //! Versions in the shadow of those in charge: compared on the same batches, put in charge with their state, dropped.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::process::Command;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Once};
 use std::time::{Duration, Instant};
 
 use isobar::app::App;
+use isobar::console::answers::{DeployAsk, DeployWay};
+use isobar::console::client::Client;
 use isobar::delivery::{Allowance, Value};
 use isobar::deploys::{DeployError, Taken};
+use isobar::manifest;
 use isobar::shadows::{Comparison, RowDifference};
+use rand::rngs::StdRng;
+use rand::{RngExt as _, SeedableRng as _};
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{ConnectOptions as _, Connection as _};
+use tokio::task::JoinHandle;
 
-use crate::crash::{check_all, read};
+use crate::crash::{RECORDS, check_all, read, up};
 use crate::deploys::{alone, ask, component, count, deploy, idle, runs, start, whole};
 use crate::swaps::{another_build, publish};
+
+/// How often the host is killed beside a shadow.
+const KILLS: u32 = 6;
 
 const FUNCTION: &str = "counting";
 const LONGEST: Duration = Duration::from_secs(120);
@@ -69,6 +80,26 @@ async fn total(app: &App, key: &str) -> i64 {
     total
 }
 
+/// Publishes numbers from `first` on until it is enough; gives how many there are in all.
+fn flow(app: &App, first: i64) -> (JoinHandle<i64>, Arc<AtomicBool>) {
+    let (store, enough) = (Arc::clone(&app.store), Arc::new(AtomicBool::new(false)));
+    let told = Arc::clone(&enough);
+    let publishing = tokio::spawn(async move {
+        let mut next = first;
+        while !told.load(Ordering::Relaxed) {
+            publish(&store, next..next + 2_500).await;
+            next += 2_500;
+        }
+        next
+    });
+    (publishing, enough)
+}
+
+async fn ended(publishing: JoinHandle<i64>, enough: &AtomicBool) -> i64 {
+    enough.store(true, Ordering::Relaxed);
+    publishing.await.unwrap()
+}
+
 fn folders(data_dir: &Path) -> usize {
     std::fs::read_dir(data_dir.join("shadows")).map_or(0, Iterator::count)
 }
@@ -79,18 +110,17 @@ async fn the_same_code_makes_the_same_and_takes_over_within_the_flow() {
     let app = start(dir.path(), &alone()).await;
     publish(&app.store, 0..FLOW / 4).await;
     idle(&app).await;
-    let (store, charge) = (Arc::clone(&app.store), runs(&app.store).await);
-    let publishing = tokio::spawn(async move { publish(&store, FLOW / 4..FLOW).await });
+    let charge = runs(&app.store).await;
+    let (publishing, enough) = flow(&app, FLOW / 4);
     let taken = follow(&app, another_build(&component(FUNCTION), 1)).await.unwrap();
     assert_eq!((taken.before.as_ref(), runs(&app.store).await), (Some(&charge), charge.clone()), "it is not in charge");
     let twice = follow(&app, another_build(&component(FUNCTION), 2)).await.unwrap_err().to_string();
     assert!(twice.contains("has a shadow already"), "{twice}");
     let promoted = app.deploys.promote(FUNCTION, Some(0), "tester").await.unwrap();
     assert_eq!((promoted.version, promoted.before), (taken.version, Some(charge)));
-    assert!(!app.dispatcher.progress().idle(), "everything was counted before it took over: the flow is too short");
-    publishing.await.unwrap();
+    let total = ended(publishing, &enough).await;
     idle(&app).await;
-    check_all(&app.store, FLOW).await;
+    check_all(&app.store, total).await;
     assert_eq!((app.store.shadows().await.unwrap(), folders(dir.path())), (vec![], 0), "nothing of it is left");
     let audit = app.store.audit_log(10).await.unwrap();
     let audit: Vec<_> = audit.iter().map(|e| (e.action.as_str(), e.refused.is_some(), e.who.as_str())).collect();
@@ -216,18 +246,19 @@ async fn the_past_is_the_same_again_whoever_handled_it_and_in_the_middle_of_a_fl
     app.deploys.drop_shadow(FUNCTION, "tester").await.unwrap();
 
     deploy(&app, &whole(), another_build(&component(FUNCTION), 1)).await.unwrap();
-    let store = Arc::clone(&app.store);
-    let publishing = tokio::spawn(async move { publish(&store, FLOW / 4..FLOW).await });
+    let (publishing, enough) = flow(&app, FLOW / 4);
     replay(&app, None, "").await;
+    let total = ended(publishing, &enough).await;
     // Another process goes on with it.
-    publishing.await.unwrap();
     app.stop().await;
     let app = start(dir.path(), &alone()).await;
     let comparison = compared(&app).await;
-    assert_eq!((comparison.records as i64, comparison.differing), (FLOW, 0), "{comparison:?}");
+    assert_eq!((comparison.records as i64, comparison.differing), (total, 0), "{comparison:?}");
     assert!(!comparison.same_version);
     app.deploys.promote(FUNCTION, Some(0), "tester").await.unwrap();
-    check_all(&app.store, FLOW).await;
+    check_all(&app.store, total).await;
+    let (entry, kept) = (app.store.audit_log(1).await.unwrap().remove(0), app.store.versions(FUNCTION).await.unwrap());
+    assert_eq!((entry.action.as_str(), entry.at_ms), ("promote", kept[0].at_ms), "what was written again is told");
     app.stop().await;
 }
 
@@ -269,5 +300,61 @@ async fn what_is_gone_from_the_log_cannot_be_replayed() {
     file.close().await.unwrap();
     let refused = app.deploys.replay(FUNCTION, None, "tester").await.unwrap_err().to_string();
     assert!(refused.contains("begins at") && refused.contains("is gone, and cannot be replayed"), "{refused}");
+    app.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_sensitive_is_shown_to_those_who_ask_for_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let secret = alone().replace("partitions = 2", "partitions = 2\nsensitive = true");
+    assert_ne!(secret, alone());
+    let app = start(dir.path(), &secret).await;
+    app.deploys.begin_shadow(ask(&secret, &[(FUNCTION, otherwise())]), false, "tester").await.unwrap();
+    count(&app, "input", &["k7"]).await;
+    let told = compared(&app).await;
+    let records = told.tables.iter().find(|table| table.table == "published records").unwrap();
+    assert_eq!((records.differing, records.hidden, records.first.len()), (1, true, 0));
+    assert!(!serde_json::to_string(&told).unwrap().contains("text:"), "{told:?}");
+    let told = app.deploys.compare_shadow(FUNCTION, 10, true).await.unwrap();
+    let (_, _, first) = differing(&told, "published records");
+    assert_eq!(first[0].cells[0].shadow.as_deref(), Some("text:2"));
+    app.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_shadow_is_exact_however_often_the_host_is_killed() {
+    let dir = tempfile::tempdir().unwrap();
+    start(dir.path(), &whole()).await.stop().await;
+    let part = manifest::part(&whole(), &BTreeSet::from([FUNCTION.to_owned()])).unwrap();
+    let mut random = StdRng::seed_from_u64(9);
+    let mut begun = 0;
+    for kill in 0..KILLS {
+        let mut host = up(dir.path(), &[]);
+        let client = loop {
+            assert!(host.try_wait().unwrap().is_none(), "the host does not start");
+            if let Some(client) = Client::find(dir.path()).await {
+                break client;
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        };
+        let build = another_build(&component(FUNCTION), 1).to_vec();
+        let ask = DeployAsk::new(part.clone(), &BTreeMap::from([(FUNCTION.to_owned(), build)]));
+        let way = if kill % 2 == 0 { DeployWay::Shadow } else { DeployWay::Replay };
+        // One that there is goes on; one that is killed while it begins begins again.
+        begun += u32::from(client.deploy(&DeployAsk { way, ..ask }).await.is_ok());
+        tokio::time::sleep(Duration::from_millis(random.random_range(0..400))).await;
+        host.kill().unwrap();
+        tokio::task::block_in_place(|| host.wait()).unwrap();
+    }
+    assert!(begun >= 1);
+    let app = start(dir.path(), &whole()).await;
+    if app.store.shadows().await.unwrap().iter().all(|shadow| shadow.ended.is_some()) {
+        follow(&app, another_build(&component(FUNCTION), 1)).await.unwrap();
+    }
+    let comparison = compared(&app).await;
+    assert_eq!(comparison.differing, 0, "{comparison:?}");
+    assert!(comparison.records > 0);
+    app.deploys.promote(FUNCTION, Some(0), "tester").await.unwrap();
+    check_all(&app.store, RECORDS).await;
     app.stop().await;
 }

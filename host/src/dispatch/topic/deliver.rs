@@ -86,7 +86,7 @@ impl TopicSource {
         match called.outcome {
             Outcome::Done { effects, rejected, .. } => match rejected_by(delivery.batch.len(), rejected) {
                 Ok(failures) if failures.is_empty() => self.accept(delivery, effects, &failures).await,
-                Ok(failures) => match self.does_worse(&delivery.batch, failures.len()).await? {
+                Ok(failures) => match self.does_worse(&delivery.batch, failures.keys().copied().collect()).await? {
                     true => Ok(()),
                     false => self.accept(delivery, effects, &failures).await,
                 },
@@ -142,7 +142,7 @@ impl TopicSource {
 
     /// Counts a failed delivery: it is tried again, or in parts, or the one record that is left becomes a dead letter.
     async fn failed(&mut self, mut delivery: Delivery, failure: Failure) -> Result<(), WriteError> {
-        if self.does_worse(&delivery.batch, delivery.batch.len()).await? {
+        if self.does_worse(&delivery.batch, (0..delivery.batch.len()).collect()).await? {
             return Ok(());
         }
         let Delivery { trial, ref commit, ref batch, tried, .. } = delivery;

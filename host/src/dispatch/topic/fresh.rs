@@ -1,9 +1,11 @@
 //! A version in its first batches. Where one of them loses records, the version before it is called with the same ones, and what it
 //! does is let go of: if it handles them, it is put in charge again before anything is lost.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use tokio::sync::oneshot::{self, error::TryRecvError};
 use tracing::{error, warn};
 
 use super::TopicSource;
@@ -18,7 +20,9 @@ use crate::registry::call::Outcome;
 /// Batches of a partition in which a version is new.
 const FIRST_BATCHES: u32 = 16;
 /// How long a batch waits for the version before to be in charge again; then it is tried as any other.
-const LONGEST_ROLLBACK: Duration = Duration::from_secs(5);
+const LONGEST_ROLLBACK: Duration = Duration::from_secs(300);
+/// How often it is looked whether it is; what takes over wakes the worker besides.
+const LOOK_EVERY: Duration = Duration::from_millis(100);
 
 /// What is known of a version that is new.
 pub(super) struct Fresh {
@@ -52,31 +56,48 @@ impl TopicSource {
         self.fresh.take_if(|fresh| fresh.left == 0);
     }
 
-    /// Whether the version before handles a batch of which the new one loses `lost` records; then it is asked for, and the batch
-    /// waits for it.
-    pub(super) async fn does_worse(&mut self, batch: &Records, lost: usize) -> Result<bool, WriteError> {
+    /// Whether the version before handles records of a batch that the new one loses, by their indices; then it is asked for, and
+    /// the batch waits for it.
+    pub(super) async fn does_worse(&mut self, batch: &Records, lost: BTreeSet<usize>) -> Result<bool, WriteError> {
         let asks = self.delivery.on_failure == OnFailure::Rollback;
-        let Some(fresh) = self.fresh.take_if(|_| asks) else { return Ok(false) };
-        self.settle().await?;
-        let called = self.call(&fresh.before, batch, 1).await;
-        let loses = match called.outcome {
-            Outcome::Done { rejected, .. } => rejected.len(),
-            Outcome::Failed { .. } => batch.len(),
+        let Some(before) = self.fresh.as_ref().filter(|_| asks).map(|fresh| Arc::clone(&fresh.before)) else {
+            return Ok(false);
         };
-        if loses >= lost {
+        self.settle().await?;
+        let called = self.call(&before, batch, 1).await;
+        // Where it fails with the whole batch, too, parts of it tell more.
+        let Outcome::Done { rejected, .. } = called.outcome else { return Ok(false) };
+        let refused: BTreeSet<usize> = rejected.iter().map(|rejection| rejection.at as usize).collect();
+        let handled = lost.difference(&refused).count();
+        if handled == 0 {
             return Ok(false);
         }
-        let (version, before) = (Arc::clone(&self.version.digest), Arc::clone(&fresh.before.digest));
-        let of = batch.len();
-        let reason =
-            format!("it loses {lost} records of a batch of {of}, and version {} loses {loses}", fresh.before.short());
+        let reason = format!(
+            "it loses {} records of a batch of {}, and version {} handles {handled} of them",
+            lost.len(),
+            batch.len(),
+            before.short()
+        );
         warn!(function = %self.note.function, version = self.version.short(), reason, "the version before is put in charge again");
-        let ask = Rollback { function: Arc::clone(&self.note.function), version, before, reason: reason.clone() };
+        let (answer, answered) = oneshot::channel();
+        let (function, version) = (Arc::clone(&self.note.function), Arc::clone(&self.version.digest));
+        let ask = Rollback { function, version, before: Arc::clone(&before.digest), reason: reason.clone(), answer };
         if self.shared.rollbacks.try_send(ask).is_err() {
             error!(function = %self.note.function, "too many rollbacks wait");
         }
-        self.not_before = Instant::now() + LONGEST_ROLLBACK;
+        self.fresh = None;
+        self.rollback = Some((answered, Instant::now() + LONGEST_ROLLBACK));
         self.standing(Standing::Waiting { reason }, true);
         Ok(true)
+    }
+
+    /// How long the batch waits for the version before to be in charge again: until that is answered, but not for ever.
+    pub(super) fn waits_for_rollback(&mut self) -> Option<Duration> {
+        let (answered, until) = self.rollback.as_mut()?;
+        if answered.try_recv() == Err(TryRecvError::Empty) && Instant::now() < *until {
+            return Some(LOOK_EVERY);
+        }
+        self.rollback = None;
+        None
     }
 }
