@@ -10,7 +10,7 @@ mod versions;
 
 pub use tokens::{TokenCommand, TokenCreateArgs, TokenRevokeArgs};
 pub use versions::{AuditArgs, DeployArgs, DiffArgs, PromoteArgs, PullArgs, ReplayArgs, RollbackArgs};
-pub use versions::{ShadowCommand, ShadowDropArgs, ShadowShowArgs, VersionsArgs};
+pub use versions::{ShadowCommand, ShadowDropArgs, ShadowShowArgs, VersionsArgs, WatchArgs};
 
 /// The data folder where nothing else is said.
 const DATA_DIR: &str = ".isobar";
@@ -72,6 +72,8 @@ pub enum Command {
     DeadLetters(DeadLettersCommand),
     /// Let functions take over in the running host, between two batches
     Deploy(DeployArgs),
+    /// Build functions whenever their sources are saved, and let them take over in the running host
+    Watch(WatchArgs),
     /// List the versions of a function
     Versions(VersionsArgs),
     /// Put a version in charge again that was so before

@@ -20,7 +20,7 @@ use crate::embedded::versions::digest_of;
 use crate::embedded::{Commit, Folder, Kind, Note, Store};
 use crate::engine::Engine;
 use crate::manifest::variables::resolve;
-use crate::manifest::{Application, Table, TriggerSource};
+use crate::manifest::{Application, Table, TriggerSource, nearest};
 use crate::registry::call::Outcome;
 use crate::registry::{self, Loader, Place, Source, Version};
 
@@ -141,11 +141,12 @@ impl Rehearsal<'_> {
     pub async fn begin(mut self) -> anyhow::Result<Stage> {
         let name = self.function.to_owned();
         self.application.tables.values_mut().for_each(|table| table.connection = None);
-        let function = self.application.functions.get(&name).cloned().with_context(|| {
-            let known = self.application.functions.keys().map(String::as_str);
-            let near = crate::manifest::nearest(&name, known).map(|near| format!("; did you mean `{near}`?"));
-            format!("there is no function `{name}`{}", near.unwrap_or_default())
-        })?;
+        let function = self
+            .application
+            .functions
+            .get(&name)
+            .cloned()
+            .with_context(|| missing("function", &name, self.application.functions.keys()))?;
         let topics = function.triggers.iter().filter_map(|trigger| match &trigger.source {
             TriggerSource::Topic(topic) => Some(topic.as_str()),
             TriggerSource::Cron(_) => None,
@@ -174,6 +175,11 @@ impl Rehearsal<'_> {
     }
 }
 
+fn missing<'n>(what: &str, name: &str, known: impl Iterator<Item = &'n String>) -> String {
+    let near = nearest(name, known.map(String::as_str)).map(|near| format!("; did you mean `{near}`?"));
+    format!("there is no {what} `{name}`{}", near.unwrap_or_default())
+}
+
 fn topic_of(function: &str, topics: &[&str], named: Option<&str>) -> anyhow::Result<String> {
     let known = || topics.iter().map(|topic| format!("`{topic}`")).collect::<Vec<_>>().join(", ");
     match (named, topics) {
@@ -190,7 +196,8 @@ impl Stage {
         let mut effects = Effects::default();
         let application = self.store.application();
         for (name, path) in tables {
-            let table = application.tables.get(name).with_context(|| format!("there is no table `{name}`"))?;
+            let table =
+                application.tables.get(name).with_context(|| missing("table", name, application.tables.keys()))?;
             let rows = load::read(table, &bytes(path)?).with_context(|| format!("`{}`", path.display()))?;
             effects.tables.insert(name.clone(), rows);
         }
@@ -229,13 +236,13 @@ impl Stage {
         let output = called.output;
         let (effects, rejected) = match called.outcome {
             Outcome::Failed { failure, unavailable } => {
-                let reason = unavailable.unwrap_or_else(|| failure.to_string());
+                let reason = unavailable.unwrap_or(failure.reason);
                 return Ok(Done { effects: vec![Effect::Failed { reason }], output });
             }
             Outcome::Done { effects, rejected, .. } => match rejected_by(batch.len(), rejected) {
                 Ok(rejected) => (effects, rejected),
                 Err(failure) => {
-                    return Ok(Done { effects: vec![Effect::Failed { reason: failure.to_string() }], output });
+                    return Ok(Done { effects: vec![Effect::Failed { reason: failure.reason }], output });
                 }
             },
         };

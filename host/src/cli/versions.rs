@@ -35,6 +35,17 @@ pub struct DeployArgs {
     pub json: bool,
 }
 
+/// What `watch` takes.
+#[derive(Debug, Clone, Args)]
+pub struct WatchArgs {
+    /// The functions [default: all]
+    #[arg(value_name = "FUNCTION")]
+    pub functions: Vec<String>,
+    /// Whose.
+    #[command(flatten)]
+    pub place: PlaceArgs,
+}
+
 /// See to a version that follows the one in charge in its shadow.
 #[derive(Debug, Clone, Subcommand)]
 pub enum ShadowCommand {

@@ -9,7 +9,7 @@ use anyhow::Context as _;
 use super::reach::Reach;
 use super::replay::{Wish, can_ask, see_through};
 use super::{Outcome, build};
-use crate::cli::{AuditArgs, DeployArgs, DiffArgs, PullArgs, RollbackArgs, VersionsArgs};
+use crate::cli::{AuditArgs, DeployArgs, DiffArgs, PlaceArgs, PullArgs, RollbackArgs, VersionsArgs};
 use crate::console::answers::{AuditAsk, DeployAsk, DeployWay, DiffAsk, RollbackAsk, ShadowAsk};
 use crate::deploys::{Taken, VersionSummary};
 use crate::embedded::versions::Entry;
@@ -24,41 +24,25 @@ const MOST_DIFFERENCES: u32 = 10;
 /// # Errors
 /// Why they cannot be sent, or what the host says against them; nothing has changed then.
 pub async fn deploy(args: &DeployArgs) -> anyhow::Result<Outcome> {
-    let path = &args.place.manifest.manifest;
-    let (application, root) = super::manifest(path)?;
     let functions: BTreeSet<String> = match args.all {
-        true => application.functions.keys().cloned().collect(),
+        true => super::manifest(&args.place.manifest.manifest)?.0.functions.into_keys().collect(),
         false => args.functions.iter().cloned().collect(),
     };
-    let part = manifest::part(&super::manifest_text(path)?, &functions)
-        .map_err(|problems| anyhow::anyhow!(super::rendered(&problems, path).join("\n")))?;
-    if args.build {
-        let mut chosen = application.clone();
-        chosen.functions.retain(|name, _| functions.contains(name));
-        build::build(&chosen, &root)?;
-    }
-    let mut components = BTreeMap::new();
-    for function in application.functions.values().filter(|f| functions.contains(&f.name)) {
-        components.insert(function.name.clone(), registry::read(function, &root)?);
-    }
     can_ask(args.rebuild, args.yes)?;
-    let reach = Reach::open(&args.place).await?;
     let way = match (args.shadow, args.rebuild) {
         (true, _) => DeployWay::Shadow,
         (_, true) => DeployWay::Replay,
         _ => DeployWay::TakeOver,
     };
-    let ask = DeployAsk { way, ..DeployAsk::new(part, &components) };
-    let taken = reach.deploy(ask).await;
-    if let (true, Ok([taken])) = (args.rebuild, taken.as_deref()) {
+    let taken = send(&args.place, &functions, args.build, way).await?;
+    if let (true, [taken]) = (args.rebuild, taken.as_slice()) {
         let shown = ShadowAsk { differences: Some(MOST_DIFFERENCES), ..ShadowAsk::default() };
         let wish = Wish { applies: true, is_sure: args.yes, shown, json: args.json };
+        let reach = Reach::open(&args.place).await?;
         let done = see_through(&reach, taken, &wish).await;
         reach.close().await;
         return done;
     }
-    reach.close().await;
-    let taken = taken?;
     if args.json {
         ui::line(serde_json::to_string_pretty(&taken)?)?;
     } else if args.shadow {
@@ -67,6 +51,35 @@ pub async fn deploy(args: &DeployArgs) -> anyhow::Result<Outcome> {
         taken.iter().for_each(|taken| ui::say(told(taken)));
     }
     Ok(Outcome::Done)
+}
+
+/// Sends functions, as the manifest has them now, to the running host; they are built first where that is said.
+///
+/// # Errors
+/// As [`deploy`].
+pub(super) async fn send(
+    place: &PlaceArgs,
+    functions: &BTreeSet<String>,
+    builds: bool,
+    way: DeployWay,
+) -> anyhow::Result<Vec<Taken>> {
+    let path = &place.manifest.manifest;
+    let (application, root) = super::manifest(path)?;
+    let part = manifest::part(&super::manifest_text(path)?, functions)
+        .map_err(|problems| anyhow::anyhow!(super::rendered(&problems, path).join("\n")))?;
+    if builds {
+        let mut chosen = application.clone();
+        chosen.functions.retain(|name, _| functions.contains(name));
+        build::build(&chosen, &root)?;
+    }
+    let mut components = BTreeMap::new();
+    for function in application.functions.values().filter(|f| functions.contains(&f.name)) {
+        components.insert(function.name.clone(), registry::read(function, &root)?);
+    }
+    let reach = Reach::open(place).await?;
+    let taken = reach.deploy(DeployAsk { way, ..DeployAsk::new(part, &components) }).await;
+    reach.close().await;
+    taken
 }
 
 fn followed(taken: &Taken) -> String {

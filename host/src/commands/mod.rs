@@ -21,6 +21,7 @@ pub mod token;
 pub mod topic;
 pub mod up;
 pub mod verify;
+pub mod watch;
 pub mod wit;
 
 use std::collections::BTreeMap;
@@ -63,6 +64,7 @@ pub async fn run(command: Command) -> anyhow::Result<Outcome> {
         Command::Topic(command) => topic::run(&command).await,
         Command::DeadLetters(command) => dead_letters::run(&command).await,
         Command::Deploy(args) => deploy::deploy(&args).await,
+        Command::Watch(args) => watch::run(&args).await,
         Command::Versions(args) => deploy::versions(&args).await,
         Command::Rollback(args) => deploy::rollback(&args).await,
         Command::Diff(args) => deploy::diff(&args).await,

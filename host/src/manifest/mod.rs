@@ -92,6 +92,8 @@ pub struct Build {
     pub command: String,
     /// Where, relative to the folder of spin.toml.
     pub workdir: Option<PathBuf>,
+    /// Patterns of its sources, relative to that folder.
+    pub watch: Vec<String>,
 }
 
 /// One `[[trigger.isobar]]`.

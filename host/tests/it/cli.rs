@@ -9,6 +9,7 @@ use std::sync::Arc;
 use isobar::console::{self, view::View};
 use tokio_util::sync::CancellationToken;
 
+use crate::crash::{application, build};
 use crate::shop;
 
 fn folder() -> PathBuf {
@@ -56,13 +57,21 @@ pub(crate) fn workplace() -> tempfile::TempDir {
 fn help_says_what_there_is_and_what_exit_codes_mean() {
     let dir = workplace();
     let commands = ["--help", "up | --help", "build | --help", "check | --help", "wit | --help", "inspect | --help"];
+    compare("help_test", &all(dir.path(), &["test | --help"]));
     compare("help", &all(dir.path(), &commands));
     let commands = ["status | --help", "table | query | --help", "table | export | --help", "table | load | --help"];
     compare("help_data", &all(dir.path(), &commands));
     let commands = ["dead-letters | --help", "dead-letters | list | --help", "dead-letters | redrive | --help"];
     compare("help_dead_letters", &(all(dir.path(), &commands) + &all(dir.path(), &["pause | --help"])));
     compare("help_topic", &all(dir.path(), &["topic | read | --help", "verify | --help", "completions | --help"]));
-    let commands = ["deploy | --help", "versions | --help", "rollback | --help", "diff | --help", "pull | --help"];
+    let commands = [
+        "deploy | --help",
+        "versions | --help",
+        "rollback | --help",
+        "diff | --help",
+        "pull | --help",
+        "watch | --help",
+    ];
     compare("help_versions", &(all(dir.path(), &commands) + &all(dir.path(), &["audit | --help"])));
     let commands = ["shadow | show | --help", "shadow | drop | --help", "promote | --help", "replay | --help"];
     compare("help_shadow", &all(dir.path(), &commands));
@@ -71,6 +80,24 @@ fn help_says_what_there_is_and_what_exit_codes_mean() {
         &all(dir.path(), &["token | create | --help", "token | list | --help", "token | revoke | --help"]),
     );
     compare("help_backup", &all(dir.path(), &["backup | --help", "restore | --help"]));
+}
+
+#[test]
+fn a_function_is_tried_with_records_from_files() {
+    build();
+    let folder = application().parent().unwrap().to_owned();
+    let commands = [
+        "test | counting | batches/first.jsonl | batches/second.jsonl",
+        "test | counting | batches/second.jsonl | --state | batches/state.jsonl | --table | totals=batches/totals.csv",
+        "test | counting | batches/poison.jsonl",
+        "test | counting | batches/misspelt.jsonl",
+        "test | counting | batches/missing.jsonl",
+        "test | counting | batches/first.jsonl | --table | total=batches/totals.csv",
+        "test | count | batches/first.jsonl",
+        "test | source | batches/first.jsonl",
+        "test | counting | batches/first.jsonl | --topic | output",
+    ];
+    compare("test", &all(&folder, &commands));
 }
 
 #[test]

@@ -36,4 +36,5 @@ mod stores;
 mod swaps;
 mod trials;
 mod verify;
+mod watch;
 mod wit_is_fresh;

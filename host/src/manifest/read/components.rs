@@ -152,9 +152,9 @@ fn build(fields: &mut Fields<'_>) -> Option<Build> {
         }
     };
     let workdir = build.string("workdir").map(|w| PathBuf::from(w.text));
-    build.strings("watch");
+    let watch = build.strings("watch").into_iter().flatten().map(|pattern| pattern.text.to_owned()).collect();
     build.finish();
-    command.map(|command| Build { command, workdir })
+    command.map(|command| Build { command, workdir, watch })
 }
 
 /// Where the function's WIT is kept: `functions/<name>/wit`, or what `tool.isobar.wit` says.
