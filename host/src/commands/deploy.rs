@@ -139,7 +139,10 @@ pub async fn rollback(args: &RollbackArgs) -> anyhow::Result<Outcome> {
     }
     ui::say(told(&taken));
     if taken.before.as_ref().is_some_and(|before| *before != taken.version) {
-        ui::hint("rows and records that the other version wrote stay as they are");
+        ui::hint(format_args!(
+            "rows and records that the other version wrote stay as they are; `isobar replay {} --apply` computes them anew",
+            taken.function
+        ));
     }
     Ok(Outcome::Done)
 }

@@ -80,6 +80,7 @@ impl Caller {
     pub fn may(&self, need: &Need) -> bool {
         let Some(scopes) = &self.scopes else { return true };
         match need {
+            Need::Any => true,
             Need::Read => scopes.contains(&Scope::Read) || scopes.contains(&Scope::ReadSensitive),
             Need::ReadSensitive => scopes.contains(&Scope::ReadSensitive),
             Need::Operate => scopes.contains(&Scope::Operate),
@@ -95,6 +96,8 @@ impl Caller {
 /// What a request needs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Need {
+    /// A token, whatever it may: to learn which application runs here.
+    Any,
     /// To see what is not sensitive.
     Read,
     /// To see what is.
@@ -116,6 +119,7 @@ impl Need {
         let parts: Vec<&str> = path.split('/').filter(|part| !part.is_empty()).collect();
         match (method, parts.as_slice()) {
             (_, ["tokens", ..]) => Need::Owner,
+            (&Method::GET, []) => Need::Any,
             (&Method::GET, _) => Need::Read,
             (&Method::POST, ["deploys"]) => Need::DeploySome,
             (&Method::POST, ["functions", function, "rollback" | "replay" | "shadow", ..]) => {
@@ -132,6 +136,7 @@ impl Need {
     #[must_use]
     pub fn words(&self) -> String {
         match self {
+            Need::Any => "ask".to_owned(),
             Need::Read => "read".to_owned(),
             Need::ReadSensitive => "read what is sensitive".to_owned(),
             Need::Operate => "operate".to_owned(),
@@ -149,6 +154,7 @@ mod tests {
     #[test]
     fn each_request_needs_what_it_does_and_an_unknown_one_everything() {
         for (method, path, need) in [
+            (Method::GET, "/", Need::Any),
             (Method::GET, "/status", Need::Read),
             (Method::GET, "/functions/pay/shadow", Need::Read),
             (Method::HEAD, "/status", Need::Owner),

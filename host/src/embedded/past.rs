@@ -52,6 +52,16 @@ impl Store {
         Ok(rows.try_map(recorded).fetch_all(&self.readers).await?)
     }
 
+    /// Microseconds of all calls of a function with batches, by the ledger.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub async fn spent_on(&self, function: &str) -> Result<u64, WriteError> {
+        let sql = "SELECT coalesce(sum(micros), 0) FROM ledger WHERE function = ? AND first IS NOT NULL";
+        let row = sqlx::query(sql).bind(function).fetch_one(&self.readers).await?;
+        Ok(row.try_get::<i64, _>(0)?.unsigned_abs())
+    }
+
     /// Whether another version than this one has handled batches of a function.
     ///
     /// # Errors

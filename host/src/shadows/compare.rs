@@ -138,7 +138,10 @@ impl Running {
             past,
             batches: spent.batches,
             records: spent.records,
-            charge_micros: spent.charge_micros,
+            charge_micros: match self.shadow.replays {
+                true => store.spent_on(&self.shadow.function).await?,
+                false => spent.charge_micros,
+            },
             shadow_micros: spent.shadow_micros,
             failure: self.failure(),
             reads_others: self.reads_others(),
