@@ -216,6 +216,7 @@ impl App {
             progress: Arc::clone(self.dispatcher.progress()),
             pauses: Arc::clone(self.dispatcher.pauses()),
             deploys: Arc::clone(&self.deploys),
+            dispatcher: Arc::clone(&self.dispatcher),
         }
     }
 

@@ -14,6 +14,7 @@ mod reach;
 pub mod replay;
 pub mod restore;
 pub mod shadow;
+pub mod state;
 pub mod status;
 pub mod table;
 pub mod test;
@@ -73,6 +74,9 @@ pub async fn run(command: Command) -> anyhow::Result<Outcome> {
         Command::Promote(args) => shadow::promote(&args).await,
         Command::Pull(args) => deploy::pull(&args).await,
         Command::Audit(args) => deploy::audit(&args).await,
+        Command::Run(args) => state::call(&args).await,
+        Command::Delete(args) => state::delete(&args).await,
+        Command::State(command) => state::run(&command).await,
         Command::Token(command) => token::run(&command).await,
         Command::Pause(args) => pause::pause(&args).await,
         Command::Resume(args) => pause::resume(&args).await,

@@ -13,7 +13,9 @@ use crate::console::answers::{
     AuditAsk, DeployAsk, DiffAsk, ManifestView, PromoteAsk, ReplayAsk, RollbackAsk, ShadowAsk,
 };
 use crate::console::answers::{BackupAsk, LettersAsk, LettersPage, Loaded, RecordsAsk, RecordsPage, Rows, RowsAsk};
-use crate::console::answers::{NewToken, SettleAsk, Settled, Status, TableSummary, TokenAsk, TopicSummary};
+use crate::console::answers::{
+    NewToken, SettleAsk, Settled, StateAsk, StatePage, Status, TableSummary, TokenAsk, TopicSummary,
+};
 use crate::console::client::Client;
 use crate::console::view::View;
 use crate::deploys::{OWNER, Taken, VersionSummary};
@@ -199,6 +201,27 @@ impl Reach {
         match self {
             Reach::Host(client) => client.drop_shadow(function).await,
             Reach::Folder(view) => Ok(view.drop_shadow(function, OWNER).await?),
+        }
+    }
+
+    pub(super) async fn run(&self, function: &str) -> anyhow::Result<()> {
+        match self {
+            Reach::Host(client) => client.run(function).await,
+            Reach::Folder(view) => Ok(view.run(function).await?),
+        }
+    }
+
+    pub(super) async fn forget(&self, function: &str) -> anyhow::Result<u64> {
+        match self {
+            Reach::Host(client) => client.forget(function).await,
+            Reach::Folder(view) => Ok(view.forget(function, OWNER).await?),
+        }
+    }
+
+    pub(super) async fn state(&self, function: &str, ask: &StateAsk) -> anyhow::Result<StatePage> {
+        match self {
+            Reach::Host(client) => client.state(function, ask).await,
+            Reach::Folder(view) => Ok(view.state(function, ask).await?),
         }
     }
 

@@ -313,6 +313,44 @@ pub struct ShadowAsk {
     pub brief: bool,
 }
 
+/// What of a function's state is asked for.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StateAsk {
+    /// Only that of this partition.
+    pub partition: Option<u32>,
+    /// Only what stands under keys that begin so.
+    pub prefix: Option<String>,
+    /// Only what stands under this key.
+    pub key: Option<String>,
+    /// Most entries.
+    pub limit: Option<u32>,
+    /// Whether that of a function that reads sensitive data is asked for.
+    #[serde(default)]
+    pub sensitive: bool,
+}
+
+/// Some of a function's state.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StatePage {
+    /// By partition and key.
+    pub entries: Vec<StateEntry>,
+    /// Whether there are more.
+    pub more: bool,
+}
+
+/// What stands under a key.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StateEntry {
+    /// The partition.
+    pub partition: u32,
+    /// The key.
+    pub key: String,
+    /// Bytes of the value.
+    pub bytes: u64,
+    /// The value, unless the answer would be too large with it.
+    pub value: Option<Payload>,
+}
+
 /// Which token is to be made.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

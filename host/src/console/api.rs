@@ -12,14 +12,15 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
-use axum::{Json, Router};
+use axum::{Extension, Json, Router};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use tokio::sync::Semaphore;
 
 use super::answers::{AuditAsk, BackupAsk, Fault, LettersAsk, RecordsAsk, Refusal};
-use super::answers::{RowsAsk, SettleAsk, Settled, TokenAsk};
+use super::answers::{RowsAsk, SettleAsk, Settled, StateAsk, TokenAsk};
 use super::guard::Guard;
+use super::scopes::Caller;
 use super::view::View;
 use crate::bindings::tables::load::MOST_BYTES;
 use crate::embedded::Fate;
@@ -90,6 +91,9 @@ pub(super) fn router(view: Arc<View>, guard: Guard, body: Duration) -> Router {
         .route("/functions/{function}/shadow/promote", post(versions::promote))
         .route("/functions/{function}/shadow/drop", post(versions::drop_shadow))
         .route("/functions/{function}/replay", post(versions::replay))
+        .route("/functions/{function}/state", get(state))
+        .route("/functions/{function}/state/delete", post(forget))
+        .route("/functions/{function}/run", post(run))
         .route("/functions/{function}/pause", post(pause))
         .route("/functions/{function}/resume", post(resume))
         .route("/functions/{function}/dead-letters", get(letters))
@@ -207,6 +211,26 @@ async fn create_token(State(api): State<Api>, request: Request) -> Result<impl I
 
 async fn revoke_token(State(api): State<Api>, Path(token): Path<String>) -> Answer<impl Serialize> {
     api.view.revoke_token(&token).await.map(Json)
+}
+
+async fn state(
+    State(api): State<Api>,
+    Path(function): Path<String>,
+    Asked(ask): Asked<StateAsk>,
+) -> Answer<impl Serialize> {
+    api.view.state(&function, &ask).await.map(Json)
+}
+
+async fn forget(
+    State(api): State<Api>,
+    Extension(caller): Extension<Caller>,
+    Path(function): Path<String>,
+) -> Answer<impl Serialize> {
+    api.view.forget(&function, &caller.name).await.map(Json)
+}
+
+async fn run(State(api): State<Api>, Path(function): Path<String>) -> Answer<impl Serialize> {
+    api.view.run(&function).await.map(Json)
 }
 
 async fn pause(State(api): State<Api>, Path(function): Path<String>) -> Answer<impl Serialize> {

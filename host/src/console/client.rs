@@ -13,7 +13,7 @@ use serde::de::DeserializeOwned;
 
 use super::answers::{AuditAsk, DeployAsk, DiffAsk, ManifestView, PromoteAsk, ReplayAsk, RollbackAsk, ShadowAsk};
 use super::answers::{BackupAsk, LettersAsk, LettersPage, Loaded, RecordsAsk, RecordsPage, Rows, RowsAsk};
-use super::answers::{NewToken, SettleAsk, Settled, Status, TableSummary, TokenAsk, TopicSummary};
+use super::answers::{NewToken, SettleAsk, Settled, StateAsk, StatePage, Status, TableSummary, TokenAsk, TopicSummary};
 use super::api::{ErrorBody, Greeting};
 use super::token::Access;
 use crate::deploys::{Taken, VersionSummary};
@@ -250,6 +250,30 @@ impl Client {
     /// As [`Client::status`].
     pub async fn replay(&self, function: &str, ask: &ReplayAsk) -> anyhow::Result<Taken> {
         self.post(&format!("/functions/{}/replay", segment(function)), ask).await
+    }
+
+    /// As [`super::view::View::run`].
+    ///
+    /// # Errors
+    /// As [`Client::status`].
+    pub async fn run(&self, function: &str) -> anyhow::Result<()> {
+        self.post(&format!("/functions/{}/run", segment(function)), &()).await
+    }
+
+    /// As [`super::view::View::forget`].
+    ///
+    /// # Errors
+    /// As [`Client::status`].
+    pub async fn forget(&self, function: &str) -> anyhow::Result<u64> {
+        self.post(&format!("/functions/{}/state/delete", segment(function)), &()).await
+    }
+
+    /// As [`super::view::View::state`].
+    ///
+    /// # Errors
+    /// As [`Client::status`].
+    pub async fn state(&self, function: &str, ask: &StateAsk) -> anyhow::Result<StatePage> {
+        self.get(&format!("/functions/{}/state", segment(function)), ask).await
     }
 
     /// As [`super::view::View::tokens`].

@@ -1,10 +1,19 @@
 //! What an operator may tell a function: to stand still, and to go on.
 
-use super::answers::{Fault, Refusal};
+use super::answers::{Fault, Payload, Refusal, StateAsk, StateEntry, StatePage};
 use super::view::View;
 use crate::clock::now_ms;
-use crate::embedded::Pause;
-use crate::manifest::nearest;
+use crate::dispatch::SourceStatus;
+use crate::embedded::versions::Entry;
+use crate::embedded::{Pause, Wanted};
+use crate::manifest::{TriggerSource, nearest};
+
+/// Entries of state where no number is asked for.
+const USUAL_ENTRIES: u32 = 100;
+/// Most entries of state in an answer.
+const MOST_ENTRIES: u32 = 1000;
+/// Bytes of values in an answer; of what is beyond only the size is told.
+const MOST_ENTRY_BYTES: usize = 8 * 1024 * 1024;
 
 impl View {
     /// Lets a function stand still.
@@ -34,6 +43,91 @@ impl View {
             None => self.store.resume(function).await?,
         }
         Ok(())
+    }
+
+    /// Lets a scheduled function run now.
+    ///
+    /// # Errors
+    /// When no host runs it here, it has no schedule, or it stands still.
+    pub async fn run(&self, function: &str) -> Result<(), Refusal> {
+        self.function(function)?;
+        let running = self.running.as_ref().ok_or_else(|| {
+            Refusal::new(Fault::Invalid, "no host runs that could call it").hint("`isobar up` starts one")
+        })?;
+        let application = self.application();
+        let triggers = application.functions.get(function).into_iter().flat_map(|f| &f.triggers);
+        let schedules: Vec<&str> =
+            triggers.filter(|t| matches!(t.source, TriggerSource::Cron(_))).map(|t| t.id.as_str()).collect();
+        if schedules.is_empty() {
+            return Err(Refusal::new(Fault::Invalid, format!("`{function}` has no schedule; records make it run"))
+                .hint(format!("`isobar test {function} FILE` tries it with records from a file")));
+        }
+        if let Some(reason) = running.pauses.reason(function) {
+            return Err(Refusal::new(Fault::Invalid, format!("`{function}` stands still: {reason}"))
+                .hint(format!("`isobar resume {function}` lets it go on")));
+        }
+        let is_here = |s: &SourceStatus| s.function == function && schedules.contains(&s.source.as_str());
+        if !running.progress.sources().iter().any(is_here) {
+            return Err(Refusal::new(Fault::Invalid, format!("the schedule of `{function}` is another host's")));
+        }
+        running.dispatcher.call(function);
+        Ok(())
+    }
+
+    /// Lets go of what a function that does not run any more remembers; gives how many keys that were.
+    ///
+    /// # Errors
+    /// When it runs, nothing is known of it, or the data cannot be written.
+    pub async fn forget(&self, function: &str, who: &str) -> Result<u64, Refusal> {
+        if self.application().functions.contains_key(function) {
+            return Err(Refusal::new(Fault::Invalid, format!("`{function}` runs, and needs what it remembers"))
+                .hint("take it out of spin.toml and start the host anew; its state stays until it is deleted"));
+        }
+        let keys = self
+            .store
+            .remembered(function)
+            .await?
+            .ok_or_else(|| Refusal::new(Fault::Unknown, format!("nothing is known of a function `{function}`")))?;
+        let entry = Entry {
+            at_ms: now_ms(),
+            who: who.to_owned(),
+            action: "delete state".to_owned(),
+            function: function.to_owned(),
+            version: None,
+            before: None,
+            refused: None,
+        };
+        self.store.forget(function, entry).await?;
+        Ok(keys)
+    }
+
+    /// The state of a function, by partition and key.
+    ///
+    /// # Errors
+    /// When there is no such function, its state is sensitive and that was not asked for, or the data cannot be read.
+    pub async fn state(&self, function: &str, ask: &StateAsk) -> Result<StatePage, Refusal> {
+        self.function(function)?;
+        let application = self.application();
+        let reads = application.functions.get(function).is_some_and(|f| f.reads_sensitive(&application));
+        if reads && !ask.sensitive {
+            return Err(Refusal::new(
+                Fault::Sensitive,
+                format!("`{function}` reads sensitive data, which its state may hold"),
+            )
+            .hint("ask for sensitive data: `--sensitive`"));
+        }
+        let limit = ask.limit.unwrap_or(USUAL_ENTRIES).clamp(1, MOST_ENTRIES);
+        let wanted = Wanted { partition: ask.partition, prefix: ask.prefix.as_deref(), key: ask.key.as_deref() };
+        let mut found = self.store.state_entries(function, &wanted, limit + 1, MOST_ENTRY_BYTES).await?;
+        let more = found.len() > limit as usize;
+        found.truncate(limit as usize);
+        let entry = |(partition, key, bytes, value): (u32, String, u64, Option<Vec<u8>>)| StateEntry {
+            partition,
+            key,
+            bytes,
+            value: value.as_deref().map(Payload::of),
+        };
+        Ok(StatePage { entries: found.into_iter().map(entry).collect(), more })
     }
 
     /// Refuses a name that is no function's.

@@ -125,9 +125,10 @@ impl Need {
             (&Method::POST, ["functions", function, "rollback" | "replay" | "shadow", ..]) => {
                 Need::Deploy((*function).to_owned())
             }
-            (&Method::POST, ["functions", _, "pause" | "resume" | "dead-letters", ..] | ["tables", _, "load"]) => {
-                Need::Operate
-            }
+            (
+                &Method::POST,
+                ["functions", _, "pause" | "resume" | "run" | "dead-letters", ..] | ["tables", _, "load"],
+            ) => Need::Operate,
             _ => Need::Owner,
         }
     }
@@ -166,6 +167,7 @@ mod tests {
             (Method::POST, "/functions/pay/shadow/promote", Need::Deploy("pay".to_owned())),
             (Method::POST, "/functions/p%61y/rollback", Need::Deploy("p%61y".to_owned())),
             (Method::POST, "/functions/pay/pause", Need::Operate),
+            (Method::POST, "/functions/pay/run", Need::Operate),
             (Method::POST, "/functions/pay/dead-letters/redrive", Need::Operate),
             (Method::POST, "/tables/people/load", Need::Operate),
             (Method::POST, "/tables/people/rows", Need::Owner),

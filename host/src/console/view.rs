@@ -13,7 +13,7 @@ use crate::delivery::Records;
 use crate::delivery::failure::hidden;
 use crate::delivery::letters::is_sensitive;
 use crate::deploys::Deploys;
-use crate::dispatch::{Pauses, Progress, SourceStatus, Standing};
+use crate::dispatch::{Dispatcher, Pauses, Progress, SourceStatus, Standing};
 use crate::embedded::{LedgerReport, Note, Store, TopicStatus, WriteError};
 use crate::kafka::Cluster;
 use crate::manifest::{Application, Trigger, TriggerSource, nearest};
@@ -40,6 +40,8 @@ pub struct Running {
     pub pauses: Arc<Pauses>,
     /// Which versions run.
     pub deploys: Arc<Deploys>,
+    /// What calls them.
+    pub dispatcher: Arc<Dispatcher>,
 }
 
 /// An application as it is seen from outside.

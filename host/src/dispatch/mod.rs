@@ -48,6 +48,8 @@ pub(crate) struct Shared {
     pub(crate) swaps: watch::Sender<()>,
     /// Takes who is to be put in charge again in the place of a version that does worse.
     rollbacks: mpsc::Sender<Rollback>,
+    /// Scheduled functions that are to run now.
+    called: Mutex<BTreeSet<Arc<str>>>,
     /// Functions whose workers are to let go of what they have.
     held: Mutex<BTreeSet<Arc<str>>>,
 }
@@ -55,6 +57,11 @@ pub(crate) struct Shared {
 impl Shared {
     fn is_held(&self, function: &str) -> bool {
         self.held().contains(function)
+    }
+
+    /// Whether somebody has called for a run of a scheduled function, which is then begun.
+    fn take_call(&self, function: &str) -> bool {
+        self.called.lock().unwrap_or_else(PoisonError::into_inner).remove(function)
     }
 
     fn held(&self) -> MutexGuard<'_, BTreeSet<Arc<str>>> {
@@ -115,7 +122,16 @@ impl Dispatcher {
         let progress = Arc::new(Progress::new(Arc::clone(store.ends())));
         let pauses = Arc::new(Pauses::load(Arc::clone(&store)).await?);
         let (voices, swaps) = (voices::Voices::default(), watch::Sender::new(()));
-        let shared = Arc::new(Shared { store, progress, pauses, voices, swaps, rollbacks, held: Mutex::default() });
+        let shared = Arc::new(Shared {
+            store,
+            progress,
+            pauses,
+            voices,
+            swaps,
+            rollbacks,
+            called: Mutex::default(),
+            held: Mutex::default(),
+        });
         let dispatcher = Dispatcher { shared, tasks: TaskTracker::new(), stop, at_work: Mutex::default() };
         match cluster {
             Some(cluster) => {
@@ -163,6 +179,12 @@ impl Dispatcher {
         let workers = self.workers(registered).await?;
         self.spawn(registered, workers);
         Ok(())
+    }
+
+    /// Lets a scheduled function run now, whatever its schedule says.
+    pub fn call(&self, function: &str) {
+        self.shared.called.lock().unwrap_or_else(PoisonError::into_inner).insert(function.into());
+        self.shared.swaps.send_replace(());
     }
 
     /// Lets what is under way of a function come to its end and begins nothing of it until the answer is dropped; `None` where that

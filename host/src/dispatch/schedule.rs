@@ -128,6 +128,9 @@ impl ScheduleSource {
         }
         let now = now_ms();
         self.doubt(now);
+        if self.stands.due.is_none() && self.shared.take_call(&self.note.function) {
+            self.stands.due = Some(Due { due_ms: now, missed: 0 });
+        }
         let Some(due) = self.stands.due.or_else(|| self.schedule.due(self.stands.stored, now)) else {
             self.settle().await?;
             let (due_ms, again) = self.stands.stored.unwrap_or((now, false));

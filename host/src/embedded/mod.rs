@@ -11,6 +11,7 @@ pub mod backup;
 mod commit;
 pub mod ends;
 mod folder;
+mod forgotten;
 mod ledger;
 mod letters;
 mod log;
@@ -52,6 +53,7 @@ pub use letters::{Fate, Settlement};
 pub use log::{TopicPartition, TopicStatus};
 pub use pauses::Pause;
 pub use replica::Changes;
+pub use state::Wanted;
 pub use writer::WriteError;
 
 use crate::manifest::Application;

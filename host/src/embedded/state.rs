@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use futures::TryStreamExt as _;
-use sqlx::sqlite::SqliteArguments;
+use sqlx::sqlite::{SqliteArguments, SqliteRow};
 use sqlx::{Arguments as _, AssertSqlSafe, Row as _, SqliteConnection};
 
 use super::writer::WriteError;
@@ -79,7 +79,44 @@ async fn delete(connection: &mut SqliteConnection, note: &Note, keys: &[&String]
     Ok(())
 }
 
+/// Which entries of state are wanted.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Wanted<'w> {
+    /// Of this partition alone.
+    pub partition: Option<u32>,
+    /// Under keys that begin so.
+    pub prefix: Option<&'w str>,
+    /// Under this key alone.
+    pub key: Option<&'w str>,
+}
+
 impl Store {
+    /// Committed entries of a function's state by partition and key, `most` at the most: each with the size of its value, and with
+    /// the value as long as all of them take no more than `most_bytes`.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub async fn state_entries(
+        &self,
+        function: &str,
+        wanted: &Wanted<'_>,
+        most: u32,
+        most_bytes: usize,
+    ) -> Result<Vec<(u32, String, u64, Option<Vec<u8>>)>, WriteError> {
+        let rows = sqlx::query(
+            "SELECT partition, key, length(value), CASE WHEN sum(length(value)) OVER (ORDER BY partition, key) <= ?6 THEN value END
+             FROM (SELECT partition, key, value FROM state WHERE function = (SELECT id FROM name WHERE name = ?1)
+               AND (?2 IS NULL OR partition = ?2) AND (?3 IS NULL OR substr(key, 1, length(?3)) = ?3) AND (?4 IS NULL OR key = ?4)
+               ORDER BY partition, key LIMIT ?5) ORDER BY partition, key",
+        );
+        let rows = rows.bind(function).bind(wanted.partition).bind(wanted.prefix).bind(wanted.key).bind(most);
+        let entry = |row: SqliteRow| {
+            let bytes = row.try_get::<i64, _>(2)?.unsigned_abs();
+            Ok((row.try_get(0)?, row.try_get(1)?, bytes, row.try_get(3)?))
+        };
+        Ok(rows.bind(most_bytes as i64).try_map(entry).fetch_all(&self.readers).await?)
+    }
+
     /// The committed values of `keys` of a function's partition; keys without a value are left out. Ends where `allowance`
     /// is passed.
     ///

@@ -15,7 +15,8 @@ use super::shares::Shares;
 use super::tail::Tail;
 use super::{Attempt, Commit, Current, LogEnds, Note, Pause, Settlement, Store};
 use super::{
-    attempt, commit, letters, mirrors, outbox, pauses, replica, retention, shadows, tokens, trouble, versions,
+    attempt, commit, forgotten, letters, mirrors, outbox, pauses, replica, retention, shadows, tokens, trouble,
+    versions,
 };
 use crate::bindings::tables::TableError;
 use crate::delivery::HeldTable;
@@ -183,6 +184,7 @@ pub(super) enum Work {
     Audit(versions::Entry),
     Shadow(shadows::Work),
     Token(tokens::Work),
+    Forget(forgotten::Work),
 }
 
 type Job = (Work, oneshot::Sender<Result<(), WriteError>>);
@@ -406,6 +408,7 @@ async fn perform(
         Work::Audit(entry) => versions::note(connection, entry).await,
         Work::Shadow(work) => shadows::perform(connection, work).await,
         Work::Token(work) => tokens::perform(connection, work).await,
+        Work::Forget(work) => forgotten::perform(connection, work).await,
         Work::Pause(pause) => pauses::keep(connection, pause).await,
         Work::Resume(function) => pauses::pardon(connection, function).await,
         Work::Trim { now_ms } => retention::trim(connection, application, *now_ms).await,

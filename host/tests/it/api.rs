@@ -352,7 +352,7 @@ async fn a_token_may_what_its_scopes_say_until_it_is_revoked_or_expires() {
         (&ops, "POST /api/v1/functions/total/resume", "", 200),
         (&ops, "GET /api/v1/status", "", 403),
         (&ops, "POST /api/v1/functions/total/rollback", "{}", 403),
-        (&ci, "GET /api/v1/", "", 200),
+        (&ci, "GET /api/v1", "", 200),
         // There is no host to deploy to: it has come that far.
         (&ci, "POST /api/v1/deploys", total.as_str(), 400),
         (&ci, "POST /api/v1/deploys", asks.as_str(), 403),

@@ -79,6 +79,8 @@ fn help_says_what_there_is_and_what_exit_codes_mean() {
         "help_token",
         &all(dir.path(), &["token | create | --help", "token | list | --help", "token | revoke | --help"]),
     );
+    let commands = ["state | list | --help", "state | get | --help", "run | --help", "delete | --help"];
+    compare("help_state", &all(dir.path(), &commands));
     compare("help_backup", &all(dir.path(), &["backup | --help", "restore | --help"]));
 }
 

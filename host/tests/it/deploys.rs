@@ -5,14 +5,18 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
 use isobar::app::{self, App, Plan, Prepared};
+use isobar::console::answers::{Payload, StateAsk};
+use isobar::console::view::View;
 use isobar::delivery::Records;
 use isobar::delivery::partitioner::partition_of;
 use isobar::deploys::{self, Ask, DeployError, Settings, Taken};
 use isobar::embedded::{Commit, Frame, Kind, Note, Store};
 use isobar::manifest;
 
-use crate::crash::{application, build};
+use crate::crash::{application, build, read};
 use crate::migration::take_back_to_5;
 use crate::shadows::otherwise;
 use crate::swaps::{another_build, publish};
@@ -460,5 +464,80 @@ async fn a_policy_says_who_deploys_what_and_who_holds_what_is_sensitive() {
     let named = policy("\"counting\"") + "[policy.releases]\ncounting = [\"totals\", \"output\"]\n";
     let app = prepare_under(dir.path(), &base, &named).await.unwrap().start().await.unwrap();
     deploy(&app, &peeping, component(FUNCTION)).await.unwrap();
+    app.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_function_remembers_is_shown_and_a_scheduled_one_runs_when_it_is_called() {
+    let dir = tempfile::tempdir().unwrap();
+    let app = start(dir.path(), &whole()).await;
+    idle(&app).await;
+    let view = View::new(Arc::clone(&app.store), Some(app.running()));
+    let page = view.state(FUNCTION, &StateAsk { prefix: Some("k1".to_owned()), ..StateAsk::default() }).await.unwrap();
+    // Keys are `k0` to `k22`.
+    assert_eq!((page.entries.len(), page.more), (11, false), "{page:?}");
+    let one = view.state(FUNCTION, &StateAsk { key: Some("k1".to_owned()), ..StateAsk::default() }).await.unwrap();
+    let value = match one.entries[0].value.clone().unwrap() {
+        Payload::Text(text) => text.into_bytes(),
+        Payload::Base64(text) => BASE64_STANDARD.decode(text).unwrap(),
+    };
+    assert_eq!(i64::from_le_bytes(value.try_into().unwrap()), read(&app.store, "output", 2).await["k1"].len() as i64);
+    let few = view.state(FUNCTION, &StateAsk { limit: Some(2), ..StateAsk::default() }).await.unwrap();
+    assert_eq!((few.entries.len(), few.more), (2, true));
+
+    let runs = async || {
+        app.store.position(&Note { function: "source".into(), source: "numbers".into(), partition: 0 }).await.unwrap()
+    };
+    let before = runs().await;
+    view.run("source").await.unwrap();
+    let started = std::time::Instant::now();
+    while runs().await == before {
+        assert!(started.elapsed() < LONGEST, "it does not run");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    let refused = view.run(FUNCTION).await.unwrap_err().to_string();
+    assert!(refused.contains("has no schedule"), "{refused}");
+    app.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn state_of_a_function_that_is_gone_stays_until_it_is_deleted_and_then_it_begins_anew() {
+    let dir = tempfile::tempdir().unwrap();
+    let app = start(dir.path(), &alone()).await;
+    count(&app, "input", &["a", "a"]).await;
+    let view = View::new(Arc::clone(&app.store), Some(app.running()));
+    let refused = view.forget(FUNCTION, "tester").await.unwrap_err().to_string();
+    assert!(refused.contains("runs, and needs what it remembers"), "{refused}");
+    drop(view);
+    app.stop().await;
+
+    let last = async |app: &App| read(&app.store, "output", 2).await["a"].last().unwrap().1.clone();
+    let without = || async {
+        let app = start(dir.path(), &(part(&whole(), "source") + "\n")).await;
+        idle(&app).await;
+        app
+    };
+    let app = without().await;
+    app.stop().await;
+    let app = start(dir.path(), &alone()).await;
+    count(&app, "input", &["a"]).await;
+    assert_eq!(last(&app).await, "3", "it goes on with its state");
+    app.stop().await;
+
+    let app = without().await;
+    let view = View::new(Arc::clone(&app.store), Some(app.running()));
+    assert!(view.forget(FUNCTION, "tester").await.unwrap() >= 1);
+    let again = view.forget(FUNCTION, "tester").await.unwrap_err().to_string();
+    assert!(again.contains("nothing is known"), "{again}");
+    assert_eq!(app.store.audit_log(1).await.unwrap()[0].action, "delete state");
+    drop(view);
+    app.stop().await;
+    let app = start(dir.path(), &alone()).await;
+    idle(&app).await;
+    let page = View::new(Arc::clone(&app.store), Some(app.running()));
+    let page = page.state(FUNCTION, &StateAsk { key: Some("a".to_owned()), ..StateAsk::default() }).await.unwrap();
+    assert_eq!(page.entries[0].bytes, 8);
+    assert_eq!(last(&app).await, "3", "it has counted all of them anew");
+    assert_eq!(app.store.verify().await.unwrap().findings, vec![]);
     app.stop().await;
 }

@@ -10,7 +10,7 @@ use axum::response::{IntoResponse, Response};
 use serde::de::DeserializeOwned;
 
 use super::{ROOT, failure};
-use crate::console::answers::{AuditAsk, BackupAsk, DiffAsk, LettersAsk, RecordsAsk, RowsAsk, ShadowAsk};
+use crate::console::answers::{AuditAsk, BackupAsk, DiffAsk, LettersAsk, RecordsAsk, RowsAsk, ShadowAsk, StateAsk};
 use crate::console::guard::{Denied, Guard};
 use crate::console::scopes::{Caller, Need};
 use crate::console::view::View;
@@ -136,6 +136,12 @@ impl Question for LettersAsk {
 }
 
 impl Question for ShadowAsk {
+    fn is_sensitive(&self) -> bool {
+        self.sensitive
+    }
+}
+
+impl Question for StateAsk {
     fn is_sensitive(&self) -> bool {
         self.sensitive
     }
