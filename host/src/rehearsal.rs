@@ -199,7 +199,7 @@ impl Stage {
             let table =
                 application.tables.get(name).with_context(|| missing("table", name, application.tables.keys()))?;
             let rows = load::read(table, &bytes(path)?).with_context(|| format!("`{}`", path.display()))?;
-            effects.tables.insert(name.clone(), rows);
+            effects.tables.entry(name.clone()).or_default().follow(rows);
         }
         if let Some(path) = state {
             for (at, line) in lines(path)?.into_iter().enumerate() {

@@ -48,18 +48,19 @@ pub async fn run(args: &WatchArgs) -> anyhow::Result<Outcome> {
             ));
         }
     }
+    let mut troubled = false;
     loop {
         tokio::time::sleep(LOOK_EVERY).await;
-        let now = look(path, &application, &root, &args.functions)?;
+        let Some(now) = told_look(path, &application, &root, &args.functions, &mut troubled) else { continue };
         if now == seen {
             continue;
         }
         tokio::time::sleep(LOOK_EVERY).await;
-        let still = look(path, &application, &root, &args.functions)?;
-        if still != now {
+        let still = look(path, &application, &root, &args.functions).ok();
+        let Some(still) = still.filter(|still| *still == now) else {
             // Something is still being written.
             continue;
-        }
+        };
         let mut changed: BTreeSet<String> = still
             .sources
             .iter()
@@ -76,6 +77,28 @@ pub async fn run(args: &WatchArgs) -> anyhow::Result<Outcome> {
                 ui::error(&error);
                 ui::hint("what runs goes on");
             }
+        }
+    }
+}
+
+/// What is looked at; that it cannot be is told once.
+fn told_look(
+    path: &Path,
+    application: &Application,
+    root: &Path,
+    wanted: &[String],
+    troubled: &mut bool,
+) -> Option<Seen> {
+    match look(path, application, root, wanted) {
+        Ok(seen) => {
+            *troubled = false;
+            Some(seen)
+        }
+        Err(error) => {
+            if !std::mem::replace(troubled, true) {
+                ui::error(&error);
+            }
+            None
         }
     }
 }

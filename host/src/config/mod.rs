@@ -5,6 +5,8 @@ pub mod kafka;
 pub mod policy;
 pub mod stores;
 
+use std::collections::BTreeSet;
+
 use http::Uri;
 use serde::Deserialize;
 
@@ -27,12 +29,13 @@ pub struct Config {
 }
 
 impl Config {
-    /// By what `new` widens access to what is sensitive beyond `base`, as far as no policy names it; in words.
+    /// By what `new` widens access to what is sensitive beyond `base`, as far as no policy names it; in words. Functions that are
+    /// `knowing` may have such things in their state.
     #[must_use]
-    pub fn widened(&self, base: &Application, new: &Application) -> Vec<String> {
+    pub fn widened(&self, base: &Application, new: &Application, knowing: &BTreeSet<String>) -> Vec<String> {
         match &self.policy {
-            Some(policy) => policy.widened(base, new),
-            None => widened(base, new),
+            Some(policy) => policy.widened(base, new, knowing),
+            None => widened(base, new, knowing),
         }
     }
 }

@@ -74,12 +74,18 @@ impl Policy {
     /// By what `new` widens access to what is sensitive beyond `base` without the policy naming it. What a function holds is named by
     /// [`Policy::beyond`]; where it may bring what it holds, or held once, has to be among its releases.
     #[must_use]
-    pub fn widened(&self, base: &Application, new: &Application) -> Vec<String> {
+    pub fn widened(&self, base: &Application, new: &Application, knowing: &BTreeSet<String>) -> Vec<String> {
         let is_named = |widening: &Widening| match &widening.access.target {
+            // What a template stands for is the manifest's to say: it names nothing.
+            Some(target) if target.contains("{{") => false,
             Some(target) => self.releases.get(&widening.function).is_some_and(|named| named.contains(target)),
             None => true,
         };
-        widenings(base, new).iter().filter(|widening| !is_named(widening)).map(Widening::to_string).collect()
+        widenings(base, new, knowing, false)
+            .iter()
+            .filter(|widening| !is_named(widening))
+            .map(Widening::to_string)
+            .collect()
     }
 
     /// By what the application goes beyond the policy, in words. Empty: by nothing.
@@ -297,10 +303,10 @@ mod tests {
             .replace("publish = [\"orders\"]", "publish = [\"news\"]");
         let forgets = forgets.replace("orders = {}", "orders = {}\n        news = {}");
         let (base, new) = (parse(SHOP).unwrap(), parse(&forgets).unwrap_or_else(|problems| panic!("{problems:?}")));
-        let found = policy(POLICY).widened(&base, &new);
+        let found = policy(POLICY).widened(&base, &new, &BTreeSet::new());
         assert!(!found.is_empty() && found.iter().all(|what| what.contains("to topic `news`")), "{found:?}");
         let named = policy(&POLICY.replace("\"orders\", \"bills\",", "\"orders\", \"news\","));
-        assert_eq!(named.widened(&base, &new), Vec::<String>::new());
+        assert_eq!(named.widened(&base, &new, &BTreeSet::new()), Vec::<String>::new());
     }
 
     #[test]

@@ -45,12 +45,16 @@ impl Client {
     /// asked while a process has the folder's lock.
     pub async fn find(data_dir: &Path) -> Option<Self> {
         let mut access = Access::read(data_dir)?;
+        let mut is_other = false;
         if let Some(token) = std::env::var(TOKEN).ok().filter(|token| !token.is_empty()) {
             access.token = token;
+            is_other = true;
         }
         let client = Client { http: http(SILENCE).ok()?, access };
         let greeting = tokio::time::timeout(GREETING, client.get::<Greeting>("", &())).await;
-        matches!(greeting, Ok(Ok(_))).then_some(client)
+        // Who has another token is told what is wrong with it by what is asked next.
+        let is_there = matches!(greeting, Ok(Ok(_))) || (is_other && greeting.is_ok());
+        is_there.then_some(client)
     }
 
     /// As [`super::view::View::status`].

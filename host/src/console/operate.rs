@@ -3,6 +3,7 @@
 use super::answers::{Fault, Payload, Refusal, StateAsk, StateEntry, StatePage};
 use super::view::View;
 use crate::clock::now_ms;
+use crate::deploys::has_read;
 use crate::dispatch::SourceStatus;
 use crate::embedded::versions::Entry;
 use crate::embedded::{Pause, Wanted};
@@ -79,6 +80,13 @@ impl View {
     /// # Errors
     /// When it runs, nothing is known of it, or the data cannot be written.
     pub async fn forget(&self, function: &str, who: &str) -> Result<u64, Refusal> {
+        if self.cluster.is_some() {
+            return Err(Refusal::new(
+                Fault::Invalid,
+                "the log is in Kafka, which holds the state, and it would come back from there",
+            )
+            .hint("delete the function's topics and its consumer group"));
+        }
         if self.application().functions.contains_key(function) {
             return Err(Refusal::new(Fault::Invalid, format!("`{function}` runs, and needs what it remembers"))
                 .hint("take it out of spin.toml and start the host anew; its state stays until it is deleted"));
@@ -109,13 +117,14 @@ impl View {
         self.function(function)?;
         let application = self.application();
         let reads = application.functions.get(function).is_some_and(|f| f.reads_sensitive(&application));
-        if reads && !ask.sensitive {
+        if (reads || has_read(&self.store, function).await?) && !ask.sensitive {
             return Err(Refusal::new(
                 Fault::Sensitive,
                 format!("`{function}` reads sensitive data, which its state may hold"),
             )
             .hint("ask for sensitive data: `--sensitive`"));
         }
+        let _permit = self.long_read()?;
         let limit = ask.limit.unwrap_or(USUAL_ENTRIES).clamp(1, MOST_ENTRIES);
         let wanted = Wanted { partition: ask.partition, prefix: ask.prefix.as_deref(), key: ask.key.as_deref() };
         let mut found = self.store.state_entries(function, &wanted, limit + 1, MOST_ENTRY_BYTES).await?;

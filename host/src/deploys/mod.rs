@@ -29,7 +29,7 @@ use crate::registry::{Loader, Place, Registered, Registry, Source, Version, shor
 use crate::shadows::Shadows;
 
 pub use start::Start;
-pub use stored::{diff, versions};
+pub use stored::{diff, has_read, versions};
 
 /// Functions whose names the audit log has of a deploy that was refused; characters of them, and of why.
 const MOST_NAMED: usize = 20;
@@ -222,6 +222,43 @@ impl Deploys {
     /// # Errors
     /// [`DeployError`].
     pub async fn roll_back(&self, function: &str, version: Option<&str>, who: &str) -> Result<Taken, DeployError> {
+        let ask = self.kept_ask(function, version).await?;
+        let taken = self.put_in_charge(ask, who, "rollback").await?;
+        taken.into_iter().next().ok_or_else(|| DeployError::Failed(format!("`{function}` does not run")))
+    }
+
+    /// Puts versions in charge again where workers found that the ones that took over do worse, for as long as they may ask.
+    pub async fn heed(&self, mut asked: mpsc::Receiver<Rollback>) {
+        while let Some(Rollback { function, version, before, reason, answer }) = asked.recv().await {
+            let done = self.roll_back_if(&function, (&version, &before), &reason).await;
+            if let Err(error) = done {
+                tracing::error!(%function, %error, "a version could not be rolled back");
+            }
+            // Who asked may have gone away.
+            let _ = answer.send(());
+        }
+    }
+
+    /// Puts the version `before` in charge again, if the other one still is.
+    async fn roll_back_if(
+        &self,
+        function: &str,
+        (version, before): (&str, &str),
+        reason: &str,
+    ) -> Result<(), DeployError> {
+        let _turn = self.turn.lock().await;
+        // Other partitions may have asked for the same, or an operator may have been faster.
+        if self.version(function).is_none_or(|running| *running.digest != *version) {
+            return Ok(());
+        }
+        tracing::warn!(%function, version = short(version), reason, "a version is rolled back");
+        let ask = self.kept_ask(function, Some(before)).await?;
+        let done = self.take_over(ask, ITSELF, "rollback").await;
+        self.audited(done, function, ITSELF, "rollback").await.map(drop)
+    }
+
+    /// What a version that is kept was deployed with; the one before the running one where none is named.
+    async fn kept_ask(&self, function: &str, version: Option<&str>) -> Result<Ask, DeployError> {
         let kept = self.store.versions(function).await?;
         let running = self.running().remove(function);
         let wanted = match version {
@@ -233,24 +270,7 @@ impl Deploys {
         };
         let component = self.kept_component(&wanted.component).await?;
         let components = BTreeMap::from([(function.to_owned(), component)]);
-        let taken = self.put_in_charge(Ask { part: wanted.part.clone(), components }, who, "rollback").await?;
-        taken.into_iter().next().ok_or_else(|| DeployError::Failed(format!("`{function}` does not run")))
-    }
-
-    /// Puts versions in charge again where workers found that the ones that took over do worse, for as long as they may ask.
-    pub async fn heed(&self, mut asked: mpsc::Receiver<Rollback>) {
-        while let Some(Rollback { function, version, before, reason, answer }) = asked.recv().await {
-            // Other partitions may have asked for the same, or an operator may have been faster.
-            if self.version(&function).is_none_or(|running| running.digest != version) {
-                continue;
-            }
-            tracing::warn!(%function, version = short(&version), reason, "a version is rolled back");
-            if let Err(error) = self.roll_back(&function, Some(&before), ITSELF).await {
-                tracing::error!(%function, %error, "a version could not be rolled back");
-            }
-            // Who asked may have gone away.
-            let _ = answer.send(());
-        }
+        Ok(Ask { part: wanted.part.clone(), components })
     }
 
     /// Lets shadows come to the end of their batches; the next start goes on with them.
@@ -373,7 +393,8 @@ impl Deploys {
                 "`isobar deploy` sends both",
             ));
         }
-        let widened = self.settings.config.widened(&parsed(&deployed.base)?, &declared);
+        let knowing = self.knowing(&named).await?;
+        let widened = self.settings.config.widened(&parsed(&deployed.base)?, &declared, &knowing);
         let (before, after) = match self.settings.config.policy {
             // It says by itself what it has against it.
             Some(_) => (Vec::new(), widened),
@@ -413,6 +434,17 @@ impl Deploys {
             Some(Taken { before: ran.get(&function).cloned(), function, version })
         });
         Ok(Decided { taken: taken.collect(), application, deployed, arrivals, versions })
+    }
+
+    /// Those of `functions` of which a version that is kept could read what is sensitive: it may be in their state.
+    async fn knowing(&self, functions: &BTreeSet<String>) -> Result<BTreeSet<String>, DeployError> {
+        let mut knowing = BTreeSet::new();
+        for function in functions {
+            if has_read(&self.store, function).await? {
+                knowing.insert(function.clone());
+            }
+        }
+        Ok(knowing)
     }
 
     /// The version that each function of `declared` would have.

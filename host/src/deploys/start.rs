@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 
+use super::stored::reads_sensitive;
 use super::{DeployError, Settings, entry, short};
 use crate::config::Config;
 use crate::embedded::Folder;
@@ -133,10 +134,11 @@ impl Start {
             };
             components.insert(name.clone(), Arc::from(component));
         }
+        let knowing = knowing(look, others).await?;
         let file = &self.application;
         let merged = fits.ok().filter(|(application, _)| {
             // What an operator says of what is sensitive counts for what was deployed, too.
-            if !config.widened(file, application).is_empty() {
+            if !config.widened(file, application, &knowing).is_empty() {
                 return false;
             }
             let versions = versions(application, &components);
@@ -213,6 +215,18 @@ impl Start {
         }
         Ok(Some(Deployment { application, deployed: self.deployed.clone(), arrivals, entries, promotion: None }))
     }
+}
+
+/// Those of `functions` of which a version that is kept could read what is sensitive.
+async fn knowing(look: &mut Look, functions: &BTreeSet<String>) -> anyhow::Result<BTreeSet<String>> {
+    let mut knowing = BTreeSet::new();
+    for function in functions {
+        let kept = look.versions(function).await?;
+        if kept.iter().any(|kept| reads_sensitive(&kept.part, function)) {
+            knowing.insert(function.clone());
+        }
+    }
+    Ok(knowing)
 }
 
 /// The digest of the component that `function` ran with.

@@ -69,6 +69,21 @@ async fn kept(store: &Store, function: &str) -> Result<Vec<Kept>, DeployError> {
     Ok(kept)
 }
 
+/// Whether a version of a function that is kept could read what is sensitive: it may be in its state.
+///
+/// # Errors
+/// When the data cannot be read.
+pub async fn has_read(store: &Store, function: &str) -> Result<bool, DeployError> {
+    Ok(store.versions(function).await?.iter().any(|kept| reads_sensitive(&kept.part, function)))
+}
+
+/// Whether a function could read what is sensitive, by what was said of it; what cannot be read any more is taken to say so.
+pub(super) fn reads_sensitive(part: &str, function: &str) -> bool {
+    manifest::parse(part).map_or(true, |application| {
+        application.functions.get(function).is_some_and(|f| f.reads_sensitive(&application))
+    })
+}
+
 /// In what two versions of a function differ, in plain words; `to` is the running one where none is named.
 ///
 /// # Errors

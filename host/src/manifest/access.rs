@@ -32,22 +32,30 @@ impl Display for Widening {
 
 /// By what `new` widens access to what is sensitive, or says that it is not sensitive any more; in words. Empty: by nothing.
 #[must_use]
-pub fn widened(base: &Application, new: &Application) -> Vec<String> {
+pub fn widened(base: &Application, new: &Application, knowing: &BTreeSet<String>) -> Vec<String> {
     let mut found = unmarked(base, new);
-    found.extend(widenings(base, new).iter().map(Widening::to_string));
+    found.extend(widenings(base, new, knowing, true).iter().map(Widening::to_string));
     found
 }
 
-/// By what `new` widens access to what is sensitive.
+/// By what `new` widens access to what is sensitive; functions that are `knowing` may have it in their state. Where the base lets them
+/// write to, they may bring that if the base `is_base_enough`, having been written by who knew of it; else only what they read by the
+/// base.
 #[must_use]
-pub fn widenings(base: &Application, new: &Application) -> Vec<Widening> {
+pub fn widenings(
+    base: &Application,
+    new: &Application,
+    knowing: &BTreeSet<String>,
+    is_base_enough: bool,
+) -> Vec<Widening> {
     let mut found = Vec::new();
     let marks = Marks { base, new };
     for function in new.functions.values() {
         let before = base.functions.get(&function.name);
         // What it could read once may be in its state.
-        let read = before.is_some_and(|f| marks.reads(f));
-        let had = before.map(|f| marks.accesses(base, f, read)).unwrap_or_default();
+        let read = knowing.contains(&function.name) || before.is_some_and(|f| marks.reads(f));
+        let had = before.map(|f| marks.accesses(base, f, if is_base_enough { read } else { marks.reads(f) }));
+        let had = had.unwrap_or_default();
         let has = marks.accesses(new, function, read);
         let wider = |access: &Access| Widening { function: function.name.clone(), access: access.clone() };
         found.extend(has.difference(&had).map(wider));
@@ -251,7 +259,7 @@ mod tests {
             assert!(text.contains(from), "{from}");
             text.replacen(from, to, 1)
         });
-        widened(&parse(BASE), &parse(&changed)).join("\n")
+        widened(&parse(BASE), &parse(&changed), &BTreeSet::new()).join("\n")
     }
 
     #[test]
@@ -327,7 +335,7 @@ mod tests {
             .replace("grants.bill]", "grants.bills]")
             .replace("component.bill]", "component.bills]");
         let parse = |text: &str| super::super::parse(text).unwrap();
-        let found = widened(&parse(BASE), &parse(&renamed)).join("\n");
+        let found = widened(&parse(BASE), &parse(&renamed), &BTreeSet::new()).join("\n");
         assert!(found.contains("`bills` would get `name` of table `people`"), "{found}");
     }
 

@@ -124,12 +124,9 @@ impl Running {
         let compared = data.mirrors.compare(|_| most).await?;
         let spent = data.mirrors.spent().await?;
         drop(held);
-        let published = &self.version.function.grants.publish;
-        let topics = &self.version.application.topics;
-        let secret_topic = published.iter().any(|topic| topics.get(topic).is_some_and(|topic| topic.sensitive));
         let is_hidden = |column: Option<&str>, table: &Table| {
             let column = column.and_then(|column| table.column(column)).is_some_and(|column| column.sensitive);
-            let own = is_own(&table.name) && (self.hides || secret_topic);
+            let own = is_own(&table.name) && self.hides;
             !sensitive && (table.sensitive || column || own)
         };
         let tables: Vec<TableComparison> = compared.into_iter().map(|c| shown(c, &is_hidden)).collect();

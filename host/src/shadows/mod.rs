@@ -70,7 +70,7 @@ pub struct Running {
     failure: Mutex<Option<String>>,
     /// Whether somebody waits for it.
     hurries: AtomicBool,
-    /// Whether it, or the version in charge, may read what is sensitive: then its words may hold it.
+    /// Whether it, or the version in charge, reads what is sensitive or publishes it: then words and records may hold it.
     hides: bool,
     stop: CancellationToken,
     task: Mutex<Option<JoinHandle<()>>>,
@@ -122,6 +122,13 @@ impl Running {
     }
 }
 
+/// Whether a version reads what is sensitive, or publishes to a topic that is.
+fn hides(version: &Version) -> bool {
+    let topics = &version.application.topics;
+    let mut published = version.function.grants.publish.iter();
+    version.reads_sensitive() || published.any(|topic| topics.get(topic).is_some_and(|topic| topic.sensitive))
+}
+
 /// The shadows at work.
 pub struct Shadows {
     store: Arc<Store>,
@@ -150,7 +157,7 @@ impl Shadows {
             })),
             failure: Mutex::default(),
             hurries: AtomicBool::new(false),
-            hides: charge.reads_sensitive() || version.reads_sensitive(),
+            hides: hides(charge) || hides(&version),
             task: Mutex::default(),
             version,
             stop: self.stop.child_token(),
@@ -230,7 +237,8 @@ impl Shadows {
         match ended {
             Ok(ended) => ended,
             Err(_) => {
-                let behind = running.behind(&self.store).await?;
+                // Only what waits in the data file: whoever compares holds up the rest.
+                let behind = self.store.shadow_behind(function).await?;
                 Err(ShadowError::Behind { function: function.to_owned(), behind })
             }
         }

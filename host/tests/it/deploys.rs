@@ -460,10 +460,50 @@ async fn a_policy_says_who_deploys_what_and_who_holds_what_is_sensitive() {
     assert!(by_another.to_string().contains("`somebody` may not deploy"), "{by_another}");
     app.stop().await;
 
-    // Who is named may come to have it by a deploy.
+    // Who is named may come to have it by a deploy, and what is in its state then goes only where it is released.
     let named = policy("\"counting\"") + "[policy.releases]\ncounting = [\"totals\", \"output\"]\n";
     let app = prepare_under(dir.path(), &base, &named).await.unwrap().start().await.unwrap();
     deploy(&app, &peeping, component(FUNCTION)).await.unwrap();
+    let view = View::new(Arc::clone(&app.store), Some(app.running()));
+    let hidden = view.state(FUNCTION, &StateAsk::default()).await.unwrap_err().to_string();
+    assert!(hidden.contains("reads sensitive data"), "{hidden}");
+    let news = base.replace("publish = [\"output\"]", "publish = [\"output\", \"news\"]")
+        + "[application.trigger.isobar.topics.news]\n";
+    let told = refused(&app, &news, component(FUNCTION)).await;
+    assert!(told.contains("`counting` would bring what it read to topic `news`"), "{told}");
+    deploy(&app, &base, component(FUNCTION)).await.unwrap();
+    let hidden = view.state(FUNCTION, &StateAsk::default()).await.unwrap_err().to_string();
+    assert!(hidden.contains("reads sensitive data"), "it may still be there: {hidden}");
+    let told = refused(&app, &news, component(FUNCTION)).await;
+    assert!(told.contains("`counting` would bring what it read to topic `news`"), "{told}");
+    drop(view);
+    app.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_versions_that_each_lose_what_the_other_handles_do_not_take_turns_for_ever() {
+    let careful = alone().replace("max_attempts = 2", "max_attempts = 1\non_failure = \"rollback\"");
+    let dir = tempfile::tempdir().unwrap();
+    let app = start(dir.path(), &careful).await;
+    deploy(&app, &careful, otherwise()).await.unwrap();
+    // The one before cannot count 49,999, and the other no record of `bad`; both are of one partition.
+    let store = &app.store;
+    let mut records = Records::default();
+    for (key, value) in [("bad", "1"), ("bad", "49999"), ("bad", "2")] {
+        records.offsets.push(records.offsets.len() as i64);
+        records.keys.push(Some(key.as_bytes()));
+        records.values.push(Some(value.as_bytes()));
+        records.timestamps.push(1);
+    }
+    let note = Note { function: "test".into(), source: "test".into(), partition: 0 };
+    let first = store.position(&note).await.unwrap();
+    let frames = vec![Frame::encode("input".into(), partition_of(b"bad", 3), records).unwrap()];
+    let interval = Some(isobar::delivery::Interval { first, next: first + 1 });
+    store.commit(Commit { note, interval, records: 1, frames, attempt: 1, ..Commit::default() }).await.unwrap();
+    idle(&app).await;
+    let rollbacks = audit(store).await.into_iter().filter(|(action, _)| action == "rollback").count();
+    assert!(rollbacks <= 1, "{rollbacks} times back and forth");
+    assert_eq!(letters(store).await, 1, "what the version in charge cannot handle is put aside");
     app.stop().await;
 }
 

@@ -29,6 +29,8 @@ pub(super) struct Fresh {
     /// The version that was in charge before.
     before: Arc<Version>,
     left: u32,
+    /// Whether it was found to do worse, and stays.
+    is_judged: bool,
 }
 
 impl TopicSource {
@@ -45,7 +47,7 @@ impl TopicSource {
             None => Arc::clone(&self.version),
         };
         // Records that failed before may fail again.
-        self.fresh = self.trial.is_none().then_some(Fresh { before, left: FIRST_BATCHES });
+        self.fresh = self.trial.is_none().then_some(Fresh { before, left: FIRST_BATCHES, is_judged: false });
     }
 
     /// Notes that a batch is handled.
@@ -60,7 +62,9 @@ impl TopicSource {
     /// the batch waits for it.
     pub(super) async fn does_worse(&mut self, batch: &Records, lost: BTreeSet<usize>) -> Result<bool, WriteError> {
         let asks = self.delivery.on_failure == OnFailure::Rollback;
-        let Some(before) = self.fresh.as_ref().filter(|_| asks).map(|fresh| Arc::clone(&fresh.before)) else {
+        let Some(before) =
+            self.fresh.as_ref().filter(|fresh| asks && !fresh.is_judged).map(|fresh| Arc::clone(&fresh.before))
+        else {
             return Ok(false);
         };
         self.settle().await?;
@@ -85,19 +89,24 @@ impl TopicSource {
         if self.shared.rollbacks.try_send(ask).is_err() {
             error!(function = %self.note.function, "too many rollbacks wait");
         }
-        self.fresh = None;
+        // It stays fresh until that is answered: so it is known that the version before comes back, and is not judged in its turn.
         self.rollback = Some((answered, Instant::now() + LONGEST_ROLLBACK));
         self.standing(Standing::Waiting { reason }, true);
         Ok(true)
     }
 
-    /// How long the batch waits for the version before to be in charge again: until that is answered, but not for ever.
+    /// How long the batch waits for the version before to be in charge again: until that is answered, but not for ever. Once it is, the
+    /// worker looks first which version is in charge.
     pub(super) fn waits_for_rollback(&mut self) -> Option<Duration> {
         let (answered, until) = self.rollback.as_mut()?;
         if answered.try_recv() == Err(TryRecvError::Empty) && Instant::now() < *until {
             return Some(LOOK_EVERY);
         }
         self.rollback = None;
-        None
+        // Should the new version still be in charge then, it was not rolled back, and is not asked to be again.
+        if let Some(fresh) = &mut self.fresh {
+            fresh.is_judged = true;
+        }
+        Some(Duration::ZERO)
     }
 }
