@@ -205,17 +205,12 @@ pub(super) async fn record(
             &encoded
         }
     };
-    let waiting =
-        sqlx::query("UPDATE shadow SET bytes = bytes + ? WHERE function = ? AND ended IS NULL RETURNING bytes");
-    let waiting = waiting.bind(made.len() as i64).bind(commit.note.function.as_ref());
-    let Some(row) = waiting.fetch_optional(&mut *connection).await? else { return Ok(()) };
-    if row.try_get::<i64, _>(0)? > MOST_WAITING_BYTES {
-        let reason = format!("it fell more than {} MiB behind the version in charge", MOST_WAITING_BYTES >> 20);
-        return end(connection, &commit.note.function, &reason).await;
-    }
-    sqlx::query(
-        "INSERT INTO shadow_batch (function, source, partition, first, next, reread, attempt, micros, at_ms, records, version,
-           made) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+    // One round trip to the connection's thread.
+    let recorded = sqlx::query(
+        "INSERT INTO shadow_batch (function, source, partition, first, next, reread, attempt, micros, at_ms, records, version, made)
+         SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12
+         WHERE EXISTS (SELECT 1 FROM shadow WHERE function = ?1 AND ended IS NULL);
+         UPDATE shadow SET bytes = bytes + ?13 WHERE function = ?1 AND ended IS NULL RETURNING bytes",
     )
     .bind(commit.note.function.as_ref())
     .bind(commit.note.source.as_ref())
@@ -229,8 +224,14 @@ pub(super) async fn record(
     .bind(commit.records)
     .bind(commit.version.as_ref())
     .bind(made)
-    .execute(connection)
+    .bind(made.len() as i64)
+    .fetch_all(&mut *connection)
     .await?;
+    let waiting: i64 = recorded.first().map_or(Ok(0), |row| row.try_get(0))?;
+    if waiting > MOST_WAITING_BYTES {
+        let reason = format!("it fell more than {} MiB behind the version in charge", MOST_WAITING_BYTES >> 20);
+        return end(connection, &commit.note.function, &reason).await;
+    }
     Ok(())
 }
 
