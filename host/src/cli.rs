@@ -3,11 +3,17 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, Parser, Subcommand};
 
+mod data;
+mod letters;
+mod state;
 mod tokens;
 mod versions;
 
+pub use data::{ExportArgs, ExportFormat, LoadArgs, QueryArgs, QueryFormat, TableCommand, TopicCommand, TopicReadArgs};
+pub use letters::{DeadLettersCommand, LetterShowArgs, LettersListArgs, LettersSettleArgs};
+pub use state::{DeleteArgs, StateArgs, StateCommand, StateGetArgs, StateListArgs};
 pub use tokens::{TokenCommand, TokenCreateArgs, TokenRevokeArgs};
 pub use versions::{AuditArgs, DeployArgs, DiffArgs, PromoteArgs, PullArgs, ReplayArgs, RollbackArgs};
 pub use versions::{ShadowCommand, ShadowDropArgs, ShadowShowArgs, VersionsArgs, WatchArgs};
@@ -293,132 +299,6 @@ pub struct PlaceArgs {
     pub config: ConfigArgs,
 }
 
-/// What can be done with tables.
-#[derive(Debug, Subcommand)]
-pub enum TableCommand {
-    /// List the tables
-    List(ReadArgs),
-    /// Show rows of a table
-    Query(QueryArgs),
-    /// Write a whole table to a file or to stdout
-    Export(ExportArgs),
-    /// Load a CSV file into a table; all of it or nothing
-    Load(LoadArgs),
-}
-
-/// What `table query` takes.
-#[derive(Debug, Clone, Args)]
-pub struct QueryArgs {
-    /// The table
-    pub table: String,
-    /// Where to look.
-    #[command(flatten)]
-    pub place: PlaceArgs,
-    /// Only rows that meet it: `column op literal and …`, op being = != < <= > >= in, is null, is not null
-    #[arg(long = "where", value_name = "CONDITION")]
-    pub filter: Option<String>,
-    /// Only these columns, in this order
-    #[arg(long, value_name = "NAME,…", value_delimiter = ',')]
-    pub columns: Option<Vec<String>>,
-    /// Most rows
-    #[arg(long, value_name = "ROWS", default_value_t = 100)]
-    pub limit: u64,
-    /// How to write them
-    #[arg(long, value_enum, default_value_t = QueryFormat::Table)]
-    pub format: QueryFormat,
-    /// Sensitive tables and columns too
-    #[arg(long)]
-    pub sensitive: bool,
-}
-
-/// How `table query` writes rows.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum QueryFormat {
-    /// For people.
-    Table,
-    /// Comma-separated.
-    Csv,
-    /// One document.
-    Json,
-}
-
-/// What `table export` takes.
-#[derive(Debug, Clone, Args)]
-pub struct ExportArgs {
-    /// The table
-    pub table: String,
-    /// Where to look.
-    #[command(flatten)]
-    pub place: PlaceArgs,
-    /// How to write it
-    #[arg(long, value_enum)]
-    pub format: ExportFormat,
-    /// The file; stdout where it is left out
-    #[arg(long, value_name = "FILE")]
-    pub output: Option<PathBuf>,
-    /// Sensitive tables and columns too
-    #[arg(long)]
-    pub sensitive: bool,
-}
-
-/// How `table export` writes a table.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum ExportFormat {
-    /// Comma-separated.
-    Csv,
-    /// One document.
-    Json,
-    /// Apache Parquet.
-    Parquet,
-}
-
-/// What `table load` takes.
-#[derive(Debug, Clone, Args)]
-pub struct LoadArgs {
-    /// The table
-    pub table: String,
-    /// The CSV file; its first line names the columns
-    #[arg(value_name = "FILE")]
-    pub file: PathBuf,
-    /// Where to load it.
-    #[command(flatten)]
-    pub place: PlaceArgs,
-}
-
-/// What can be done with topics.
-#[derive(Debug, Subcommand)]
-pub enum TopicCommand {
-    /// List the topics
-    List(ReadArgs),
-    /// Show records of a topic
-    Read(TopicReadArgs),
-}
-
-/// What `topic read` takes.
-#[derive(Debug, Clone, Args)]
-pub struct TopicReadArgs {
-    /// The topic
-    pub topic: String,
-    /// Where to look.
-    #[command(flatten)]
-    pub place: PlaceArgs,
-    /// Only this partition
-    #[arg(long, value_name = "NUMBER")]
-    pub partition: Option<u32>,
-    /// From this offset on [default: the oldest record kept]
-    #[arg(long, value_name = "OFFSET")]
-    pub from: Option<i64>,
-    /// Most records of each partition
-    #[arg(long, value_name = "RECORDS", default_value_t = 20)]
-    pub limit: u32,
-    /// As JSON, a record per line
-    #[arg(long)]
-    pub json: bool,
-    /// Sensitive topics too
-    #[arg(long)]
-    pub sensitive: bool,
-}
-
 /// Which function.
 #[derive(Debug, Clone, Args)]
 pub struct FunctionArgs {
@@ -427,136 +307,6 @@ pub struct FunctionArgs {
     /// Whose.
     #[command(flatten)]
     pub place: PlaceArgs,
-}
-
-/// What `delete` takes.
-#[derive(Debug, Clone, Args)]
-pub struct DeleteArgs {
-    /// Which function.
-    #[command(flatten)]
-    pub of: FunctionArgs,
-    /// Its state, and how far it has come; what it published and wrote stays
-    #[arg(long, required = true)]
-    pub state: bool,
-    /// Do not ask
-    #[arg(long)]
-    pub yes: bool,
-}
-
-/// What of state can be looked at.
-#[derive(Debug, Clone, Subcommand)]
-pub enum StateCommand {
-    /// List keys
-    List(StateListArgs),
-    /// Show what stands under a key
-    Get(StateGetArgs),
-}
-
-/// Whose state.
-#[derive(Debug, Clone, Args)]
-pub struct StateArgs {
-    /// Which function.
-    #[command(flatten)]
-    pub of: FunctionArgs,
-    /// Only that of one partition
-    #[arg(long)]
-    pub partition: Option<u32>,
-    /// As JSON, a key per line
-    #[arg(long)]
-    pub json: bool,
-    /// State of a function that reads sensitive data too
-    #[arg(long)]
-    pub sensitive: bool,
-}
-
-/// What `state list` takes.
-#[derive(Debug, Clone, Args)]
-pub struct StateListArgs {
-    /// Whose state.
-    #[command(flatten)]
-    pub state: StateArgs,
-    /// Only keys that begin so
-    #[arg(long)]
-    pub prefix: Option<String>,
-    /// Most keys
-    #[arg(long, value_name = "KEYS", default_value_t = 100)]
-    pub limit: u32,
-}
-
-/// What `state get` takes.
-#[derive(Debug, Clone, Args)]
-pub struct StateGetArgs {
-    /// Whose state.
-    #[command(flatten)]
-    pub state: StateArgs,
-    /// The key
-    pub key: String,
-}
-
-/// What can be done with dead letters.
-#[derive(Debug, Subcommand)]
-pub enum DeadLettersCommand {
-    /// List a function's dead letters
-    List(LettersListArgs),
-    /// Show one with its whole story
-    Show(LetterShowArgs),
-    /// Send them back to the function that failed, and to no other
-    Redrive(LettersSettleArgs),
-    /// Give them up; they stay in their topic
-    Drop(LettersSettleArgs),
-}
-
-/// What `dead-letters list` takes.
-#[derive(Debug, Clone, Args)]
-pub struct LettersListArgs {
-    /// Which function.
-    #[command(flatten)]
-    pub of: FunctionArgs,
-    /// Those that were redriven or dropped too
-    #[arg(long)]
-    pub all: bool,
-    /// Most letters
-    #[arg(long, value_name = "LETTERS", default_value_t = 100)]
-    pub limit: u32,
-    /// As JSON, for programs
-    #[arg(long)]
-    pub json: bool,
-    /// Words and records of a function that reads sensitive data too
-    #[arg(long)]
-    pub sensitive: bool,
-}
-
-/// What `dead-letters show` takes.
-#[derive(Debug, Clone, Args)]
-pub struct LetterShowArgs {
-    /// Which function.
-    #[command(flatten)]
-    pub of: FunctionArgs,
-    /// The letter, as `list` names it
-    pub offset: i64,
-    /// As JSON, for programs
-    #[arg(long)]
-    pub json: bool,
-    /// Words and record of a function that reads sensitive data too
-    #[arg(long)]
-    pub sensitive: bool,
-}
-
-/// What `dead-letters redrive` and `drop` take.
-#[derive(Debug, Clone, Args)]
-pub struct LettersSettleArgs {
-    /// Which function.
-    #[command(flatten)]
-    pub of: FunctionArgs,
-    /// The letters, as `list` names them
-    #[arg(value_name = "OFFSET", required_unless_present = "all", conflicts_with = "all")]
-    pub offsets: Vec<i64>,
-    /// All that are open
-    #[arg(long)]
-    pub all: bool,
-    /// Do not ask
-    #[arg(long)]
-    pub yes: bool,
 }
 
 /// What `backup` takes.

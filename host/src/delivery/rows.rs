@@ -90,9 +90,14 @@ impl HeldRow {
     /// Bytes of its cells, about.
     #[must_use]
     pub fn bytes(&self) -> usize {
-        let cell = |value: &Value| CELL_BYTES + if let Value::Text(text) = value { text.len() } else { 0 };
-        self.key.iter().chain(self.cells.iter().flatten().flatten()).map(cell).sum()
+        row_bytes(self.key.iter().chain(self.cells.iter().flatten().flatten()))
     }
+}
+
+/// Bytes that cells take, about.
+pub fn row_bytes<'v>(cells: impl IntoIterator<Item = &'v Value>) -> usize {
+    let cell = |value: &Value| CELL_BYTES + if let Value::Text(text) = value { text.len() } else { 0 };
+    cells.into_iter().map(cell).sum()
 }
 
 /// The key as bytes: equal keys give equal bytes, different ones different bytes.

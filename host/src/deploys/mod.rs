@@ -4,11 +4,12 @@
 //! grants, compiled and instantiated once. Then one transaction makes it so, and each partition goes on with the new version
 //! after the batch that it has. Nothing is undone, because nothing can fail any more.
 
+mod decide;
 mod shadow;
 mod start;
 mod stored;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use serde::{Deserialize, Serialize};
@@ -19,14 +20,14 @@ use crate::clock::now_ms;
 use crate::config::Config;
 use crate::config::stores::place;
 use crate::dispatch::{Dispatcher, Rollback};
-use crate::embedded::shadows::Promotion;
-use crate::embedded::versions::{Arrival, Deployed, Deployment, Entry, digest_of};
+use crate::embedded::promotion::Promotion;
+use crate::embedded::versions::{Deployment, Entry};
 use crate::embedded::{Store, WriteError};
-use crate::manifest::access::unmarked;
 use crate::manifest::variables::{Resolved, resolve};
-use crate::manifest::{self, Application, Problem};
-use crate::registry::{Loader, Place, Registered, Registry, Source, Version, short};
+use crate::manifest::{Application, Problem};
+use crate::registry::{Loader, Registered, Registry, Version, short};
 use crate::shadows::Shadows;
+use decide::{Decided, Way};
 
 pub use start::Start;
 pub use stored::{diff, has_read, versions};
@@ -107,7 +108,7 @@ impl From<WriteError> for DeployError {
 /// What is to be deployed.
 #[derive(Debug, Clone, Default)]
 pub struct Ask {
-    /// What a manifest says of the functions: [`manifest::part`].
+    /// What a manifest says of the functions: [`crate::manifest::part`].
     pub part: String,
     /// Their components, by function.
     pub components: BTreeMap<String, Arc<[u8]>>,
@@ -173,25 +174,6 @@ impl Settings {
     }
 }
 
-/// How it is decided what is to run.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-struct Way {
-    /// Whether versions are to run in the shadow of those in charge.
-    in_shadow: bool,
-    /// Whether the functions that are named are loaded although they are in charge already.
-    again: bool,
-}
-
-/// A deploy that was found to be right.
-struct Decided {
-    application: Arc<Application>,
-    deployed: Deployed,
-    arrivals: Vec<Arrival>,
-    /// Versions that take over, by function: those that were deployed, and those that have to be linked anew beside them.
-    versions: BTreeMap<String, Arc<Version>>,
-    taken: Vec<Taken>,
-}
-
 impl Deploys {
     /// The versions of the functions in `registry`, which run already.
     #[must_use]
@@ -253,8 +235,8 @@ impl Deploys {
         }
         tracing::warn!(%function, version = short(version), reason, "a version is rolled back");
         let ask = self.kept_ask(function, Some(before)).await?;
-        let done = self.take_over(ask, ITSELF, "rollback").await;
-        self.audited(done, function, ITSELF, "rollback").await.map(drop)
+        let functions = [function.to_owned()];
+        self.as_allowed(ITSELF, &functions, "rollback", self.take_over(ask, ITSELF, "rollback")).await.map(drop)
     }
 
     /// What a version that is kept was deployed with; the one before the running one where none is named.
@@ -280,42 +262,43 @@ impl Deploys {
 
     async fn put_in_charge(&self, ask: Ask, who: &str, action: &str) -> Result<Vec<Taken>, DeployError> {
         let _turn = self.turn.lock().await;
-        let functions = ask.components.keys().take(MOST_NAMED).cloned().collect::<Vec<_>>().join(", ");
-        let done = match self.check_who(who, ask.components.keys()) {
-            Ok(()) => self.take_over(ask, who, action).await,
+        let functions: Vec<String> = ask.components.keys().cloned().collect();
+        self.as_allowed(who, &functions, action, self.take_over(ask, who, action)).await
+    }
+
+    /// Does what `who` wants with functions, unless others are named for one of them; the audit log has what was refused.
+    async fn as_allowed<T>(
+        &self,
+        who: &str,
+        functions: &[String],
+        action: &str,
+        done: impl Future<Output = Result<T, DeployError>>,
+    ) -> Result<T, DeployError> {
+        let done = match self.check_who(who, functions) {
+            Ok(()) => done.await,
             Err(refused) => Err(refused),
         };
-        self.audited(done, &functions, who, action).await
+        if let Err(error @ DeployError::Refused { .. }) = &done {
+            let refused = Some(error.to_string().chars().take(MOST_SAID).collect());
+            let named: Vec<&str> = functions.iter().take(MOST_NAMED).map(String::as_str).collect();
+            let function = cut(&named.join(", "), MOST_NAMES);
+            self.store.audit(Entry { refused, ..entry(&function, who, action, None) }).await?;
+        }
+        done
     }
 
     /// Refuses who is not named for a function for which somebody is.
-    fn check_who<'f>(&self, who: &str, functions: impl IntoIterator<Item = &'f String>) -> Result<(), DeployError> {
+    fn check_who(&self, who: &str, functions: &[String]) -> Result<(), DeployError> {
         let Some(policy) = self.settings.config.policy.as_ref().filter(|_| ![OWNER, ITSELF].contains(&who)) else {
             return Ok(());
         };
-        match functions.into_iter().find(|function| !policy.lets_deploy(who, function)) {
+        match functions.iter().find(|function| !policy.lets_deploy(who, function)) {
             Some(function) => Err(DeployError::refused(
                 format!("`{who}` may not deploy `{function}`"),
                 "[policy.deploy] of isobar.toml names who may",
             )),
             None => Ok(()),
         }
-    }
-
-    /// Notes in the audit log what was refused.
-    async fn audited<T>(
-        &self,
-        done: Result<T, DeployError>,
-        functions: &str,
-        who: &str,
-        action: &str,
-    ) -> Result<T, DeployError> {
-        if let Err(error @ DeployError::Refused { .. }) = &done {
-            let refused = Some(error.to_string().chars().take(MOST_SAID).collect());
-            let function = cut(functions, MOST_NAMES);
-            self.store.audit(Entry { refused, ..entry(&function, who, action, None) }).await?;
-        }
-        done
     }
 
     async fn take_over(&self, ask: Ask, who: &str, action: &str) -> Result<Vec<Taken>, DeployError> {
@@ -373,156 +356,6 @@ impl Deploys {
         }
     }
 
-    /// Finds out whether what is asked can be, without changing anything.
-    async fn decide(&self, ask: Ask, way: Way) -> Result<Decided, DeployError> {
-        if self.is_shared {
-            return Err(DeployError::refused(
-                "the log is in Kafka, where a deploy would have to reach all hosts at one time",
-                "change spin.toml and start the hosts anew, one after the other",
-            ));
-        }
-        let mut deployed = self.store.deployed().await?.unwrap_or_default();
-        let part = manifest::without_secrets(&ask.part).map_err(|problems| DeployError::problems(&problems))?;
-        let merged = manifest::merge(&deployed.manifest, &part).map_err(|problems| DeployError::problems(&problems))?;
-        let parsed = |text: &str| manifest::parse(text).map_err(|problems| DeployError::problems(&problems));
-        let declared = parsed(&merged)?;
-        let named: BTreeSet<String> = parsed(&part)?.functions.into_keys().collect();
-        if !named.iter().eq(ask.components.keys()) {
-            return Err(DeployError::refused(
-                "the functions and the components of the deploy are not the same",
-                "`isobar deploy` sends both",
-            ));
-        }
-        let knowing = self.knowing(&named).await?;
-        let widened = self.settings.config.widened(&parsed(&deployed.base)?, &declared, &knowing);
-        let (before, after) = match self.settings.config.policy {
-            // It says by itself what it has against it.
-            Some(_) => (Vec::new(), widened),
-            None => (widened, Vec::new()),
-        };
-        stays_within([unmarked(&parsed(&deployed.manifest)?, &declared), before].concat())?;
-        let ran = std::mem::take(&mut deployed.running);
-        deployed.running = self.versions_of(&declared, &ask)?;
-        let mut changed: BTreeSet<String> =
-            deployed.running.iter().filter(|(name, v)| ran.get(*name) != Some(v)).map(|(n, _)| n.clone()).collect();
-        self.check_beside(&changed, &ask)?;
-        let (application, resolved) = self.settings.applied(&declared)?;
-        stays_within(after)?;
-        if way.again {
-            changed.extend(ask.components.keys().cloned());
-        }
-        let running = self.store.application();
-        stored::check(&running, &application)?;
-        let application = Arc::new(application);
-        let anew = relinked(&running, &application).into_iter().filter(|name| !changed.contains(name));
-        let mut sources = BTreeMap::new();
-        for name in changed.iter().cloned().chain(anew) {
-            let component = self.component_of(&name, &ask).await?;
-            let digest = deployed.running.get(&name).cloned().unwrap_or_default();
-            let resolved = resolved.get(&name).cloned().unwrap_or_default();
-            sources.insert(name, Source { digest, component, resolved });
-        }
-        deployed.manifest = merged;
-        let arrivals = {
-            let (deployed, changed, sources) = (deployed.clone(), changed.clone(), sources.clone());
-            let packing = tokio::task::spawn_blocking(move || arrivals(&deployed, &changed, &sources));
-            packing.await.map_err(|error| DeployError::Failed(error.to_string()))??
-        };
-        let versions = self.load(&application, sources, way.in_shadow).await?;
-        let taken = ask.components.into_keys().filter_map(|function| {
-            let version = deployed.running.get(&function)?.clone();
-            Some(Taken { before: ran.get(&function).cloned(), function, version })
-        });
-        Ok(Decided { taken: taken.collect(), application, deployed, arrivals, versions })
-    }
-
-    /// Those of `functions` of which a version that is kept could read what is sensitive: it may be in their state.
-    async fn knowing(&self, functions: &BTreeSet<String>) -> Result<BTreeSet<String>, DeployError> {
-        let mut knowing = BTreeSet::new();
-        for function in functions {
-            if has_read(&self.store, function).await? {
-                knowing.insert(function.clone());
-            }
-        }
-        Ok(knowing)
-    }
-
-    /// The version that each function of `declared` would have.
-    fn versions_of(&self, declared: &Application, ask: &Ask) -> Result<BTreeMap<String, String>, DeployError> {
-        let mut versions = BTreeMap::new();
-        for function in declared.functions.values() {
-            let component = match ask.components.get(&function.name) {
-                Some(component) => digest_of(component),
-                None => self.version(&function.name).map(|v| v.component.to_string()).ok_or_else(|| {
-                    DeployError::refused(
-                        format!("`{}` does not run, and its component did not come with the deploy", function.name),
-                        "deploy it by its name, or all functions with `isobar deploy --all`",
-                    )
-                })?,
-            };
-            versions.insert(function.name.clone(), declared.version(function, &component));
-        }
-        Ok(versions)
-    }
-
-    /// Refuses to change functions that were not named.
-    fn check_beside(&self, changed: &BTreeSet<String>, ask: &Ask) -> Result<(), DeployError> {
-        let beside: Vec<String> =
-            changed.iter().filter(|name| !ask.components.contains_key(*name)).map(|name| format!("`{name}`")).collect();
-        if beside.is_empty() {
-            return Ok(());
-        }
-        Err(DeployError::refused(
-            format!("it would change {} too, by a topic, table or variable that they share", beside.join(", ")),
-            "deploy them together: `isobar deploy --all`",
-        ))
-    }
-
-    async fn component_of(&self, function: &str, ask: &Ask) -> Result<Arc<[u8]>, DeployError> {
-        if let Some(component) = ask.components.get(function) {
-            return Ok(Arc::clone(component));
-        }
-        let digest = self.version(function).map(|v| v.component.to_string()).unwrap_or_default();
-        self.kept_component(&digest).await
-    }
-
-    async fn kept_component(&self, digest: &str) -> Result<Arc<[u8]>, DeployError> {
-        let kept =
-            self.store.kept_component(digest).await.map_err(|error| DeployError::Failed(format!("{error:#}")))?;
-        kept.map(Arc::from).ok_or_else(|| DeployError::Failed(format!("the component {digest} is not kept any more")))
-    }
-
-    /// Compiles, links and instantiates, beside the work of the functions that run.
-    async fn load(
-        &self,
-        application: &Arc<Application>,
-        sources: BTreeMap<String, Source>,
-        in_shadow: bool,
-    ) -> Result<BTreeMap<String, Arc<Version>>, DeployError> {
-        let mut versions = BTreeMap::new();
-        for (name, source) in sources {
-            let Some(function) = application.functions.get(&name).cloned() else { continue };
-            let (loader, application, charge) =
-                (Arc::clone(&self.loader), Arc::clone(application), self.version(&name));
-            let loading = tokio::task::spawn_blocking(move || {
-                let place = match &charge {
-                    Some(charge) if in_shadow => Place::ShadowOf(charge),
-                    Some(charge) => Place::Of(charge),
-                    None => Place::New,
-                };
-                loader.version(&application, &function, source, place)
-            });
-            let loaded = loading.await.map_err(|error| DeployError::Failed(error.to_string()))?;
-            let version = loaded.map_err(|error| DeployError::Refused { message: format!("{error:#}"), hint: None })?;
-            version.try_out(&self.store).await.map_err(|reason| {
-                let message = format!("the component of `{name}` cannot be instantiated: {reason}");
-                DeployError::refused(message, "the version in charge goes on; build one that starts")
-            })?;
-            versions.insert(name, Arc::new(version));
-        }
-        Ok(versions)
-    }
-
     /// The versions that run, by function.
     fn running(&self) -> BTreeMap<String, String> {
         let registry = self.registry();
@@ -554,43 +387,6 @@ impl Registry {
         self.functions.insert(name.to_owned(), Arc::clone(&registered));
         registered
     }
-}
-
-/// Refuses what goes beyond what the operator said of sensitive things.
-fn stays_within(beyond: Vec<String>) -> Result<(), DeployError> {
-    if beyond.is_empty() {
-        return Ok(());
-    }
-    Err(DeployError::refused(
-        beyond.join("\n"),
-        "a deploy may not widen access to what is sensitive; if that is meant, an operator starts the host with the new spin.toml, \
-         or names it under [policy] of isobar.toml",
-    ))
-}
-
-/// Functions of both whose records come back to them by other topics than before: the header that counts rounds is linked with
-/// those.
-fn relinked(before: &Application, after: &Application) -> Vec<String> {
-    let rounds = |application: &Application, name: &str| -> Option<Vec<bool>> {
-        let publish = &application.functions.get(name)?.grants.publish;
-        Some(publish.iter().map(|topic| application.comes_back(name, topic)).collect())
-    };
-    let differs = |name: &&String| before.functions.contains_key(*name) && rounds(before, name) != rounds(after, name);
-    after.functions.keys().filter(differs).cloned().collect()
-}
-
-/// What is to be kept of the versions that take over.
-fn arrivals(
-    deployed: &Deployed,
-    changed: &BTreeSet<String>,
-    sources: &BTreeMap<String, Source>,
-) -> Result<Vec<Arrival>, DeployError> {
-    let arrival = |(name, source): (&String, &Source)| {
-        let part = manifest::part(&deployed.manifest, &BTreeSet::from([name.clone()]));
-        let part = part.map_err(|problems| DeployError::problems(&problems))?;
-        Ok(Arrival::new(name, &source.digest, &source.component, part)?)
-    };
-    sources.iter().filter(|(name, _)| changed.contains(*name)).map(arrival).collect()
 }
 
 fn entry(function: &str, who: &str, action: &str, version: Option<&str>) -> Entry {

@@ -4,12 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::stored::named;
 use super::{Ask, Decided, DeployError, Deploys, Taken, Way, entry, short};
 use crate::clock::now_ms;
 use crate::dispatch::held;
-use crate::embedded::mirrors::{Mirrors, mirrored};
-use crate::embedded::shadows::{Beginning, Promotion, Shadow};
+use crate::embedded::mirrors::{MOST_BYTES, Mirrors, mirrored};
+use crate::embedded::promotion::Promotion;
+use crate::embedded::shadows::{Beginning, Shadow};
 use crate::embedded::versions::Entry;
 use crate::manifest::{Application, Function, Retention, TriggerSource};
 use crate::registry::Version;
@@ -17,6 +17,8 @@ use crate::shadows::{Amends, Comparison, MOST_AMENDED, MOST_PUBLISHED, ShadowErr
 
 /// How long the version in charge may take to come to the end of its batches.
 const LONGEST_HOLD: Duration = Duration::from_secs(40);
+/// What the audit log calls it when one is ended.
+const DROP: &str = "shadow drop";
 /// Digits of the name of a shadow's folder.
 const PLACE_DIGITS: usize = 12;
 
@@ -40,12 +42,8 @@ impl Deploys {
     /// [`DeployError`]; the audit log has it.
     pub async fn begin_shadow(&self, ask: Ask, replays: bool, who: &str) -> Result<Taken, DeployError> {
         let _turn = self.turn.lock().await;
-        let functions = ask.components.keys().cloned().collect::<Vec<_>>().join(", ");
-        let done = match self.check_who(who, ask.components.keys()) {
-            Ok(()) => self.follow(ask, replays, who).await,
-            Err(refused) => Err(refused),
-        };
-        self.audited(done, &functions, who, action(replays)).await
+        let functions: Vec<String> = ask.components.keys().cloned().collect();
+        self.as_allowed(who, &functions, action(replays), self.follow(ask, replays, who)).await
     }
 
     async fn follow(&self, ask: Ask, replays: bool, who: &str) -> Result<Taken, DeployError> {
@@ -97,10 +95,9 @@ impl Deploys {
                 return Err(DeployError::Failed(format!("{error:#}")));
             }
         };
-        let version_digest = taken.version.clone();
         let shadow = Shadow {
             function: name,
-            version: version_digest,
+            version: taken.version.clone(),
             component,
             part,
             place,
@@ -168,12 +165,9 @@ impl Deploys {
     /// # Errors
     /// [`DeployError`]; the audit log has it.
     pub async fn replay(&self, function: &str, version: Option<&str>, who: &str) -> Result<Taken, DeployError> {
-        let kept = self.store.versions(function).await?;
         let running = self.running().remove(function).unwrap_or_default();
-        let wanted = named(&kept, function, version.unwrap_or(&running))?;
-        let component = self.kept_component(&wanted.component).await?;
-        let components = BTreeMap::from([(function.to_owned(), component)]);
-        self.begin_shadow(Ask { part: wanted.part.clone(), components }, true, who).await
+        let ask = self.kept_ask(function, Some(version.unwrap_or(&running))).await?;
+        self.begin_shadow(ask, true, who).await
     }
 
     async fn ask_of(&self, shadow: &Shadow) -> Result<Ask, DeployError> {
@@ -218,12 +212,14 @@ impl Deploys {
     /// [`DeployError`].
     pub async fn drop_shadow(&self, function: &str, who: &str) -> Result<(), DeployError> {
         let _turn = self.turn.lock().await;
-        self.check_who(who, [&function.to_owned()])?;
-        let shadow = self.shadow_of(function).await?;
-        let entry = entry(function, who, "shadow drop", Some(&shadow.version));
-        self.store.drop_shadow(function, Some(entry)).await?;
-        self.shadows.end(function).await;
-        Ok(())
+        let dropped = async {
+            let shadow = self.shadow_of(function).await?;
+            let entry = entry(function, who, DROP, Some(&shadow.version));
+            self.store.drop_shadow(function, Some(entry)).await?;
+            self.shadows.end(function).await;
+            Ok(())
+        };
+        self.as_allowed(who, &[function.to_owned()], DROP, dropped).await
     }
 
     /// Puts the shadow of a function in charge, with its state, and writes the rows and records in which it differs, unless there
@@ -233,11 +229,8 @@ impl Deploys {
     /// [`DeployError`]; the audit log has it.
     pub async fn promote(&self, function: &str, allowed: Option<u64>, who: &str) -> Result<Taken, DeployError> {
         let _turn = self.turn.lock().await;
-        let done = match self.check_who(who, [&function.to_owned()]) {
-            Ok(()) => self.put_shadow_in_charge(function, allowed, who).await,
-            Err(refused) => Err(refused),
-        };
-        self.audited(done, function, who, "promote").await
+        let promoted = self.put_shadow_in_charge(function, allowed, who);
+        self.as_allowed(who, &[function.to_owned()], "promote", promoted).await
     }
 
     async fn put_shadow_in_charge(
@@ -288,7 +281,7 @@ impl Deploys {
 
 /// Refuses what would change too much at one time, or more than is allowed.
 fn may_take_over(shadow: &Shadow, amends: &Amends, allowed: Option<u64>) -> Result<(), DeployError> {
-    let Amends { differing, unpublished, .. } = amends;
+    let Amends { differing, unpublished, is_too_much, .. } = amends;
     let function = &shadow.function;
     if let Some(allowed) = allowed.filter(|allowed| differing > allowed) {
         return Err(DeployError::refused(
@@ -306,9 +299,12 @@ fn may_take_over(shadow: &Shadow, amends: &Amends, allowed: Option<u64>) -> Resu
             ),
         ));
     }
-    if *unpublished > u64::from(MOST_PUBLISHED) {
+    if *is_too_much {
         return Err(DeployError::refused(
-            format!("{unpublished} records would be published when it takes over, and {MOST_PUBLISHED} can be"),
+            format!(
+                "{unpublished} records would be published when it takes over: at most {MOST_PUBLISHED} can be, and {} MiB of them",
+                MOST_BYTES >> 20
+            ),
             "drop it, and compute everything anew in an empty data folder",
         ));
     }

@@ -7,15 +7,19 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::Context as _;
+use futures::TryStreamExt as _;
 use sqlx::sqlite::SqliteRow;
 use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _, Row as _, SqliteConnection};
 
 use super::{FILE, Folder, Store, backup, folder, options, reserve};
-use crate::bindings::tables::schema::{physical_name, quoted};
+use crate::bindings::tables::schema::{each, physical_name, quoted};
 use crate::bindings::tables::sqlite;
+use crate::delivery::rows::row_bytes;
 use crate::delivery::{Row, outcome};
 use crate::manifest::{Application, Column, Function, Table};
 
+/// Bytes of the differences of one table that are held in memory; the one that reaches them is the last.
+pub const MOST_BYTES: usize = 64 * 1024 * 1024;
 /// Where shadows have their data, below the data folder.
 const SHADOWS: &str = "shadows";
 /// The source under which it is noted which batches that were only read again a file has.
@@ -59,7 +63,7 @@ pub struct Compared {
     pub only_charge: u64,
     /// Those that only the shadow's has.
     pub only_shadow: u64,
-    /// The first of those, by key.
+    /// The first of those, by key, as long as they do not take too much memory.
     pub differences: Vec<Difference>,
 }
 
@@ -302,16 +306,13 @@ async fn copy(
 /// Holds a table of the shadow's file (`main`) against that of the version in charge (`charge`).
 async fn compare(connection: &mut SqliteConnection, table: &Table, most: u32) -> Result<Compared, sqlx::Error> {
     let physical = quoted(&physical_name(&table.name));
-    let list = |columns: &mut dyn Iterator<Item = &str>, what: &str, by: &str| -> String {
-        columns.map(|column| what.replace('?', &quoted(column))).collect::<Vec<_>>().join(by)
-    };
-    let mut key = table.key.iter().map(String::as_str);
-    let on = list(&mut key, "s.? = c.?", " AND ");
+    let key = || table.key.iter().map(String::as_str);
+    let on = each(key(), "s.? = c.?", " AND ");
     let columns = || table.columns.iter().map(|column| column.name.as_str());
-    let differ = list(&mut columns(), "s.? IS NOT c.?", " OR ");
-    let (shadows, charges) = (list(&mut columns(), "s.?", ","), list(&mut columns(), "c.?", ","));
+    let differ = each(columns(), "s.? IS NOT c.?", " OR ");
+    let (shadows, charges) = (each(columns(), "s.?", ","), each(columns(), "c.?", ","));
     let first = table.key.first().map(|key| quoted(key)).unwrap_or_default();
-    let order = list(&mut table.key.iter().map(String::as_str), "coalesce(s.?, c.?)", ",");
+    let order = each(key(), "coalesce(s.?, c.?)", ",");
     let from = format!("FROM main.{physical} s FULL JOIN charge.{physical} c ON {on}");
     let counts = format!(
         "SELECT count(*), coalesce(sum({differ}), 0), coalesce(sum(s.{first} IS NULL), 0), coalesce(sum(c.{first} IS NULL), 0) {from}"
@@ -332,7 +333,12 @@ async fn compare(connection: &mut SqliteConnection, table: &Table, most: u32) ->
             };
             Ok(Difference { shadow: side(0, 2)?, charge: side(1, 2 + kinds.len())? })
         };
-        differences = sqlx::query(AssertSqlSafe(sql)).try_map(difference).fetch_all(connection).await?;
+        let mut found = sqlx::query(AssertSqlSafe(sql)).try_map(difference).fetch(connection);
+        let mut bytes = 0;
+        while let Some(difference) = found.try_next().await?.filter(|_| bytes < MOST_BYTES) {
+            bytes += [&difference.charge, &difference.shadow].into_iter().flatten().map(row_bytes).sum::<usize>();
+            differences.push(difference);
+        }
     }
     Ok(Compared { table: table.clone(), rows, differing, only_charge, only_shadow, differences })
 }

@@ -21,6 +21,7 @@ mod outbox;
 mod overview;
 mod past;
 mod pauses;
+pub mod promotion;
 mod replica;
 mod reserve;
 mod retention;

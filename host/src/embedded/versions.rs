@@ -10,9 +10,9 @@ use sha2::{Digest as _, Sha256};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteRow};
 use sqlx::{ConnectOptions as _, Connection as _, Row as _, SqliteConnection};
 
-use super::shadows::Promotion;
+use super::promotion::Promotion;
 use super::writer::{Told, Work, WriteError};
-use super::{FILE, Folder, Store, log, mark, schema, shadows, trouble};
+use super::{FILE, Folder, Store, log, mark, promotion, schema, shadows, trouble};
 use crate::engine::inspect::MAX_COMPONENT_BYTES;
 use crate::manifest::Application;
 use crate::manifest::declaration::hex;
@@ -257,7 +257,7 @@ pub(super) async fn deploy(connection: &mut SqliteConnection, deployment: &Deplo
         note(connection, entry).await?;
     }
     match promotion {
-        Some(promotion) => shadows::promote(connection, application, promotion).await,
+        Some(promotion) => promotion::promote(connection, application, promotion).await,
         None => Ok(Vec::new()),
     }
 }

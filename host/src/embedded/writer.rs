@@ -15,8 +15,8 @@ use super::shares::Shares;
 use super::tail::Tail;
 use super::{Attempt, Commit, Current, LogEnds, Note, Pause, Settlement, Store};
 use super::{
-    attempt, commit, forgotten, letters, mirrors, outbox, pauses, replica, retention, shadows, tokens, trouble,
-    versions,
+    attempt, commit, forgotten, letters, mirrors, outbox, pauses, promotion, replica, retention, shadows, tokens,
+    trouble, versions,
 };
 use crate::bindings::tables::TableError;
 use crate::delivery::HeldTable;
@@ -301,15 +301,15 @@ async fn transaction(
 ) -> Result<Vec<Result<Vec<i64>, WriteError>>, WriteError> {
     if let Some(promotion) = works.iter().find_map(promotion) {
         // No file can be added within a transaction.
-        mirrors::attach(connection, &promotion.file, shadows::PROMOTED).await?;
+        mirrors::attach(connection, &promotion.file, promotion::PROMOTED).await?;
         let done = within(connection, application, works, shares, told).await;
-        sqlx::raw_sql(shadows::DETACH).execute(connection).await?;
+        sqlx::raw_sql(promotion::DETACH).execute(connection).await?;
         return done;
     }
     within(connection, application, works, shares, told).await
 }
 
-fn promotion(work: &Work) -> Option<&shadows::Promotion> {
+fn promotion(work: &Work) -> Option<&promotion::Promotion> {
     match work {
         Work::Deploy(deployment) => deployment.promotion.as_ref(),
         _ => None,

@@ -106,7 +106,9 @@ pub struct Amends {
     pub differing: u64,
     /// Keys whose last records are not the same.
     pub unpublished: u64,
-    /// Those records by topic, where there are at most [`MOST_PUBLISHED`].
+    /// Whether those are more than [`MOST_PUBLISHED`], or too large.
+    pub is_too_much: bool,
+    /// The records by topic, unless they are too much.
     pub published: BTreeMap<String, Vec<Published>>,
 }
 
@@ -170,9 +172,8 @@ impl Running {
             amends.differing += differing;
             if table.name == PUBLISHED {
                 amends.unpublished = differing;
-                if differing <= u64::from(MOST_PUBLISHED) {
-                    amends.published = published(&differences);
-                }
+                amends.is_too_much = (differences.len() as u64) < differing;
+                amends.published = published(&differences);
             }
         }
         Ok(amends)

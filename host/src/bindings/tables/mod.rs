@@ -18,7 +18,7 @@ pub mod text;
 #[cfg(test)]
 mod samples;
 
-use crate::delivery::rows::CELL_BYTES;
+use crate::delivery::rows::row_bytes;
 use crate::delivery::{Row, Value};
 
 /// Most rows that one read gives: they are held in memory, and then in the function's.
@@ -37,8 +37,7 @@ impl StoredRow {
     /// Bytes that it takes, about.
     #[must_use]
     pub fn bytes(&self) -> usize {
-        let text = |cell: &Value| if let Value::Text(text) = cell { text.len() } else { 0 };
-        self.key.iter().chain(&self.cells).map(|cell| CELL_BYTES + text(cell)).sum()
+        row_bytes(self.key.iter().chain(&self.cells))
     }
 }
 

@@ -207,6 +207,11 @@ pub fn physical_name(table: &str) -> String {
     format!("table_{table}")
 }
 
+/// `form` for each of `columns`, which stands in the place of its `?`.
+pub(crate) fn each<'c>(columns: impl Iterator<Item = &'c str>, form: &str, separator: &str) -> String {
+    columns.map(|column| form.replace('?', &quoted(column))).collect::<Vec<_>>().join(separator)
+}
+
 /// A name as an identifier that no keyword and no quote can break.
 pub(crate) fn quoted(name: &str) -> String {
     format!("\"{}\"", name.replace('"', "\"\""))

@@ -102,20 +102,14 @@ impl Caller {
 /// A question that may ask for what is sensitive.
 pub(super) trait Question: DeserializeOwned {
     /// Whether it does.
-    fn is_sensitive(&self) -> bool;
-}
-
-impl Question for AuditAsk {
     fn is_sensitive(&self) -> bool {
         false
     }
 }
 
-impl Question for DiffAsk {
-    fn is_sensitive(&self) -> bool {
-        false
-    }
-}
+impl Question for AuditAsk {}
+
+impl Question for DiffAsk {}
 
 impl Question for RecordsAsk {
     fn is_sensitive(&self) -> bool {
