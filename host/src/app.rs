@@ -10,14 +10,13 @@ use tokio_util::sync::CancellationToken;
 
 use crate::config::Config;
 use crate::config::kafka::KafkaConfig;
-use crate::config::stores::place;
 use crate::console::view::Running;
-use crate::deploys::{Deploys, Settings, Start};
+use crate::deploys::{Deploys, Hosts, Joined, Listening, Settings, Start};
 use crate::dispatch::Dispatcher;
 use crate::embedded::{Folder, Kind, Store};
 use crate::engine::{Engine, Ticker};
 use crate::kafka::Cluster;
-use crate::manifest::{Application, DATA_FOLDER};
+use crate::manifest::Application;
 use crate::registry::{Loader, Registry, Version};
 use crate::stores::{StoreError, Stores};
 
@@ -51,8 +50,8 @@ pub struct App {
     pub dispatcher: Arc<Dispatcher>,
     /// Its versions.
     pub deploys: Arc<Deploys>,
-    /// Puts versions in charge again.
-    heeding: JoinHandle<()>,
+    /// Puts versions in charge again, and goes along with what other hosts deploy.
+    heeding: JoinHandle<((), ())>,
     _ticker: Ticker,
 }
 
@@ -64,6 +63,7 @@ pub struct Prepared {
     pub cluster: Option<Arc<Cluster>>,
     /// What the operator should know of the versions that run.
     pub news: Vec<String>,
+    hosts: Option<(Hosts, Listening)>,
     registry: Registry,
     loader: Arc<Loader>,
     engine: Engine,
@@ -77,20 +77,29 @@ pub struct Prepared {
 pub async fn prepare(plan: Plan) -> anyhow::Result<Prepared> {
     let Plan { manifest, root, data_dir, kind, mut settings } = plan;
     let folder = Folder::take(&data_dir, kind)?;
-    let start = match &settings.config.kafka {
-        Some(_) => Start::of_file(&manifest, &root)?,
-        None => Start::of_folder(&manifest, &root, &folder, &settings.config).await?,
+    let (cluster, joined, start) = match &settings.config.kafka {
+        Some(kafka) => {
+            let file = Start::of_file(&manifest, &root)?;
+            let cluster = cluster(kafka, &folder, &file.application).await?;
+            let joined = Joined::open(&cluster, kafka, &file.application).await?;
+            let start = match &joined {
+                Some(joined) => file.of_hosts(joined, &folder, &settings.config).await?,
+                None => file,
+            };
+            (Some(cluster), joined, start)
+        }
+        None => {
+            let start = Start::of_folder(&manifest, &root, &folder, &settings.config).await?;
+            (None, None, start)
+        }
     };
     let (mut application, resolved) = start.applied(&mut settings)?;
     let config = &settings.config;
-    let stores = stores_of(&mut application, config)?;
-    let cluster = match &config.kafka {
-        Some(kafka) => Some(cluster(kafka, &folder, &mut application).await?),
-        None => {
-            folder.belongs_to(None)?;
-            None
-        }
-    };
+    let stores = Arc::new(Stores::new(&application, &config.stores)?);
+    match &cluster {
+        Some(cluster) => make_topics(cluster, &mut application).await?,
+        None => folder.belongs_to(None)?,
+    }
     let application = Arc::new(application);
     let folder = folder.keep_free(config.keep_free_mb.map(|mb| mb << 20));
     let cache = absolute(&data_dir)?.join(CACHE);
@@ -108,11 +117,16 @@ pub async fn prepare(plan: Plan) -> anyhow::Result<Prepared> {
         }
     }
     let registry = loading.await.context("the functions could not be loaded")??;
-    // Where the log is in Kafka, each host starts with what its spin.toml says.
-    if let Some(deployment) = start.deployment(application)?.filter(|_| cluster.is_none()) {
+    // Where the log is in Kafka and hosts do not deploy, each starts with what its spin.toml says.
+    let keeps_versions = cluster.is_none() || joined.is_some();
+    let hosts = match joined {
+        Some(joined) => Some(joined.settle(&start).await?),
+        None => None,
+    };
+    if let Some(deployment) = start.deployment(application)?.filter(|_| keeps_versions) {
         store.deploy(deployment).await?;
     }
-    Ok(Prepared { store, cluster, news: start.news, registry, loader, engine, settings })
+    Ok(Prepared { store, cluster, hosts, news: start.news, registry, loader, engine, settings })
 }
 
 /// Says of each table where it is, and gives the stores of those that are not in the data folder; none is connected to yet.
@@ -120,27 +134,26 @@ pub async fn prepare(plan: Plan) -> anyhow::Result<Prepared> {
 /// # Errors
 /// Where the operator's settings do not fit the application, or a password cannot be had.
 pub fn stores(application: &mut Application, config: &Config) -> anyhow::Result<Arc<Stores>> {
-    place(application, &config.stores).map_err(anyhow::Error::msg)?;
-    stores_of(application, config)
-}
-
-/// The same, where it is said already which connections serve tables.
-fn stores_of(application: &mut Application, config: &Config) -> anyhow::Result<Arc<Stores>> {
-    if config.kafka.is_some() {
-        let rest = application.tables.values_mut().filter(|table| table.connection.is_none());
-        rest.for_each(|table| table.connection = Some(DATA_FOLDER.to_owned()));
-    }
+    config.place(application).map_err(anyhow::Error::msg)?;
     Ok(Arc::new(Stores::new(application, &config.stores)?))
 }
 
-/// The cluster that holds the log, with the topics that the application needs.
+/// The cluster that holds the log.
 ///
 /// # Errors
-/// When it cannot be reached, or the folder, a topic or another host does not go with it.
-async fn cluster(kafka: &KafkaConfig, folder: &Folder, application: &mut Application) -> anyhow::Result<Arc<Cluster>> {
+/// When it cannot be reached, or is not that of the folder.
+async fn cluster(kafka: &KafkaConfig, folder: &Folder, application: &Application) -> anyhow::Result<Arc<Cluster>> {
     let cluster = Arc::new(Cluster::new(kafka, folder)?);
     cluster.warm(application)?;
     folder.belongs_to(Some(&cluster.id().await?))?;
+    Ok(cluster)
+}
+
+/// Makes the topics that the application needs.
+///
+/// # Errors
+/// When a topic or another host does not go with it.
+async fn make_topics(cluster: &Arc<Cluster>, application: &mut Application) -> anyhow::Result<()> {
     let found = cluster.topics().await?;
     Cluster::fit(application, &found)?;
     cluster.make(application, &found).await?;
@@ -155,7 +168,7 @@ async fn cluster(kafka: &KafkaConfig, folder: &Folder, application: &mut Applica
         application.name,
         here.join("`, `")
     );
-    Ok(cluster)
+    Ok(())
 }
 
 /// The cluster for who only looks: nothing is made there.
@@ -195,15 +208,25 @@ impl Prepared {
     pub async fn start(self) -> anyhow::Result<App> {
         let ticker = self.engine.tick()?;
         let stop = CancellationToken::new();
-        let Prepared { store, cluster, registry, loader, settings, .. } = self;
+        let Prepared { store, cluster, hosts, registry, loader, settings, .. } = self;
+        let (hosts, listening) = hosts.map(|(hosts, listening)| (Arc::new(hosts), listening)).unzip();
         let (dispatcher, asked) = Dispatcher::start(Arc::clone(&store), &registry, cluster.clone(), stop).await?;
         let dispatcher = Arc::new(dispatcher);
         let (at_work, is_shared) = (Arc::clone(&dispatcher), cluster.is_some());
-        let deploys = Deploys::new(Arc::clone(&store), loader, settings, at_work, registry, is_shared);
+        let place = (is_shared, hosts);
+        let deploys = Deploys::new(Arc::clone(&store), loader, settings, at_work, registry, place);
         deploys.resume_shadows().await?;
         let deploys = Arc::new(deploys);
         let heeding = Arc::clone(&deploys);
-        let heeding = tokio::spawn(async move { heeding.heed(asked).await });
+        let heeding = tokio::spawn(async move {
+            let along = async {
+                match listening {
+                    Some(listening) => heeding.go_along(listening).await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::join!(heeding.heed(asked), along)
+        });
         Ok(App { store, cluster, dispatcher, deploys, heeding, _ticker: ticker })
     }
 }

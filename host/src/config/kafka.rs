@@ -49,6 +49,8 @@ pub struct KafkaConfig {
     pub certificates: Option<PathBuf>,
     /// Who logs in.
     pub login: Option<Login>,
+    /// The key by which hosts believe each other what is to run; `None`: each runs what its spin.toml says.
+    pub control_key: Option<Secret>,
     /// Settings of librdkafka, handed on as they are.
     pub settings: BTreeMap<String, String>,
 }
@@ -76,6 +78,8 @@ pub(super) struct Document {
     password_env: Option<String>,
     password_file: Option<PathBuf>,
     mechanism: Option<String>,
+    control_key_env: Option<String>,
+    control_key_file: Option<PathBuf>,
     #[serde(default)]
     settings: BTreeMap<String, toml::Value>,
 }
@@ -94,7 +98,8 @@ pub(super) fn read(document: Document) -> Result<KafkaConfig, String> {
     if document.certificates.is_some() && !document.tls {
         return Err("[kafka] has `certificates` and no `tls = true`: say both".to_owned());
     }
-    let password = secret("kafka", document.password_env, document.password_file)?;
+    let password = secret("kafka", "password", document.password_env, document.password_file)?;
+    let control_key = secret("kafka", "control_key", document.control_key_env, document.control_key_file)?;
     let mechanism = document.mechanism.unwrap_or_else(|| USUAL_MECHANISM.to_owned());
     if !MECHANISMS.contains(&mechanism.as_str()) {
         return Err(format!("[kafka] `mechanism` is `{mechanism}`; write one of {}", MECHANISMS.join(", ")));
@@ -110,7 +115,7 @@ pub(super) fn read(document: Document) -> Result<KafkaConfig, String> {
     let settings =
         document.settings.into_iter().map(|(name, value)| setting(name, &value)).collect::<Result<_, _>>()?;
     let (replication, tls, certificates) = (document.replication, document.tls, document.certificates);
-    Ok(KafkaConfig { brokers, replication, tls, certificates, login, settings })
+    Ok(KafkaConfig { brokers, replication, tls, certificates, login, control_key, settings })
 }
 
 fn setting(name: String, value: &toml::Value) -> Result<(String, String), String> {

@@ -10,8 +10,8 @@ use std::collections::BTreeSet;
 use http::Uri;
 use serde::Deserialize;
 
-use crate::manifest::Application;
 use crate::manifest::access::widened;
+use crate::manifest::{Application, DATA_FOLDER};
 
 /// Everything in `isobar.toml`; what is not said is as usual.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -29,6 +29,19 @@ pub struct Config {
 }
 
 impl Config {
+    /// Says for each table which connection serves it. Where the log is in Kafka, those of the data folder come by the outbox, too.
+    ///
+    /// # Errors
+    /// Where connections name tables that they cannot serve.
+    pub fn place(&self, application: &mut Application) -> Result<(), String> {
+        stores::place(application, &self.stores)?;
+        if self.kafka.is_some() {
+            let rest = application.tables.values_mut().filter(|table| table.connection.is_none());
+            rest.for_each(|table| table.connection = Some(DATA_FOLDER.to_owned()));
+        }
+        Ok(())
+    }
+
     /// By what `new` widens access to what is sensitive beyond `base`, as far as no policy names it; in words. Functions that are
     /// `knowing` may have such things in their state.
     #[must_use]

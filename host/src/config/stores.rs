@@ -94,7 +94,7 @@ pub enum Tls {
     Verified(Option<PathBuf>),
 }
 
-/// Where a password is.
+/// Where a secret is: a password, or a key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Secret {
     /// In a variable of the environment.
@@ -104,18 +104,18 @@ pub enum Secret {
 }
 
 impl Secret {
-    /// The password.
+    /// The secret.
     ///
     /// # Errors
-    /// When the variable is not set, or the file cannot be read; the text does not hold the password.
+    /// When the variable is not set, or the file cannot be read; the text does not hold the secret.
     pub fn read(&self) -> anyhow::Result<String> {
         match self {
             Secret::Environment(name) => {
-                std::env::var(name).map_err(|_| anyhow::anyhow!("the variable `{name}` with the password is not set"))
+                std::env::var(name).map_err(|_| anyhow::anyhow!("the variable `{name}` with the secret is not set"))
             }
             Secret::File(path) => {
                 let text = std::fs::read_to_string(path)
-                    .map_err(|error| anyhow::anyhow!("cannot read the password in `{}`: {error}", path.display()))?;
+                    .map_err(|error| anyhow::anyhow!("cannot read the secret in `{}`: {error}", path.display()))?;
                 Ok(text.lines().next().unwrap_or_default().to_owned())
             }
         }
@@ -251,7 +251,7 @@ fn all(
     }
     let others = named.into_iter().map(|(name, named)| (format!("{store}.{name}"), Some(named.tables.clone()), named));
     for (name, tables, login) in std::iter::once((store.to_owned(), None, own)).chain(others) {
-        let password = secret(&format!("stores.{name}"), login.password_env, login.password_file)?;
+        let password = secret(&format!("stores.{name}"), "password", login.password_env, login.password_file)?;
         if password.is_some() && login.user.is_none() {
             return Err(format!("[stores.{name}] has a password and no `user`: say whose it is"));
         }
@@ -261,10 +261,15 @@ fn all(
     Ok(())
 }
 
-/// A password of `[section]`, where one is said.
-pub(super) fn secret(section: &str, env: Option<String>, file: Option<PathBuf>) -> Result<Option<Secret>, String> {
+/// The secret `name` of `[section]`, where one is said.
+pub(super) fn secret(
+    section: &str,
+    name: &str,
+    env: Option<String>,
+    file: Option<PathBuf>,
+) -> Result<Option<Secret>, String> {
     match (env, file) {
-        (Some(_), Some(_)) => Err(format!("[{section}] has `password_env` and `password_file`: say one")),
+        (Some(_), Some(_)) => Err(format!("[{section}] has `{name}_env` and `{name}_file`: say one")),
         (Some(variable), None) => Ok(Some(Secret::Environment(variable))),
         (None, Some(file)) => Ok(Some(Secret::File(file))),
         (None, None) => Ok(None),
@@ -324,7 +329,7 @@ fn replication(said: Option<BTreeMap<String, toml::Value>>) -> Result<BTreeMap<S
 ///
 /// # Errors
 /// Where connections name tables that they cannot serve.
-pub fn place(application: &mut Application, connections: &[ConnectionConfig]) -> Result<(), String> {
+pub(super) fn place(application: &mut Application, connections: &[ConnectionConfig]) -> Result<(), String> {
     for connection in connections {
         let store = connection.name.split('.').next().unwrap_or_default();
         for name in connection.tables.iter().flatten() {

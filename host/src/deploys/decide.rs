@@ -31,10 +31,16 @@ pub(super) struct Decided {
 impl Deploys {
     /// Finds out whether what is asked can be, without changing anything.
     pub(super) async fn decide(&self, ask: Ask, way: Way) -> Result<Decided, DeployError> {
-        if self.is_shared {
+        if self.is_shared && self.hosts.is_none() {
             return Err(DeployError::refused(
-                "the log is in Kafka, where a deploy would have to reach all hosts at one time",
-                "change spin.toml and start the hosts anew, one after the other",
+                "the log is in Kafka, and [kafka] of isobar.toml names no key by which hosts would believe each other's deploys",
+                "give all hosts the same `control_key_file` or `control_key_env`; or change spin.toml and start them anew",
+            ));
+        }
+        if self.is_shared && (way.in_shadow || way.again) {
+            return Err(DeployError::refused(
+                "the log is in Kafka, where functions have no shadows and are not replayed",
+                "compare versions on a host with a log of its own",
             ));
         }
         let mut deployed = self.store.deployed().await?.unwrap_or_default();
@@ -62,12 +68,15 @@ impl Deploys {
         let mut changed: BTreeSet<String> =
             deployed.running.iter().filter(|(name, v)| ran.get(*name) != Some(v)).map(|(n, _)| n.clone()).collect();
         self.check_beside(&changed, &ask)?;
-        let (application, resolved) = self.settings.applied(&declared)?;
+        let (mut application, resolved) = self.settings.applied(&declared)?;
         stays_within(after)?;
         if way.again {
             changed.extend(ask.components.keys().cloned());
         }
         let running = self.store.application();
+        if let Some(hosts) = &self.hosts {
+            hosts.fit(&running, &mut application).await?;
+        }
         stored::check(&running, &application)?;
         let application = Arc::new(application);
         let anew = relinked(&running, &application).into_iter().filter(|name| !changed.contains(name));
@@ -94,7 +103,7 @@ impl Deploys {
 
     /// Those of `functions` of which a version that is kept could read what is sensitive: it may be in their state.
     async fn knowing(&self, functions: &BTreeSet<String>) -> Result<BTreeSet<String>, DeployError> {
-        let mut knowing = BTreeSet::new();
+        let mut knowing = self.hosts.as_ref().map(|hosts| hosts.knowing()).unwrap_or_default();
         for function in functions {
             if has_read(&self.store, function).await? {
                 knowing.insert(function.clone());

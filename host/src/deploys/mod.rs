@@ -5,12 +5,14 @@
 //! after the batch that it has. Nothing is undone, because nothing can fail any more.
 
 mod decide;
+mod hosts;
 mod shadow;
 mod start;
 mod stored;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc;
@@ -18,7 +20,6 @@ use tokio::sync::mpsc;
 use crate::bindings::tables::text::cut;
 use crate::clock::now_ms;
 use crate::config::Config;
-use crate::config::stores::place;
 use crate::dispatch::{Dispatcher, Rollback};
 use crate::embedded::promotion::Promotion;
 use crate::embedded::versions::{Deployment, Entry};
@@ -29,6 +30,7 @@ use crate::registry::{Loader, Registered, Registry, Version, short};
 use crate::shadows::Shadows;
 use decide::{Decided, Way};
 
+pub use hosts::{Hosts, Joined, Listening};
 pub use start::Start;
 pub use stored::{diff, has_read, versions};
 
@@ -36,6 +38,10 @@ pub use stored::{diff, has_read, versions};
 const MOST_NAMED: usize = 20;
 const MOST_NAMES: usize = 200;
 const MOST_SAID: usize = 2_000;
+
+/// How often a rollback is tried that other hosts are in the way of, and how long between.
+const MOST_TRIES: u32 = 20;
+const TRY_EVERY: Duration = Duration::from_secs(1);
 
 /// Who has the data folder, and may do everything.
 pub const OWNER: &str = "owner of the data folder";
@@ -150,8 +156,10 @@ pub struct Deploys {
     registry: Mutex<Registry>,
     /// One deploy at a time.
     turn: tokio::sync::Mutex<()>,
-    /// Whether the log is in Kafka, where other hosts would not know of a deploy.
+    /// Whether the log is in Kafka.
     is_shared: bool,
+    /// The hosts of a log in Kafka, where they deploy together.
+    hosts: Option<Arc<Hosts>>,
 }
 
 impl Settings {
@@ -162,7 +170,7 @@ impl Settings {
     ) -> Result<(Application, BTreeMap<String, Resolved>), DeployError> {
         let mut application = declared.clone();
         application.replace_cron(&self.cron);
-        place(&mut application, &self.config.stores).map_err(|message| DeployError::Refused { message, hint: None })?;
+        self.config.place(&mut application).map_err(|message| DeployError::Refused { message, hint: None })?;
         let resolved = resolve(&application, &self.values).map_err(|problems| DeployError::problems(&problems))?;
         let beyond = self.config.policy.iter().flat_map(|policy| policy.beyond(&application, &resolved));
         let beyond: Vec<String> = beyond.collect();
@@ -183,11 +191,11 @@ impl Deploys {
         settings: Settings,
         dispatcher: Arc<Dispatcher>,
         registry: Registry,
-        is_shared: bool,
+        (is_shared, hosts): (bool, Option<Arc<Hosts>>),
     ) -> Self {
         let (registry, turn) = (Mutex::new(registry), tokio::sync::Mutex::default());
         let shadows = Shadows::new(Arc::clone(&store), Arc::clone(dispatcher.progress()));
-        Deploys { store, loader, settings, dispatcher, shadows, registry, turn, is_shared }
+        Deploys { store, loader, settings, dispatcher, shadows, registry, turn, is_shared, hosts }
     }
 
     /// Lets versions take over, all of them or none. Doing so again changes nothing.
@@ -228,15 +236,23 @@ impl Deploys {
         (version, before): (&str, &str),
         reason: &str,
     ) -> Result<(), DeployError> {
-        let _turn = self.turn.lock().await;
-        // Other partitions may have asked for the same, or an operator may have been faster.
-        if self.version(function).is_none_or(|running| *running.digest != *version) {
-            return Ok(());
+        for tries in 1.. {
+            // Other partitions may have asked for the same, or an operator may have been faster.
+            if self.version(function).is_none_or(|running| *running.digest != *version) {
+                return Ok(());
+            }
+            tracing::warn!(%function, version = short(version), reason, "a version is rolled back");
+            let ask = self.kept_ask(function, Some(before)).await?;
+            match self.put_in_charge(ask, ITSELF, "rollback").await {
+                // Another host may be about to do the same.
+                Err(error) if self.hosts.is_some() && tries < MOST_TRIES => {
+                    tracing::info!(%function, %error, "the rollback is tried again");
+                    tokio::time::sleep(TRY_EVERY).await;
+                }
+                done => return done.map(drop),
+            }
         }
-        tracing::warn!(%function, version = short(version), reason, "a version is rolled back");
-        let ask = self.kept_ask(function, Some(before)).await?;
-        let functions = [function.to_owned()];
-        self.as_allowed(ITSELF, &functions, "rollback", self.take_over(ask, ITSELF, "rollback")).await.map(drop)
+        Ok(())
     }
 
     /// What a version that is kept was deployed with; the one before the running one where none is named.
@@ -261,9 +277,16 @@ impl Deploys {
     }
 
     async fn put_in_charge(&self, ask: Ask, who: &str, action: &str) -> Result<Vec<Taken>, DeployError> {
-        let _turn = self.turn.lock().await;
         let functions: Vec<String> = ask.components.keys().cloned().collect();
-        self.as_allowed(who, &functions, action, self.take_over(ask, who, action)).await
+        match &self.hosts {
+            Some(hosts) => {
+                self.as_allowed(who, &functions, action, self.deploy_everywhere(hosts, ask, who, action)).await
+            }
+            None => {
+                let _turn = self.turn.lock().await;
+                self.as_allowed(who, &functions, action, self.take_over(ask, who, action)).await
+            }
+        }
     }
 
     /// Does what `who` wants with functions, unless others are named for one of them; the audit log has what was refused.
@@ -306,6 +329,11 @@ impl Deploys {
         if !decided.arrivals.is_empty() {
             return self.swap(decided, who, action, None).await;
         }
+        self.goes_on(decided).await
+    }
+
+    /// Nothing takes over.
+    async fn goes_on(&self, decided: Decided) -> Result<Vec<Taken>, DeployError> {
         // Should one not have begun when it was deployed, it does now.
         let registered = decided.taken.iter().filter_map(|taken| self.registered(&taken.function)).collect();
         self.begin(registered).await?;

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 
+use super::hosts::Joined;
 use super::stored::reads_sensitive;
 use super::{DeployError, Settings, entry, short};
 use crate::config::Config;
@@ -17,7 +18,7 @@ use crate::manifest::{self, Application, Problem};
 use crate::registry::{self, Source};
 
 /// Who starts hosts.
-const OPERATOR: &str = "operator";
+pub(super) const OPERATOR: &str = "operator";
 
 /// What is about to run.
 pub struct Start {
@@ -33,6 +34,32 @@ pub struct Start {
     secrets: BTreeMap<String, String>,
     /// What to tell the operator.
     pub news: Vec<String>,
+}
+
+/// What ran before a start, wherever it is kept.
+pub(super) struct Past {
+    pub(super) deployed: Deployed,
+    /// Components of versions that ran, by function: those that could be had.
+    pub(super) components: BTreeMap<String, Arc<[u8]>>,
+    /// Functions of which some version could read what is sensitive.
+    pub(super) knowing: BTreeSet<String>,
+}
+
+impl Past {
+    /// What the data folder has of the functions that `file` does not bring anew.
+    async fn of_folder(look: &mut Look, file: &Start) -> anyhow::Result<Option<Self>> {
+        let Some(deployed) = look.deployed().await? else { return Ok(None) };
+        let others = file.going_on(&deployed);
+        let mut components = BTreeMap::new();
+        for name in &others {
+            let digest = kept_digest(look, name, &deployed).await?;
+            if let Ok(Some(component)) = look.component(&digest).await {
+                components.insert(name.clone(), Arc::from(component));
+            }
+        }
+        let knowing = knowing(look, &others).await?;
+        Ok(Some(Past { deployed, components, knowing }))
+    }
 }
 
 impl Start {
@@ -67,17 +94,64 @@ impl Start {
     pub async fn of_folder(manifest: &str, root: &Path, folder: &Folder, config: &Config) -> anyhow::Result<Self> {
         let file = Self::of_file(manifest, root)?;
         let Some(mut look) = Look::into(folder).await? else { return Ok(file) };
-        let before = look.deployed().await?;
-        let start = match before {
-            Some(before) => file.beside(before, &mut look, config).await,
-            None => Ok(file),
-        };
+        let past = Past::of_folder(&mut look, &file).await;
         look.close().await;
-        start
+        match past? {
+            Some(past) => file.beside(past, config),
+            None => Ok(file),
+        }
+    }
+
+    /// What runs where the log is in Kafka and hosts deploy together: what runs on other hosts, or, where none runs, what ran last, as
+    /// with a folder.
+    ///
+    /// # Errors
+    /// As [`Start::of_file`]; when the data cannot be read, or a component of what runs cannot be had.
+    pub async fn of_hosts(self, joined: &Joined, folder: &Folder, config: &Config) -> anyhow::Result<Self> {
+        let start = match joined.past()? {
+            Some(past) if joined.is_among_others() => self.among(past)?,
+            Some(past) => self.beside(past, config)?,
+            None => self,
+        };
+        // The folder has what its host has followed.
+        let Some(mut look) = Look::into(folder).await? else { return Ok(Start { before: None, ..start }) };
+        let before = look.deployed().await;
+        look.close().await;
+        Ok(Start { before: before?, ..start })
+    }
+
+    /// What runs on other hosts, whatever the file says.
+    fn among(mut self, past: Past) -> anyhow::Result<Self> {
+        for (name, filed) in &self.deployed.filed {
+            match past.deployed.running.get(name) {
+                Some(runs) if runs == filed => {}
+                Some(runs) => self.news.push(format!(
+                    "`{name}` runs version {} on the other hosts; spin.toml says {}, and `isobar deploy {name}` deploys that on all",
+                    short(runs),
+                    short(filed)
+                )),
+                None => self.news.push(format!(
+                    "`{name}` does not run on the other hosts, and `isobar deploy {name}` deploys it on all"
+                )),
+            }
+        }
+        self.application = parsed(&past.deployed.manifest)?;
+        (self.deployed, self.components) = (past.deployed, past.components);
+        Ok(self)
+    }
+
+    /// Functions that go on with versions that were deployed since spin.toml was read last.
+    fn going_on(&self, before: &Deployed) -> BTreeSet<String> {
+        let filed = &self.deployed.filed;
+        let goes_on = |(name, version): &(&String, &String)| {
+            filed.get(*name) == before.filed.get(*name) && filed.get(*name) != Some(version)
+        };
+        before.running.iter().filter(goes_on).map(|(name, _)| name.clone()).collect()
     }
 
     /// The same with what was deployed before and is to go on.
-    async fn beside(mut self, before: Deployed, look: &mut Look, config: &Config) -> anyhow::Result<Self> {
+    fn beside(mut self, past: Past, config: &Config) -> anyhow::Result<Self> {
+        let before = &past.deployed;
         anyhow::ensure!(
             parsed(&before.manifest)?.name == self.application.name,
             "the data folder is that of application `{}`, and this one is `{}`; name another folder with `--data-dir`",
@@ -86,11 +160,10 @@ impl Start {
         );
         let filed = &self.deployed.filed;
         let changed = |name: &String| filed.get(name) != before.filed.get(name);
-        let goes_on = |(name, version): &(&String, &String)| !changed(name) && filed.get(*name) != Some(version);
-        let others: BTreeSet<String> = before.running.iter().filter(goes_on).map(|(name, _)| name.clone()).collect();
         let deployed_anew: Vec<String> = filed.keys().filter(|name| changed(name)).cloned().collect();
+        let others = self.going_on(before);
         if !others.is_empty() {
-            self.take_over(&before, &others, (look, config)).await?;
+            self.take_over(&past, &others, config)?;
         }
         for name in deployed_anew.iter().filter(|_| !before.filed.is_empty()) {
             let (now, then) = (self.deployed.running.get(name), before.running.get(name));
@@ -108,37 +181,31 @@ impl Start {
             self.news
                 .push(format!("`{name}` is gone from spin.toml and does not run any more; its state and rows stay"));
         }
-        self.before = Some(before);
+        self.before = Some(past.deployed);
         Ok(self)
     }
 
     /// Puts versions that were deployed in the place of those of the file, unless the file has changed what they share with others.
-    async fn take_over(
-        &mut self,
-        before: &Deployed,
-        others: &BTreeSet<String>,
-        (look, config): (&mut Look, &Config),
-    ) -> anyhow::Result<()> {
+    fn take_over(&mut self, past: &Past, others: &BTreeSet<String>, config: &Config) -> anyhow::Result<()> {
+        let before = &past.deployed;
         let fits = manifest::part(&before.manifest, others)
             .and_then(|part| manifest::merge(&self.deployed.manifest, &part))
             .and_then(|merged| Ok((manifest::parse(&merged)?, merged)));
         let mut components = self.components.clone();
         for name in others {
-            let digest = kept_digest(look, name, before).await?;
             // The file has one that can run.
-            let Ok(Some(component)) = look.component(&digest).await else {
+            let Some(component) = past.components.get(name) else {
                 self.news.push(format!(
-                    "the component of `{name}` that was deployed is damaged in the data file; what spin.toml says is deployed"
+                    "the component of `{name}` that was deployed is damaged where it is kept; what spin.toml says is deployed"
                 ));
                 return Ok(());
             };
-            components.insert(name.clone(), Arc::from(component));
+            components.insert(name.clone(), Arc::clone(component));
         }
-        let knowing = knowing(look, others).await?;
         let file = &self.application;
         let merged = fits.ok().filter(|(application, _)| {
             // What an operator says of what is sensitive counts for what was deployed, too.
-            if !config.widened(file, application, &knowing).is_empty() {
+            if !config.widened(file, application, &past.knowing).is_empty() {
                 return false;
             }
             let versions = versions(application, &components);
@@ -170,6 +237,16 @@ impl Start {
         self.deployed.manifest = merged;
         (self.application, self.components) = (application, components);
         Ok(())
+    }
+
+    /// What runs, and where it comes from.
+    pub(super) fn deployed(&self) -> &Deployed {
+        &self.deployed
+    }
+
+    /// The components of what runs, by function.
+    pub(super) fn components(&self) -> &BTreeMap<String, Arc<[u8]>> {
+        &self.components
     }
 
     /// What versions are made of, by function.

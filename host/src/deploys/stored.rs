@@ -58,7 +58,7 @@ async fn kept(store: &Store, function: &str) -> Result<Vec<Kept>, DeployError> {
     if kept.is_empty() {
         let known = store.application();
         if known.functions.contains_key(function) {
-            let hint = "where the log is in Kafka, each host runs what its spin.toml says";
+            let hint = "where the log is in Kafka and isobar.toml has no `control_key`, each host runs what its spin.toml says";
             return Err(DeployError::unknown(format!("no version of `{function}` is kept"), hint));
         }
         let near = manifest::nearest(function, known.functions.keys().map(String::as_str));

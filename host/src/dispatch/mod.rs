@@ -102,7 +102,9 @@ pub struct Dispatcher {
     shared: Arc<Shared>,
     tasks: TaskTracker,
     stop: CancellationToken,
-    /// How many partitions of a function have a worker, where the log is in the data folder.
+    /// Where the log is, if not in the data folder.
+    cluster: Option<Arc<Cluster>>,
+    /// How many partitions of a function have a worker, where the log is in the data folder; else who is a member of its group.
     at_work: Mutex<BTreeMap<Arc<str>, u32>>,
 }
 
@@ -132,13 +134,9 @@ impl Dispatcher {
             called: Mutex::default(),
             held: Mutex::default(),
         });
-        let dispatcher = Dispatcher { shared, tasks: TaskTracker::new(), stop, at_work: Mutex::default() };
-        match cluster {
-            Some(cluster) => {
-                for registered in registry.functions.values() {
-                    dispatcher.join(registered, &cluster);
-                }
-            }
+        let dispatcher = Dispatcher { shared, tasks: TaskTracker::new(), stop, cluster, at_work: Mutex::default() };
+        match &dispatcher.cluster {
+            Some(cluster) => registry.functions.values().for_each(|registered| dispatcher.join(registered, cluster)),
             None => dispatcher.start_all(registry).await?,
         }
         let Dispatcher { shared, tasks, stop, .. } = &dispatcher;
@@ -147,8 +145,11 @@ impl Dispatcher {
         Ok((dispatcher, asked))
     }
 
-    /// Joins the group of a function whose log is in Kafka.
+    /// Joins the group of a function whose log is in Kafka, unless this host is a member of it.
     fn join(&self, registered: &Arc<Registered>, cluster: &Arc<Cluster>) {
+        if self.at_work().insert(Arc::clone(&registered.name), 1).is_some() {
+            return;
+        }
         self.shared.progress.joining(&registered.name, true);
         let (shared, registered) = (Arc::clone(&self.shared), Arc::clone(registered));
         self.tasks.spawn(partitions::run(shared, registered, Arc::clone(cluster), self.stop.clone()));
@@ -176,6 +177,10 @@ impl Dispatcher {
     /// When a position cannot be read; then the partitions that are new have no worker until this is said again.
     pub async fn swapped(&self, registered: &Arc<Registered>) -> anyhow::Result<()> {
         self.shared.swaps.send_replace(());
+        if let Some(cluster) = &self.cluster {
+            self.join(registered, cluster);
+            return Ok(());
+        }
         let workers = self.workers(registered).await?;
         self.spawn(registered, workers);
         Ok(())

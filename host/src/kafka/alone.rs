@@ -22,13 +22,20 @@ impl Alone {
     }
 
     /// Commits all of it, or nothing when another host has taken the id. Blocks.
-    pub(super) fn commit(self, outgoing: &[Outgoing]) -> Result<(), Fault> {
+    pub(super) fn commit(&self, outgoing: &[Outgoing]) -> Result<(), Fault> {
         self.producer.begin_transaction()?;
-        for outgoing in outgoing {
+        let done = outgoing
+            .iter()
             // Nobody asks what offsets they get.
-            produce(&self.producer, outgoing, 0)?;
+            .try_for_each(|outgoing| produce(&self.producer, outgoing, 0))
+            .and_then(|()| {
+                settled(&self.producer);
+                Ok(self.producer.commit_transaction(ANSWER)?)
+            });
+        if done.is_err() {
+            // It may be said again; where another host has taken the id, this fails, too.
+            let _ = self.producer.abort_transaction(ANSWER);
         }
-        settled(&self.producer);
-        Ok(self.producer.commit_transaction(ANSWER)?)
+        done
     }
 }

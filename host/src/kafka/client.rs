@@ -12,6 +12,7 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::types::RDKafkaRespErr;
 use rdkafka::{Offset, TopicPartitionList};
 
+use super::reader::READER;
 use super::transaction::Deliveries;
 use super::{Fault, Names};
 use crate::config::kafka::KafkaConfig;
@@ -137,6 +138,11 @@ impl Clients {
     pub(super) fn reader(&self, group: &str, isolation: &str) -> ClientConfig {
         // What is read ends at the end, which is not waited for.
         self.consumer(group, isolation, &[("fetch.wait.max.ms", BACKOFF_MS)])
+    }
+
+    /// A reader that waits for what comes.
+    pub(super) fn listener(&self) -> ClientConfig {
+        self.consumer(READER, "read_committed", &[("fetch.wait.max.ms", WAIT_MS)])
     }
 
     /// A producer of transactions under `id`.
@@ -278,7 +284,15 @@ mod tests {
     fn refused(name: &str, value: &str) -> String {
         let settings = BTreeMap::from([(name.to_owned(), value.to_owned())]);
         let (brokers, certificates) = (vec!["localhost:9092".to_owned()], None);
-        let kafka = KafkaConfig { brokers, replication: None, tls: false, certificates, login: None, settings };
+        let kafka = KafkaConfig {
+            brokers,
+            replication: None,
+            tls: false,
+            certificates,
+            login: None,
+            control_key: None,
+            settings,
+        };
         Clients::new(&kafka, "host").err().map(|error| format!("{error:#}")).unwrap_or_default()
     }
 

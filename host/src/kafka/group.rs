@@ -169,6 +169,7 @@ impl Group {
             consumer: Arc::clone(&consumer),
             input: Arc::clone(&member.input),
             follower,
+            deploy: Arc::clone(&member.cluster.deploy),
             ended,
         };
         let committing =

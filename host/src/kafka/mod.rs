@@ -7,6 +7,7 @@
 mod alone;
 mod changes;
 mod client;
+pub mod control;
 mod feed;
 mod follow;
 mod group;
@@ -23,6 +24,7 @@ mod transaction;
 mod verify;
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 
@@ -33,6 +35,7 @@ use crate::config::kafka::KafkaConfig;
 use crate::embedded::{Folder, WriteError};
 use crate::manifest::Application;
 use client::{Clients, Context, reading};
+use control::Control;
 use reader::{MOST_IDLE, READER};
 
 pub use changes::Line;
@@ -108,6 +111,8 @@ pub struct Cluster {
     readers: Mutex<Vec<Arc<BaseConsumer<Context>>>>,
     /// Clients for questions, by group and by whether they see what is undecided.
     asking: Mutex<Asking>,
+    /// The deploy that this host has followed; commits note it.
+    deploy: Arc<AtomicU64>,
 }
 
 impl Cluster {
@@ -132,7 +137,40 @@ impl Cluster {
 
     fn with(kafka: &KafkaConfig, clients: Clients, host: Arc<str>) -> Self {
         let (brokers, replication) = (kafka.brokers.join(", "), kafka.replication);
-        Cluster { clients, brokers, replication, host, readers: Mutex::default(), asking: Mutex::default() }
+        Cluster {
+            clients,
+            brokers,
+            replication,
+            host,
+            readers: Mutex::default(),
+            asking: Mutex::default(),
+            deploy: Arc::default(),
+        }
+    }
+
+    /// What this host is called among others.
+    #[must_use]
+    pub fn host(&self) -> String {
+        format!("isobar-{}", self.host)
+    }
+
+    /// The control topic of `application`, by its key.
+    ///
+    /// # Errors
+    /// When the key cannot be one.
+    pub fn control(self: &Arc<Self>, application: &str, key: &[u8]) -> anyhow::Result<Control> {
+        Control::new(self, application, key)
+    }
+
+    /// Notes that this host has followed a deploy: what it commits from now on is by it or a later one, and it may take over
+    /// partitions that were handled under it.
+    pub fn reach(&self, deploy: u64) {
+        self.deploy.fetch_max(deploy, Ordering::SeqCst);
+    }
+
+    /// The deploy that this host has followed.
+    fn reached(&self) -> u64 {
+        self.deploy.load(Ordering::SeqCst)
     }
 
     /// The client that asks for positions of `group` and sets them; it reads nothing.

@@ -16,6 +16,9 @@ const LEADER: Duration = Duration::from_secs(2);
 /// How long transactions of others may keep the end of a topic open: three times what a broker lets them.
 const UNDECIDED: Duration = Duration::from_secs(30);
 
+/// What stands beside a position before the number of a deploy.
+const DEPLOY: &str = "deploy ";
+
 /// What a partition holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Extent {
@@ -23,6 +26,20 @@ pub(super) struct Extent {
     pub(super) first: i64,
     /// The next offset.
     pub(super) next: i64,
+}
+
+/// Where a group stands in a partition.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Committed {
+    /// The next offset.
+    pub(super) next: i64,
+    /// The deploy under which it was committed.
+    pub(super) deploy: u64,
+}
+
+/// The deploy as it stands beside a position; an older isobar wrote none.
+pub(super) fn noted(deploy: u64) -> String {
+    format!("{DEPLOY}{deploy}")
 }
 
 /// What a partition holds, with records whose transactions are not decided yet if `undecided`. Blocks.
@@ -121,7 +138,12 @@ pub(super) fn decided(cluster: &Cluster, topic: &str, partition: u32) -> Result<
 }
 
 /// What `group` has committed of a partition, once transactions with it are decided. Blocks.
-pub(super) fn committed(cluster: &Cluster, group: &str, topic: &str, partition: u32) -> Result<Option<i64>, Fault> {
+pub(super) fn committed(
+    cluster: &Cluster,
+    group: &str,
+    topic: &str,
+    partition: u32,
+) -> Result<Option<Committed>, Fault> {
     let give_up = Instant::now() + UNDECIDED;
     loop {
         match asked(cluster, group, topic, partition, false) {
@@ -133,18 +155,27 @@ pub(super) fn committed(cluster: &Cluster, group: &str, topic: &str, partition: 
 }
 
 /// What `group` has committed of a partition, whatever is under way. Blocks.
-pub(super) fn stands(cluster: &Cluster, group: &str, topic: &str, partition: u32) -> Result<Option<i64>, Fault> {
+pub(super) fn stands(cluster: &Cluster, group: &str, topic: &str, partition: u32) -> Result<Option<Committed>, Fault> {
     asked(cluster, group, topic, partition, true)
 }
 
-fn asked(cluster: &Cluster, group: &str, topic: &str, partition: u32, undecided: bool) -> Result<Option<i64>, Fault> {
+fn asked(
+    cluster: &Cluster,
+    group: &str,
+    topic: &str,
+    partition: u32,
+    undecided: bool,
+) -> Result<Option<Committed>, Fault> {
     let client = cluster.client(group, undecided)?;
     let found = client.committed_offsets(list(&[(topic, partition, Offset::Invalid)])?, ANSWER)?;
     let elements = found.elements();
     let element = elements.first().ok_or_else(|| Fault::Away("no answer".to_owned()))?;
     element.error()?;
     Ok(match element.offset() {
-        Offset::Offset(offset) => Some(offset),
+        Offset::Offset(next) => {
+            let deploy = element.metadata().strip_prefix(DEPLOY).and_then(|number| number.parse().ok());
+            Some(Committed { next, deploy: deploy.unwrap_or_default() })
+        }
         _ => None,
     })
 }

@@ -6,7 +6,7 @@ use tracing::info;
 
 use super::changes::{Line, changes, kept};
 use super::group::Member;
-use super::offsets::{committed, decided, extent, offset_at};
+use super::offsets::{Committed, committed, decided, extent, offset_at};
 use super::owned::Owned;
 use super::reader::{CHUNK_BYTES, Reader, walk};
 use super::tail::Tail;
@@ -93,7 +93,12 @@ impl Owned {
 /// Where the partition stands, as the group has committed it. Blocks.
 fn position(member: &Member, partition: u32) -> Result<i64, Fault> {
     match committed(&member.cluster, &member.names.group, &member.input, partition)? {
-        Some(position) => Ok(position),
+        // Who has not heard of that deploy would go on with an older version.
+        Some(Committed { deploy, .. }) if deploy > member.cluster.reached() => Err(Fault::Wrong(format!(
+            "it was handled under deploy {deploy}, and this host has followed deploy {} yet",
+            member.cluster.reached()
+        ))),
+        Some(Committed { next, .. }) => Ok(next),
         // Brokers forget groups that were away for long; the ledger does not.
         None => match ledger_end(member, partition)? {
             Some(position) => Ok(position),

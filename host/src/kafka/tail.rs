@@ -64,7 +64,7 @@ impl Tail {
     pub async fn position(self: &Arc<Self>) -> Result<i64, WriteError> {
         let tail = Arc::clone(self);
         let asked = blocking(move || {
-            let known = committed(&tail.cluster, &tail.group, &tail.topic, tail.partition)?;
+            let known = committed(&tail.cluster, &tail.group, &tail.topic, tail.partition)?.map(|stands| stands.next);
             known.map_or_else(|| Ok(extent(&tail.cluster, &tail.topic, tail.partition, false)?.first), Ok)
         });
         Ok(asked.await?)

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use rdkafka::Offset;
@@ -23,8 +23,12 @@ const DEAD_LETTER_PARTITIONS: u32 = 1;
 /// How long deleted entries can be seen, in milliseconds: a copy of the state that is older is of no use.
 pub(super) const DELETE_RETENTION_MS: i64 = 24 * 60 * 60 * 1000;
 const HOUR_MS: i64 = 60 * 60 * 1000;
-/// How often a topic that was just made is looked for, and how long between.
-const LOOKS: u32 = 50;
+/// How long brokers may take to make topics: on a busy machine, three brokers have needed more than ten seconds.
+const MAKE: Duration = Duration::from_secs(60);
+/// How long a topic that was just made is looked for, and how long between.
+const LOOK: Duration = Duration::from_secs(60);
+/// How often it is asked which hosts there are, while coordinators are still found.
+const TRIES: u32 = 3;
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 
 /// Topics of the cluster with their partitions.
@@ -59,12 +63,14 @@ impl Cluster {
     /// When no broker answers.
     pub async fn others(self: &Arc<Self>, application: &Application) -> anyhow::Result<BTreeSet<String>> {
         let groups: Vec<_> = application.functions.keys().map(|f| Self::names(application, f).group).collect();
-        let (cluster, own) = (Arc::clone(self), format!("isobar-{}", self.host));
+        let (cluster, own) = (Arc::clone(self), self.host());
         let asked = blocking(move || {
             let client = cluster.client(READER, false)?;
             let mut others = BTreeSet::new();
             for group in groups {
-                let list = client.fetch_group_list(Some(&group), ANSWER)?;
+                let list = (1..TRIES)
+                    .find_map(|_| client.fetch_group_list(Some(&group), ANSWER).ok())
+                    .map_or_else(|| client.fetch_group_list(Some(&group), ANSWER), Ok)?;
                 let members = list.groups().iter().flat_map(|group| group.members());
                 others.extend(members.map(|m| m.client_id().to_owned()).filter(|id| *id != own));
             }
@@ -131,7 +137,9 @@ impl Cluster {
         let input = input(application, function).map_err(|error| Fault::Wrong(error.to_string()))?;
         let partitions = application.partitions_of(function);
         let asked = blocking(move || {
-            let of = |partition| stands(&cluster, &names.group, &input, partition).map(Option::unwrap_or_default);
+            let of = |partition| {
+                stands(&cluster, &names.group, &input, partition).map(|stands| stands.map_or(0, |s| s.next))
+            };
             (0..partitions).map(of).collect()
         });
         asked.await
@@ -219,13 +227,25 @@ impl Cluster {
         Ok(done.elements().iter().try_for_each(|element| element.error())?)
     }
 
+    /// Makes the control topic.
+    ///
+    /// # Errors
+    /// When it cannot be made.
+    pub async fn make_control(self: &Arc<Self>, name: &str) -> anyhow::Result<()> {
+        let settings = vec![compacted(), ("max.message.bytes", RECORD_BYTES.to_owned())];
+        self.make_all(vec![Wanted { name: name.to_owned(), partitions: 1, settings }]).await
+    }
+
     /// Makes the topics that are missing.
     ///
     /// # Errors
     /// When one cannot be made.
     pub async fn make(self: &Arc<Self>, application: &Application, found: &Found) -> anyhow::Result<()> {
         Self::missing(application, found)?;
-        let wanted: Vec<Wanted> = wanted(application).into_iter().filter(|w| !found.contains_key(&w.name)).collect();
+        self.make_all(wanted(application).into_iter().filter(|w| !found.contains_key(&w.name)).collect()).await
+    }
+
+    async fn make_all(self: &Arc<Self>, wanted: Vec<Wanted>) -> anyhow::Result<()> {
         if wanted.is_empty() {
             return Ok(());
         }
@@ -239,7 +259,7 @@ impl Cluster {
                 topic.settings.iter().fold(new, |new, (name, value)| new.set(name, value))
             })
             .collect();
-        let options = AdminOptions::new().operation_timeout(Some(ANSWER)).request_timeout(Some(ANSWER));
+        let options = AdminOptions::new().operation_timeout(Some(MAKE)).request_timeout(Some(MAKE));
         for made in client.create_topics(&new, &options).await.context("topics cannot be made in Kafka")? {
             match made {
                 // Another host was faster.
@@ -247,7 +267,8 @@ impl Cluster {
                 Err((topic, error)) => anyhow::bail!("topic `{topic}` cannot be made in Kafka: {error}"),
             }
         }
-        for _ in 0..LOOKS {
+        let give_up = Instant::now() + LOOK;
+        while Instant::now() < give_up {
             let there = self.topics().await?;
             if wanted.iter().all(|topic| there.get(&topic.name) == Some(&topic.partitions)) {
                 return Ok(());
@@ -279,6 +300,11 @@ fn wanted(application: &Application) -> Vec<Wanted> {
     wanted
 }
 
+/// Of each key the last record is kept.
+fn compacted() -> (&'static str, String) {
+    ("cleanup.policy", "compact".to_owned())
+}
+
 /// The function's own topics.
 fn own(application: &Application, function: &Function, wanted: &mut Vec<Wanted>) {
     let names = Cluster::names(application, &function.name);
@@ -288,8 +314,7 @@ fn own(application: &Application, function: &Function, wanted: &mut Vec<Wanted>)
         settings.push(("max.message.bytes", RECORD_BYTES.to_owned()));
         wanted.push(Wanted { name: name.to_owned(), partitions, settings });
     };
-    let compacted =
-        [("cleanup.policy", "compact".to_owned()), ("delete.retention.ms", DELETE_RETENTION_MS.to_string())];
+    let compacted = [compacted(), ("delete.retention.ms", DELETE_RETENTION_MS.to_string())];
     topic(&names.state, &compacted);
     topic(&names.attempts, &compacted);
     let kept = [("retention.ms", "-1".to_owned())];

@@ -3,7 +3,7 @@
 //! [`super::follow`], in order.
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -18,6 +18,7 @@ use tokio::sync::{mpsc, oneshot};
 use super::Fault;
 use super::client::{Context, TRANSACTION_MS, list};
 use super::follow::{Follow, Local};
+use super::offsets::noted;
 use crate::delivery::{Interval, Records};
 use crate::embedded::{Note, WriteError};
 
@@ -159,6 +160,8 @@ pub(super) struct Transactions {
     /// The topic whose partitions are assigned.
     pub(super) input: Arc<str>,
     pub(super) follower: mpsc::UnboundedSender<Follow>,
+    /// The deploy that this host has followed.
+    pub(super) deploy: Arc<AtomicU64>,
     /// Told when nothing can be committed any more.
     pub(super) ended: mpsc::UnboundedSender<Fault>,
 }
@@ -276,6 +279,8 @@ impl Transactions {
         let offsets: Vec<_> =
             positions.iter().map(|(p, next)| (self.input.as_ref(), *p, Offset::Offset(*next))).collect();
         let offsets = list(&offsets)?;
+        let deploy = noted(self.deploy.load(Ordering::SeqCst));
+        offsets.elements().iter_mut().for_each(|position| position.set_metadata(&deploy));
         let give_up = Instant::now() + STEP;
         while let Err(error) = self.producer.send_offsets_to_transaction(&offsets, metadata, STEP) {
             if !is_retriable(&error) || Instant::now() > give_up {

@@ -55,7 +55,7 @@ impl Cluster {
 fn check(cluster: &Arc<Cluster>, place: &Place, report: &mut LedgerReport) -> Result<(), Fault> {
     let Place { note, group, ledger, input, .. } = place;
     // What is committed meanwhile is not looked at.
-    let stands = committed(cluster, group, input, note.partition)?;
+    let stands = committed(cluster, group, input, note.partition)?.map(|stands| stands.next);
     let intervals = intervals(cluster, place, stands.unwrap_or_default())?;
     let Some((first, _, _)) = intervals.first() else {
         if stands.is_some_and(|stands| stands > 0) && decided(cluster, ledger, note.partition)?.next == 0 {

@@ -118,6 +118,17 @@ pub enum TriggerSource {
     Cron(String),
 }
 
+impl TriggerSource {
+    /// The topic, where it is one.
+    #[must_use]
+    pub fn topic(&self) -> Option<&str> {
+        match self {
+            TriggerSource::Topic(topic) => Some(topic),
+            TriggerSource::Cron(_) => None,
+        }
+    }
+}
+
 /// How batches are cut and how often a failing one is tried.
 #[derive(Debug, Clone, Serialize)]
 pub struct Delivery {

@@ -67,7 +67,8 @@ impl Log {
         let folder = Folder::take(data_dir, Kind::Real).unwrap();
         let brokers = brokers.split(',').map(str::to_owned).collect();
         let (settings, certificates, login) = (BTreeMap::new(), None, None);
-        let config = KafkaConfig { brokers, replication: None, tls: false, certificates, login, settings };
+        let config =
+            KafkaConfig { brokers, replication: None, tls: false, certificates, login, control_key: None, settings };
         let cluster = Arc::new(Cluster::new(&config, &folder).unwrap());
         let mut application = application();
         let found = cluster.topics().await.unwrap();

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use futures::TryStreamExt as _;
 use isobar::bindings::tables::{Range, StoredRow, domain, schema, sqlite};
-use isobar::config::{self, stores::place};
+use isobar::config;
 use isobar::delivery::{Allowance, HeldTable, Row, Value};
 use isobar::manifest::{Application, Table, parse};
 use isobar::stores::{Batch, Connection, StoreError, Stores, Writer};
@@ -89,7 +89,7 @@ fn connection(store: &str, services: &Services, space: &str, text: &str) -> (App
 
 fn served(store: &str, config: &config::Config, text: &str) -> (Application, Arc<Connection>) {
     let mut application = parse(text).unwrap_or_else(|problems| panic!("{problems:?}"));
-    place(&mut application, &config.stores).unwrap();
+    config.place(&mut application).unwrap();
     let stores = Stores::new(&application, &config.stores).unwrap();
     let connection = Arc::clone(stores.all().find(|c| c.name.as_ref() == store).unwrap());
     (application, connection)

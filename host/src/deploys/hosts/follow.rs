@@ -1,0 +1,158 @@
+//! A host that hears of deploys: it answers whether it can, and does what is activated.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::super::decide::{Decided, Way};
+use super::super::{Ask, DeployError, Deploys, entry};
+use super::words::{Heard, Proposal, Word};
+use super::{Hosts, Listening, component};
+use crate::embedded::versions::Entry;
+use crate::kafka::control::Said;
+use crate::manifest;
+
+/// The wait before what was activated is tried again on a host where it did not go.
+const BACKOFF: Duration = Duration::from_secs(2);
+/// How long an answer may be.
+const MOST_SAID: usize = 2_000;
+/// Entries of the audit log for records that are not by the key: more are counted only, for so long.
+const AUDIT_EVERY: Duration = Duration::from_secs(60);
+/// Who wrote those.
+const NOBODY: &str = "unknown";
+/// What the audit log calls it.
+const CONTROL: &str = "control";
+
+/// What is ready to take over once it is activated.
+struct Ready {
+    number: u64,
+    decided: Decided,
+}
+
+/// Records that were not by the key.
+#[derive(Default)]
+struct Foreign {
+    told: Option<Instant>,
+    untold: u64,
+}
+
+impl Deploys {
+    /// Goes along with what hosts say of deploys, from what was heard at the start on, for as long as something is said.
+    pub async fn go_along(&self, listening: Listening) {
+        let Some(hosts) = &self.hosts else { return };
+        let Listening { mut heard, mut said } = listening;
+        let (mut ready, mut foreign) = (None, Foreign::default());
+        if let Some(open) = heard.open.clone() {
+            ready = self.hear_proposal(hosts, &heard, open).await;
+        }
+        while let Some(Said { offset, content }) = said.recv().await {
+            let Some(content) = content else {
+                self.tell_foreign(&mut foreign, offset).await;
+                continue;
+            };
+            match heard.hear(content) {
+                Some(Word::Proposal(proposal)) => ready = self.hear_proposal(hosts, &heard, *proposal).await,
+                Some(Word::Answer { number, host, refused }) => hosts.seen.send_modify(|seen| {
+                    if number == seen.highest {
+                        seen.answers.insert(host, refused);
+                    }
+                }),
+                Some(Word::Activated { .. }) => self.activate(hosts, &mut heard, ready.take()).await,
+                Some(Word::Abandoned { .. }) => {
+                    ready = None;
+                    heard.pieces.clear();
+                    hosts.seen.send_modify(|seen| seen.open = None);
+                }
+                None => {}
+            }
+        }
+    }
+
+    /// Finds out whether this host can, and says so.
+    async fn hear_proposal(&self, hosts: &Hosts, heard: &Heard, proposal: Proposal) -> Option<Ready> {
+        let number = proposal.number;
+        hosts.seen.send_modify(|seen| {
+            (seen.highest, seen.open) = (number, Some((proposal.host.clone(), Instant::now())));
+            seen.answers.clear();
+        });
+        let turn = self.turn.lock().await;
+        let decided = self.decide_as(heard, &proposal).await;
+        drop(turn);
+        let refused = decided.as_ref().err().map(|error| error.to_string().chars().take(MOST_SAID).collect());
+        let host = hosts.cluster.host();
+        let answer = Word::Answer { number, host: host.clone(), refused };
+        let told = async { hosts.control.turn(&host).await?.say(vec![answer.record()]).await };
+        if let Err(fault) = told.await {
+            tracing::warn!(%fault, number, "an answer to a deploy could not be given");
+        }
+        Some(Ready { number, decided: decided.ok()? })
+    }
+
+    /// Does what was activated, however long it takes.
+    async fn activate(&self, hosts: &Hosts, heard: &mut Heard, ready: Option<Ready>) {
+        let Some(proposal) = heard.standing.clone() else { return };
+        let mut decided = ready.filter(|ready| ready.number == proposal.number).map(|ready| ready.decided);
+        while let Err(error) = self.adopt(heard, &proposal, decided.take()).await {
+            tracing::error!(number = proposal.number, %error, "a deploy that the other hosts have followed does not go here; it is tried again");
+            tokio::time::sleep(BACKOFF).await;
+        }
+        heard.pieces.clear();
+        hosts.cluster.reach(proposal.number);
+        hosts.seen.send_modify(|seen| seen.follow(&proposal));
+    }
+
+    async fn adopt(&self, heard: &Heard, proposal: &Proposal, ready: Option<Decided>) -> Result<(), DeployError> {
+        let _turn = self.turn.lock().await;
+        let decided = match ready {
+            Some(decided) => decided,
+            None => self.decide_as(heard, proposal).await?,
+        };
+        self.swap(decided, &proposal.who, &proposal.action, None).await.map(drop)
+    }
+
+    /// Finds out whether what all hosts are to run can run here.
+    async fn decide_as(&self, heard: &Heard, proposal: &Proposal) -> Result<Decided, DeployError> {
+        let running = self.running();
+        let others = proposal.running.iter().filter(|(name, version)| running.get(*name) != Some(version));
+        let others: BTreeSet<String> = others.map(|(name, _)| name.clone()).collect();
+        let mut components = BTreeMap::new();
+        for name in &others {
+            components.insert(name.clone(), self.said_component(heard, proposal, name).await?);
+        }
+        let part = manifest::part(&proposal.manifest, &others).map_err(|problems| DeployError::problems(&problems))?;
+        let mut decided = self.decide(Ask { part, components }, Way::default()).await?;
+        if decided.deployed.running != proposal.running {
+            return Err(DeployError::Failed("by what runs here it would come to other versions".to_owned()));
+        }
+        decided.deployed = proposal.deployed();
+        Ok(decided)
+    }
+
+    /// The component of a function that is to run, from what was said or from what is kept here.
+    async fn said_component(&self, heard: &Heard, proposal: &Proposal, name: &str) -> Result<Arc<[u8]>, DeployError> {
+        let unknown = || DeployError::Failed(format!("nothing was said of the component of `{name}`"));
+        let packed = proposal.components.get(name).ok_or_else(unknown)?;
+        match component(&heard.pieces, packed, name) {
+            Ok(component) => Ok(component),
+            Err(error) => self.kept_component(&packed.digest).await.map_err(|_| error),
+        }
+    }
+
+    /// Notes that somebody writes to the topic who has not the key.
+    async fn tell_foreign(&self, foreign: &mut Foreign, offset: i64) {
+        foreign.untold += 1;
+        if foreign.told.is_some_and(|told| told.elapsed() < AUDIT_EVERY) {
+            return;
+        }
+        let more = std::mem::take(&mut foreign.untold);
+        let message = format!(
+            "{more} records of the control topic, the last at offset {offset}, are not sealed by `control_key`"
+        );
+        tracing::warn!("{message}");
+        let refused = Some(message);
+        if let Err(error) = self.store.audit(Entry { refused, ..entry("", NOBODY, CONTROL, None) }).await {
+            tracing::warn!(%error, "the audit log cannot be written");
+        }
+        foreign.told = Some(Instant::now());
+    }
+}
