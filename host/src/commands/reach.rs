@@ -256,7 +256,7 @@ impl Reach {
     pub(super) async fn settle(&self, function: &str, ask: &SettleAsk, fate: Fate) -> anyhow::Result<Settled> {
         match self {
             Reach::Host(client) => client.settle(function, ask, fate).await,
-            Reach::Folder(view) => Ok(view.settle(function, ask, fate).await?),
+            Reach::Folder(view) => Ok(view.settle(function, ask, fate, OWNER).await?),
         }
     }
 

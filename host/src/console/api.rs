@@ -251,23 +251,30 @@ async fn letters(
 
 async fn redrive(
     State(api): State<Api>,
+    Extension(caller): Extension<Caller>,
     Path(function): Path<String>,
     request: Request,
 ) -> Result<impl IntoResponse, Response> {
-    settle(&api, &function, request, Fate::Redriven).await
+    settle(&api, (&function, &caller), request, Fate::Redriven).await
 }
 
 async fn drop_letters(
     State(api): State<Api>,
+    Extension(caller): Extension<Caller>,
     Path(function): Path<String>,
     request: Request,
 ) -> Result<impl IntoResponse, Response> {
-    settle(&api, &function, request, Fate::Dropped).await
+    settle(&api, (&function, &caller), request, Fate::Dropped).await
 }
 
-async fn settle(api: &Api, function: &str, request: Request, fate: Fate) -> Result<Json<Settled>, Response> {
+async fn settle(
+    api: &Api,
+    (function, caller): (&str, &Caller),
+    request: Request,
+    fate: Fate,
+) -> Result<Json<Settled>, Response> {
     let ask: SettleAsk = asked(api, request, "question").await?;
-    api.view.settle(function, &ask, fate).await.map(Json).map_err(IntoResponse::into_response)
+    api.view.settle(function, &ask, fate, &caller.name).await.map(Json).map_err(IntoResponse::into_response)
 }
 
 async fn nothing() -> Response {

@@ -9,6 +9,7 @@ use crate::clock::now_ms;
 use crate::delivery::Records;
 use crate::delivery::failure::hidden;
 use crate::delivery::letters::{Letter, redrive};
+use crate::embedded::versions::Entry;
 use crate::embedded::{Fate, Frame, Settlement, TopicStatus, WriteError};
 
 /// Letters where no number is asked for.
@@ -58,12 +59,29 @@ impl View {
         Ok(page)
     }
 
-    /// Sends open letters of a function back to it, or drops them; those that come meanwhile stay as they are.
+    /// Sends open letters of a function back to it, or drops them; those that come meanwhile stay as they are. The audit log has
+    /// that `who` did.
     ///
     /// # Errors
     /// When there is no such function or letter, the function does not read the letter's topic any more, or the data file
     /// cannot be written: then what was settled before in the same call stays settled.
-    pub async fn settle(&self, function: &str, ask: &SettleAsk, fate: Fate) -> Result<Settled, Refusal> {
+    pub async fn settle(&self, function: &str, ask: &SettleAsk, fate: Fate, who: &str) -> Result<Settled, Refusal> {
+        let mut settled = Settled::default();
+        let done = self.settle_all(function, ask, fate, &mut settled).await;
+        if settled.letters > 0 {
+            let action = if fate == Fate::Redriven { "redrive" } else { "drop" };
+            self.store.audit(Entry::done(who, action, function)).await?;
+        }
+        done.map(|()| settled)
+    }
+
+    async fn settle_all(
+        &self,
+        function: &str,
+        ask: &SettleAsk,
+        fate: Fate,
+        settled: &mut Settled,
+    ) -> Result<(), Refusal> {
         self.function(function)?;
         if !ask.offsets.is_empty() {
             self.refuse_unknown(function, &ask.offsets).await?;
@@ -73,7 +91,6 @@ impl View {
             let named = found.offset().is_some_and(|offset| offsets.contains(&offset));
             found.fate.is_none() && (offsets.is_empty() || named)
         };
-        let mut settled = Settled::default();
         let mut walk = self.walk(function).await?;
         while let Some(mut part) = walk.next(self).await? {
             part.retain(chosen);
@@ -85,7 +102,7 @@ impl View {
                 rest = later;
             }
         }
-        Ok(settled)
+        Ok(())
     }
 
     /// Refuses offsets at which there is no letter, or more than one: a function may have several topics for them.

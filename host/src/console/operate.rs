@@ -96,16 +96,7 @@ impl View {
             .remembered(function)
             .await?
             .ok_or_else(|| Refusal::new(Fault::Unknown, format!("nothing is known of a function `{function}`")))?;
-        let entry = Entry {
-            at_ms: now_ms(),
-            who: who.to_owned(),
-            action: "delete state".to_owned(),
-            function: function.to_owned(),
-            version: None,
-            before: None,
-            refused: None,
-        };
-        self.store.forget(function, entry).await?;
+        self.store.forget(function, Entry::done(who, "delete state", function)).await?;
         Ok(keys)
     }
 

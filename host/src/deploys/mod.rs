@@ -18,7 +18,6 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc;
 
 use crate::bindings::tables::text::cut;
-use crate::clock::now_ms;
 use crate::config::Config;
 use crate::dispatch::{Dispatcher, Rollback};
 use crate::embedded::promotion::Promotion;
@@ -418,13 +417,5 @@ impl Registry {
 }
 
 fn entry(function: &str, who: &str, action: &str, version: Option<&str>) -> Entry {
-    Entry {
-        at_ms: now_ms(),
-        who: who.to_owned(),
-        action: action.to_owned(),
-        function: function.to_owned(),
-        version: version.map(str::to_owned),
-        before: None,
-        refused: None,
-    }
+    Entry { version: version.map(str::to_owned), ..Entry::done(who, action, function) }
 }

@@ -66,7 +66,7 @@ impl ScheduleSource {
         let attempt = shared.store.attempt(&note).await?.filter(|a| a.trial.range.first == runs);
         let attempt = attempt.map_or(0, |a| a.trial.attempts);
         let source = ScheduleSource {
-            schedule: Schedule::parse(cron)?,
+            schedule: Schedule::parse(cron)?.timed(trigger.timing, &trigger.id),
             cron: cron.to_owned(),
             delivery: trigger.delivery.clone(),
             shared,
@@ -90,8 +90,8 @@ impl ScheduleSource {
         self.version = Arc::clone(version);
         self.delivery = trigger.delivery.clone();
         self.not_before = Instant::now();
+        self.schedule = Schedule::parse(cron)?.timed(trigger.timing, &trigger.id);
         if cron != self.cron {
-            self.schedule = Schedule::parse(cron)?;
             cron.clone_into(&mut self.cron);
             // A time that the function asked for stays; one by the other expression is none of this one's.
             if let Some((_, false)) = self.stands.stored {
@@ -133,9 +133,10 @@ impl ScheduleSource {
         }
         let Some(due) = self.stands.due.or_else(|| self.schedule.due(self.stands.stored, now)) else {
             self.settle().await?;
-            let (due_ms, again) = self.stands.stored.unwrap_or((now, false));
-            self.standing(Standing::Idle, again);
-            return Ok(Step::Idle(Duration::from_millis(u64::try_from(due_ms - now).unwrap_or_default())));
+            let stored = self.stands.stored.unwrap_or((now, false));
+            self.standing(Standing::Idle, stored.1);
+            let wait = self.schedule.begins(stored).saturating_sub(now);
+            return Ok(Step::Idle(Duration::from_millis(u64::try_from(wait).unwrap_or_default())));
         };
         if let Some(reader) = paced_by(&self.shared, &self.version) {
             self.settle().await?;
@@ -150,7 +151,10 @@ impl ScheduleSource {
     /// Lets go of a time that only a clock that was ahead can have stored.
     fn doubt(&mut self, now: i64) {
         let believed = self.schedule.believed(self.stands.stored, now);
-        if believed != self.stands.stored {
+        if self.stands.stored.is_some_and(|(due_ms, _)| due_ms <= now) {
+            // Times that were missed may be left out.
+            self.stands.stored = believed;
+        } else if believed != self.stands.stored {
             let (stored_ms, due_ms) = (self.stands.stored.map(|(ms, _)| ms), believed.map(|(ms, _)| ms));
             warn!(function = %self.note.function, schedule = %self.note.source, stored_ms, due_ms,
                 "the next run was further away than it can be, so the clock was ahead; it is due anew");
@@ -161,6 +165,7 @@ impl ScheduleSource {
     async fn run(&mut self, due: Due) -> Result<(), WriteError> {
         self.standing(Standing::Running, true);
         let version = Arc::clone(&self.version);
+        let began_ms = now_ms();
         let attempt = self.stands.attempt + 1;
         let tick = WireTick { due_ms: due.due_ms, missed: due.missed, attempt };
         let context = version.context(&self.shared.store, self.note.partition);
@@ -178,7 +183,7 @@ impl ScheduleSource {
         self.standing(Standing::Running, true);
         match called.outcome {
             Outcome::Done { effects, answer, .. } => {
-                self.accept(effects, answer, attempt, micros, &version);
+                self.accept(effects, answer, (attempt, micros, began_ms), due, &version);
                 Ok(())
             }
             Outcome::Failed { failure, unavailable } => {
@@ -189,11 +194,21 @@ impl ScheduleSource {
     }
 
     /// Begins to commit a run and stands behind it, as if that were done.
-    fn accept(&mut self, effects: Effects, answer: WireNext, attempt: u32, micros: u64, version: &Version) {
+    fn accept(
+        &mut self,
+        effects: Effects,
+        answer: WireNext,
+        (attempt, micros, began_ms): (u32, u64, i64),
+        due: Due,
+        version: &Version,
+    ) {
         let now = now_ms();
+        let asked = self.stands.stored.is_some_and(|(_, again)| again);
         let next = match answer {
             WireNext::Again(ms) => (now + i64::from(ms).min(LONGEST_AGAIN_MS), true),
-            WireNext::Done => (self.schedule.next_after(now).unwrap_or(i64::MAX), false),
+            // What passed while a function called itself again and again belongs to that run.
+            WireNext::Done if asked => (self.schedule.next_after(now).unwrap_or(i64::MAX), false),
+            WireNext::Done => (self.schedule.after(due, began_ms, now), false),
         };
         let runs = self.stands.runs;
         let commit = Commit {
@@ -283,7 +298,8 @@ impl ScheduleSource {
         self.shared.progress.update(&self.note, |s| {
             s.scheduled = true;
             s.position = stands.runs;
-            s.due_ms = stands.stored.filter(|(_, again)| !(*again && is_sensitive)).map(|(due, _)| due);
+            let stored = stands.stored.filter(|(_, again)| !(*again && is_sensitive));
+            s.due_ms = stored.map(|stored| self.schedule.begins(stored));
             s.standing = standing;
             s.busy = busy;
             self.version.short().clone_into(&mut s.version);

@@ -13,6 +13,7 @@ use sqlx::{ConnectOptions as _, Connection as _, Row as _, SqliteConnection};
 use super::promotion::Promotion;
 use super::writer::{Told, Work, WriteError};
 use super::{FILE, Folder, Store, log, mark, promotion, schema, shadows, trouble};
+use crate::clock::now_ms;
 use crate::engine::inspect::MAX_COMPONENT_BYTES;
 use crate::manifest::Application;
 use crate::manifest::declaration::hex;
@@ -112,6 +113,22 @@ pub struct Entry {
     pub before: Option<String>,
     /// Why it was refused; `None`: it was done.
     pub refused: Option<String>,
+}
+
+impl Entry {
+    /// That `who` did something now.
+    #[must_use]
+    pub fn done(who: &str, action: &str, function: &str) -> Self {
+        Entry {
+            at_ms: now_ms(),
+            who: who.to_owned(),
+            action: action.to_owned(),
+            function: function.to_owned(),
+            version: None,
+            before: None,
+            refused: None,
+        }
+    }
 }
 
 /// A look into a folder's data before they are opened.

@@ -16,6 +16,8 @@ pub(super) const ATTEMPTS: RangeInclusive<u32> = 1..=100;
 pub(super) const BACKOFF_MS: RangeInclusive<u32> = 0..=60_000;
 /// A batch that cannot be handled in an hour of trying will not be by waiting longer.
 pub(super) const RETRY_TIMEOUT_MS: RangeInclusive<u32> = 0..=3_600_000;
+/// Later than an hour is another time.
+pub(super) const JITTER_MS: RangeInclusive<u32> = 0..=3_600_000;
 /// Address space is reserved for so much in each slot of the pool.
 pub(super) const MEMORY_MB: RangeInclusive<u32> = 1..=1_024;
 /// A call is a transaction that holds its effects in memory: long work goes in several.

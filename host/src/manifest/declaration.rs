@@ -10,7 +10,9 @@ use serde_json::{Map, Value, json};
 use sha2::{Digest as _, Sha256};
 
 use super::template::{self, Part};
-use super::{Application, Column, Delivery, Function, Limits, Table, TableGrant, Topic, Trigger, TriggerSource};
+use super::{
+    Application, Column, Delivery, Function, Limits, Table, TableGrant, Timing, Topic, Trigger, TriggerSource,
+};
 
 /// Says what the digest is of, so that it is that of nothing else.
 const DOMAIN: &str = "isobar function version 1";
@@ -98,6 +100,7 @@ pub fn hex(bytes: &[u8]) -> String {
 
 fn trigger(trigger: &Trigger) -> Value {
     let mut declared = unusual(&trigger.delivery, &Delivery::default());
+    declared.extend(unusual(&trigger.timing, &Timing::default()));
     let (key, value) = match &trigger.source {
         TriggerSource::Topic(topic) => ("topic", topic),
         TriggerSource::Cron(cron) => ("cron_expression", cron),

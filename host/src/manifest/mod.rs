@@ -105,6 +105,8 @@ pub struct Trigger {
     pub source: TriggerSource,
     /// How batches are cut and tried.
     pub delivery: Delivery,
+    /// Which of the times of a schedule become runs, and when.
+    pub timing: Timing,
     /// Where dead letters go, if not to the function's own topic for them.
     pub dead_letters: Option<String>,
 }
@@ -127,6 +129,41 @@ impl TriggerSource {
             TriggerSource::Cron(_) => None,
         }
     }
+}
+
+/// Which of the times of a schedule become runs, and when.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct Timing {
+    /// What becomes of times that pass while a run is under way: runs of one function follow each other.
+    pub overlap: Overlap,
+    /// What becomes of times that passed while the function did not run.
+    pub catch_up: CatchUp,
+    /// Up to so much later than its time a run begins, in milliseconds: how much is chance, and the same for one time on all hosts.
+    pub jitter_ms: u32,
+}
+
+/// What becomes of times that pass while a run is under way.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Overlap {
+    /// They are left out.
+    #[default]
+    Skip,
+    /// Each becomes a run, one after the other.
+    Queue,
+}
+
+/// What becomes of times that passed while a function did not run.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum CatchUp {
+    /// The last of them becomes a run, which is told how many there were before it.
+    #[default]
+    Once,
+    /// Each becomes a run, one after the other.
+    All,
+    /// None becomes a run, but one that is less than a minute late.
+    None,
 }
 
 /// How batches are cut and how often a failing one is tried.

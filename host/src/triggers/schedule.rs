@@ -1,4 +1,4 @@
-//! When a schedule is due: cron in UTC with seconds; runs that were missed are made up for once.
+//! When a schedule is due: cron in UTC with seconds, and which of its times become runs.
 
 use croner::Cron;
 use croner::parser::{CronParser, Seconds};
@@ -6,16 +6,24 @@ use jiff::Timestamp;
 use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
 
+use crate::manifest::{CatchUp, Overlap, Timing};
+
 /// Missed runs that are counted; beyond it the number says "at least".
 const MAX_MISSED: u32 = 100_000;
 
 /// The longest wait that a function may ask for itself.
 pub const LONGEST_AGAIN_MS: i64 = 24 * 60 * 60 * 1000;
 
-/// A cron expression, seconds first.
+/// A run that is not to be made up for may begin so late.
+const LATE_MS: i64 = 60_000;
+
+/// A cron expression, seconds first, and what becomes of its times.
 #[derive(Debug, Clone)]
 pub struct Schedule {
     cron: Cron,
+    timing: Timing,
+    /// What tells its chance from that of others.
+    name: String,
 }
 
 /// A run that is due.
@@ -37,7 +45,25 @@ impl Schedule {
         let has_gaps = expression.split_whitespace().any(|field| field.split(',').any(str::is_empty));
         anyhow::ensure!(!has_gaps, "a `,` has nothing before or after it");
         let cron = CronParser::builder().seconds(Seconds::Required).build().parse(expression)?;
-        Ok(Schedule { cron })
+        Ok(Schedule { cron, timing: Timing::default(), name: String::new() })
+    }
+
+    /// The same with what `timing` says, under a name of its own.
+    #[must_use]
+    pub fn timed(self, timing: Timing, name: &str) -> Self {
+        Schedule { timing, name: name.to_owned(), ..self }
+    }
+
+    /// When a run begins that is due by what was stored.
+    #[must_use]
+    pub fn begins(&self, (due_ms, again): (i64, bool)) -> i64 {
+        match (again, self.timing.jitter_ms) {
+            (true, _) | (_, 0) => due_ms,
+            (false, jitter) => {
+                let chance = crc32fast::hash(format!("{} {due_ms}", self.name).as_bytes());
+                due_ms.saturating_add(i64::from(chance % (jitter + 1)))
+            }
+        }
     }
 
     /// The first time after `after_ms`; `None` for an expression that never matches again.
@@ -53,6 +79,9 @@ impl Schedule {
     #[must_use]
     pub fn believed(&self, stored: Option<(i64, bool)>, now_ms: i64) -> Option<(i64, bool)> {
         match stored? {
+            (due_ms, false) if self.timing.catch_up == CatchUp::None && due_ms < now_ms => {
+                Some(self.not_late(due_ms, now_ms))
+            }
             (due_ms, true) if due_ms > now_ms.saturating_add(LONGEST_AGAIN_MS) => Some((now_ms, true)),
             (due_ms, false) if due_ms > now_ms => {
                 let next = self.next_after(now_ms);
@@ -63,16 +92,41 @@ impl Schedule {
         }
     }
 
+    /// The first time from `due_ms` on whose run would not be late.
+    fn not_late(&self, due_ms: i64, now_ms: i64) -> (i64, bool) {
+        let oldest = now_ms - LATE_MS;
+        // What is older has been late with any chance.
+        let from = oldest - i64::from(self.timing.jitter_ms);
+        let mut at = if due_ms < from { self.next_after(from - 1) } else { Some(due_ms) };
+        while let Some(late) = at.filter(|at| self.begins((*at, false)) < oldest) {
+            at = self.next_after(late);
+        }
+        (at.unwrap_or(i64::MAX), false)
+    }
+
+    /// When the next run is due after one that began at `began_ms` and has ended, by what the schedule says.
+    #[must_use]
+    pub fn after(&self, due: Due, began_ms: i64, now_ms: i64) -> i64 {
+        let catches_up = self.timing.catch_up == CatchUp::All;
+        let from = if catches_up { due.due_ms } else { due.due_ms.max(began_ms) };
+        let next = self.next_after(from);
+        let is_kept =
+            |next: i64| next > now_ms || self.timing.overlap == Overlap::Queue || catches_up && next <= began_ms;
+        next.filter(|next| is_kept(*next)).or_else(|| self.next_after(now_ms)).unwrap_or(i64::MAX)
+    }
+
     /// Whether a run is due at `now_ms`, given what was stored: when the next run is due, and whether the function
     /// asked for that time itself. A schedule that never ran (`None`) is due at once.
     #[must_use]
     pub fn due(&self, stored: Option<(i64, bool)>, now_ms: i64) -> Option<Due> {
         let Some((mut due_ms, again)) = stored else { return Some(Due { due_ms: now_ms, missed: 0 }) };
-        if due_ms > now_ms {
+        if self.begins((due_ms, again)) > now_ms {
             return None;
         }
         let mut missed = 0;
-        while let Some(next) = self.next_after(due_ms).filter(|next| !again && *next <= now_ms && missed < MAX_MISSED) {
+        let makes_up = !again && self.timing.catch_up != CatchUp::All;
+        let is_due = |next: &i64| self.begins((*next, false)) <= now_ms;
+        while let Some(next) = self.next_after(due_ms).filter(|next| makes_up && is_due(next) && missed < MAX_MISSED) {
             due_ms = next;
             missed += 1;
         }
@@ -104,6 +158,74 @@ mod tests {
         assert_eq!(schedule.due(stored, 10 * MINUTE - 1), None);
         assert_eq!(schedule.due(stored, 10 * MINUTE), Some(Due { due_ms: 10 * MINUTE, missed: 0 }));
         assert_eq!(schedule.due(stored, 45 * MINUTE), Some(Due { due_ms: 40 * MINUTE, missed: 3 }));
+    }
+
+    fn timed(overlap: Overlap, catch_up: CatchUp, jitter_ms: u32) -> Schedule {
+        Schedule::parse("0 */10 * * * *").unwrap().timed(Timing { overlap, catch_up, jitter_ms }, "s")
+    }
+
+    #[test]
+    fn missed_runs_are_made_up_for_once_all_of_them_or_not_at_all() {
+        let (stored, now) = (Some((10 * MINUTE, false)), 45 * MINUTE);
+        let all = timed(Overlap::Skip, CatchUp::All, 0);
+        let mut runs = Vec::new();
+        let mut at = stored;
+        while let Some(due) = all.due(all.believed(at, now), now) {
+            assert_eq!(due.missed, 0);
+            runs.push(due.due_ms / MINUTE);
+            at = Some((all.after(due, now, now + 5), false));
+        }
+        assert_eq!((runs, at), (vec![10, 20, 30, 40], Some((50 * MINUTE, false))));
+
+        let none = timed(Overlap::Skip, CatchUp::None, 0);
+        let believed = none.believed(stored, now);
+        assert_eq!((believed, none.due(believed, now)), (Some((50 * MINUTE, false)), None));
+        let late = 40 * MINUTE + LATE_MS;
+        let due = none.due(none.believed(stored, late), late);
+        assert_eq!(due, Some(Due { due_ms: 40 * MINUTE, missed: 0 }), "a minute is not late");
+        assert_eq!(none.believed(stored, late + 1), Some((50 * MINUTE, false)));
+    }
+
+    #[test]
+    fn times_that_pass_while_a_run_is_under_way_are_left_out_or_queue() {
+        let due = Due { due_ms: 10 * MINUTE, missed: 0 };
+        for (overlap, wanted) in [(Overlap::Skip, 40), (Overlap::Queue, 20)] {
+            for catch_up in [CatchUp::Once, CatchUp::All, CatchUp::None] {
+                let schedule = timed(overlap, catch_up, 0);
+                assert_eq!(
+                    schedule.after(due, 10 * MINUTE + 3, 35 * MINUTE),
+                    wanted * MINUTE,
+                    "{overlap:?} {catch_up:?}"
+                );
+                assert_eq!(schedule.after(due, 10 * MINUTE + 3, 11 * MINUTE), 20 * MINUTE, "a short run");
+            }
+        }
+        let once = timed(Overlap::Queue, CatchUp::Once, 0);
+        let merged = Due { due_ms: 40 * MINUTE, missed: 3 };
+        assert_eq!(
+            once.after(merged, 45 * MINUTE, 65 * MINUTE),
+            50 * MINUTE,
+            "what was missed before it began is done"
+        );
+    }
+
+    #[test]
+    fn chance_delays_each_time_by_as_much_whoever_asks() {
+        let schedule = timed(Overlap::Skip, CatchUp::Once, 300_000);
+        let delays: Vec<i64> = (1..200).map(|n| schedule.begins((n * 10 * MINUTE, false)) - n * 10 * MINUTE).collect();
+        assert!(delays.iter().all(|delay| (0..=300_000).contains(delay)));
+        assert!(
+            delays.iter().any(|delay| *delay < 60_000) && delays.iter().any(|delay| *delay > 240_000),
+            "{delays:?}"
+        );
+        assert_eq!(
+            schedule.begins((600_000, false)),
+            timed(Overlap::Skip, CatchUp::Once, 300_000).begins((600_000, false))
+        );
+        assert_eq!(schedule.begins((600_000, true)), 600_000, "a time that the function asked for is kept");
+        let begins = schedule.begins((10 * MINUTE, false));
+        assert_eq!(schedule.due(Some((10 * MINUTE, false)), begins - 1), None);
+        assert_eq!(schedule.due(Some((10 * MINUTE, false)), begins).map(|due| due.due_ms), Some(10 * MINUTE));
     }
 
     #[test]

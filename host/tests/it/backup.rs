@@ -128,7 +128,7 @@ async fn with_backup() -> (tempfile::TempDir, PathBuf) {
     let store = shop::open(&dir.path().join(".isobar")).await;
     shop::fill(&store).await;
     let view = View::new(Arc::clone(&store), None);
-    view.settle("total", &SettleAsk::default(), Fate::Dropped).await.unwrap();
+    view.settle("total", &SettleAsk::default(), Fate::Dropped, "tester").await.unwrap();
     view.pause("total").await.unwrap();
     drop(view);
     store.close().await;

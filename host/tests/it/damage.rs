@@ -195,7 +195,7 @@ async fn a_cell_that_cannot_be_is_an_error_and_never_a_panic() {
     let store = shop::open(&dir.path().join("data")).await;
     fill(&store, 1).await;
     let view = View::new(Arc::clone(&store), None);
-    view.settle("total", &SettleAsk::default(), Fate::Redriven).await.unwrap();
+    view.settle("total", &SettleAsk::default(), Fate::Redriven, "tester").await.unwrap();
     view.pause("total").await.unwrap();
     drop(view);
     store.close().await;

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use isobar::console::answers::{Fault, LettersAsk, RecordsAsk, SettleAsk};
+use isobar::console::answers::{AuditAsk, Fault, LettersAsk, RecordsAsk, SettleAsk};
 use isobar::console::view::View;
 use isobar::delivery::letters::{Story, letters};
 use isobar::delivery::{Cause, Failure, Records};
@@ -89,10 +89,12 @@ async fn a_letter_goes_back_only_to_a_topic_that_its_function_reads() {
     let moved = |text: &str| moved(text).replace("complaints]\nsensitive = true", "complaints]");
     let view = reopened(dir.path(), moved).await;
     let all = SettleAsk { offsets: Vec::new() };
-    let refused = view.settle("total", &all, Fate::Redriven).await.unwrap_err().to_string();
+    let refused = view.settle("total", &all, Fate::Redriven, "tester").await.unwrap_err().to_string();
     assert!(refused.contains("came from `orders`/0, which `total` does not read"), "{refused}");
     let open = async || view.letters("total", &LettersAsk::default()).await.unwrap().open;
     assert_eq!(open().await, 1, "nothing was changed");
-    assert_eq!(view.settle("total", &all, Fate::Dropped).await.unwrap().letters, 1);
+    assert_eq!(view.settle("total", &all, Fate::Dropped, "tester").await.unwrap().letters, 1);
+    let audit = view.audit(&AuditAsk { limit: Some(1) }).await.unwrap().remove(0);
+    assert_eq!((audit.who.as_str(), audit.action.as_str(), audit.refused), ("tester", "drop", None));
     assert_eq!(open().await, 0);
 }

@@ -131,7 +131,7 @@ async fn what_is_sent_back_to_a_running_host_reaches_the_function_that_failed_an
     assert_eq!(app.store.ends().of("echo", 0), 2, "the other function saw both");
     let running = app.running();
     let view = View::new(Arc::clone(&app.store), Some(running));
-    let sent = view.settle("hostile", &SettleAsk { offsets: Vec::new() }, Fate::Redriven).await.unwrap();
+    let sent = view.settle("hostile", &SettleAsk { offsets: Vec::new() }, Fate::Redriven, "tester").await.unwrap();
     assert_eq!(sent.letters, 1);
     until("the record", || app.store.ends().of("lost", 0) == 2 && progress.idle()).await;
     assert_eq!(app.store.ends().of("tricks", 0), 3);

@@ -9,7 +9,7 @@ use super::super::bounds;
 use super::super::document::{Fields, Located, Report, elements};
 use super::super::names::{self, Spelling};
 use super::super::problem::{instead_of, nearest};
-use super::super::{Delivery, OnFailure, Topic, Trigger, TriggerSource};
+use super::super::{CatchUp, Delivery, OnFailure, Overlap, Timing, Topic, Trigger, TriggerSource};
 use super::components::Components;
 
 /// The trigger type that isobar runs.
@@ -76,6 +76,7 @@ fn trigger<'a>(
     }
     let source = source(&mut fields, topics);
     let delivery = delivery(&mut fields, matches!(source, Some(TriggerSource::Cron(_))));
+    let timing = timing(&mut fields, matches!(source, Some(TriggerSource::Topic(_))));
     if let Some(id) = said.or(component)
         && let Some(line) = ids.insert(id.text, report.line(id.at))
     {
@@ -106,7 +107,7 @@ fn trigger<'a>(
         let hint = format!("declare `{}` with `sensitive = true`, or leave `dead_letters` out", letters.text);
         report.add(letters.at, message, hint);
     }
-    let what = What { source, delivery, dead_letters: dead_letters.map(|topic| topic.text.to_owned()) };
+    let what = What { source, delivery, timing, dead_letters: dead_letters.map(|topic| topic.text.to_owned()) };
     match component {
         Some(component) => attach(report, component, said, what, components),
         None => components.has_unclear_triggers = true,
@@ -118,6 +119,7 @@ fn trigger<'a>(
 struct What {
     source: Option<TriggerSource>,
     delivery: Delivery,
+    timing: Timing,
     dead_letters: Option<String>,
 }
 
@@ -129,7 +131,7 @@ fn attach(
     what: What,
     components: &mut Components<'_>,
 ) {
-    let What { source, delivery, dead_letters } = what;
+    let What { source, delivery, timing, dead_letters } = what;
     let Some(function) = components.functions.get_mut(component.text) else {
         components.has_unclear_triggers = true;
         let known = components.functions.keys().map(String::as_str);
@@ -145,7 +147,7 @@ fn attach(
     }
     let id = id.unwrap_or(component).text.to_owned();
     let source = source.unwrap_or_else(|| TriggerSource::Topic(String::new()));
-    function.triggers.push(Trigger { id, source, delivery, dead_letters });
+    function.triggers.push(Trigger { id, source, delivery, timing, dead_letters });
 }
 
 fn component<'a>(fields: &mut Fields<'a>) -> Option<Located<'a>> {
@@ -250,6 +252,33 @@ fn delivery(fields: &mut Fields<'_>, is_scheduled: bool) -> Delivery {
             .unwrap_or(default.retry_timeout_ms),
         on_failure: on_failure(fields),
     }
+}
+
+fn timing(fields: &mut Fields<'_>, is_of_topic: bool) -> Timing {
+    for key in ["overlap", "catch_up", "jitter_ms"] {
+        if let Some(entry) = fields.get(key).filter(|_| is_of_topic) {
+            let message = format!("`{key}` says nothing of a topic, whose records come when they are published");
+            fields.report().add(entry.key.at, message, "remove it");
+        }
+    }
+    let overlaps = [("skip", Overlap::Skip), ("queue", Overlap::Queue)];
+    let catch_ups = [("once", CatchUp::Once), ("all", CatchUp::All), ("none", CatchUp::None)];
+    Timing {
+        overlap: one_of(fields, "overlap", overlaps),
+        catch_up: one_of(fields, "catch_up", catch_ups),
+        jitter_ms: fields.small("jitter_ms", bounds::JITTER_MS).unwrap_or_default(),
+    }
+}
+
+/// A word of those that there are, the first where none is said.
+fn one_of<T: Copy + Default, const N: usize>(fields: &mut Fields<'_>, key: &'static str, words: [(&str, T); N]) -> T {
+    let Some(said) = fields.string(key) else { return T::default() };
+    if let Some((_, value)) = words.iter().find(|(word, _)| *word == said.text) {
+        return *value;
+    }
+    let known: Vec<String> = words.iter().map(|(word, _)| format!("`{word}`")).collect();
+    fields.report().add(said.at, format!("`{key}` is `{}`", said.text), format!("write one of {}", known.join(", ")));
+    T::default()
 }
 
 fn on_failure(fields: &mut Fields<'_>) -> OnFailure {

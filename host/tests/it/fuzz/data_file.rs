@@ -73,7 +73,7 @@ async fn look(path: &Path, application: &Arc<Application>) -> Vec<String> {
     }
     let ask = LettersAsk { sensitive: true, ..LettersAsk::default() };
     told(view.letters("total", &ask).await.err().map(|e| e.to_string()));
-    told(view.settle("total", &SettleAsk::default(), Fate::Redriven).await.err().map(|e| e.to_string()));
+    told(view.settle("total", &SettleAsk::default(), Fate::Redriven, "tester").await.err().map(|e| e.to_string()));
     let loaded = view.load("customers", "id,name\n7,Grace\n".into()).await;
     told(loaded.err().map(|e| e.to_string()));
     view.close().await;
