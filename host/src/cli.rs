@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 
 mod data;
 mod letters;
@@ -13,7 +13,7 @@ mod versions;
 
 pub use data::{ExportArgs, ExportFormat, LoadArgs, QueryArgs, QueryFormat, TableCommand, TopicCommand, TopicReadArgs};
 pub use letters::{DeadLettersCommand, LetterShowArgs, LettersListArgs, LettersSettleArgs};
-pub use state::{DeleteArgs, StateArgs, StateCommand, StateGetArgs, StateListArgs};
+pub use state::{DeleteArgs, LogsArgs, StateArgs, StateCommand, StateGetArgs, StateListArgs};
 pub use tokens::{TokenCommand, TokenCreateArgs, TokenRevokeArgs};
 pub use versions::{AuditArgs, DeployArgs, DiffArgs, PromoteArgs, PullArgs, ReplayArgs, RollbackArgs};
 pub use versions::{ShadowCommand, ShadowDropArgs, ShadowShowArgs, VersionsArgs, WatchArgs};
@@ -57,6 +57,8 @@ pub enum Command {
     Up(UpArgs),
     /// Build the functions' components
     Build(ManifestArgs),
+    /// Make a function to begin with, with its tests and its part of spin.toml
+    New(NewArgs),
     /// Check the manifest, and each built component against its grants
     Check(CheckArgs),
     /// Run a function with records from files, each file one batch, and say what it would do
@@ -97,6 +99,8 @@ pub enum Command {
     Pull(PullArgs),
     /// Show who deployed what, and what was refused
     Audit(AuditArgs),
+    /// Show what functions wrote
+    Logs(LogsArgs),
     /// Let a scheduled function run now
     Run(FunctionArgs),
     /// Look at what a function keeps in its state
@@ -250,6 +254,30 @@ fn named_file(text: &str) -> Result<(String, PathBuf), String> {
         Some((name, file)) if !name.is_empty() && !file.is_empty() => Ok((name.to_owned(), file.into())),
         _ => Err("write it as `table=file.csv`".to_owned()),
     }
+}
+
+/// What `new` takes.
+#[derive(Debug, Clone, Args)]
+pub struct NewArgs {
+    /// The function's name: small letters, digits and `-`
+    pub name: String,
+    /// What it is like
+    #[arg(long, value_enum, default_value_t = Template::Aggregate)]
+    pub template: Template,
+    /// Which application; one is begun where there is no such file.
+    #[command(flatten)]
+    pub manifest: ManifestArgs,
+}
+
+/// What a new function is like.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Template {
+    /// It sums up numbers by key, in its state and in a table
+    Aggregate,
+    /// It looks rows up for records, and publishes both together
+    Enrich,
+    /// It runs on a schedule and publishes
+    Scheduled,
 }
 
 /// What `wit` takes.

@@ -2,7 +2,7 @@
 
 use clap::{Args, Subcommand};
 
-use super::FunctionArgs;
+use super::{FunctionArgs, PlaceArgs};
 
 /// What `delete` takes.
 #[derive(Debug, Clone, Args)]
@@ -16,6 +16,25 @@ pub struct DeleteArgs {
     /// Do not ask
     #[arg(long)]
     pub yes: bool,
+}
+
+/// What `logs` takes.
+#[derive(Debug, Clone, Args)]
+pub struct LogsArgs {
+    /// The function; all where none is named
+    pub function: Option<String>,
+    /// Where.
+    #[command(flatten)]
+    pub place: PlaceArgs,
+    /// Show what comes, too, until it is interrupted
+    #[arg(long)]
+    pub follow: bool,
+    /// Most lines of those that there are
+    #[arg(long, default_value_t = 100)]
+    pub limit: u32,
+    /// As JSON, a line each
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// What of state can be looked at.

@@ -8,6 +8,8 @@ pub mod completions;
 pub mod dead_letters;
 pub mod deploy;
 pub mod inspect;
+pub mod logs;
+pub mod new;
 pub mod pause;
 pub mod plugin;
 mod reach;
@@ -74,6 +76,8 @@ pub async fn run(command: Command) -> anyhow::Result<Outcome> {
         Command::Promote(args) => shadow::promote(&args).await,
         Command::Pull(args) => deploy::pull(&args).await,
         Command::Audit(args) => deploy::audit(&args).await,
+        Command::New(args) => new::run(&args),
+        Command::Logs(args) => logs::run(&args).await,
         Command::Run(args) => state::call(&args).await,
         Command::Delete(args) => state::delete(&args).await,
         Command::State(command) => state::run(&command).await,

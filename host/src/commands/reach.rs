@@ -10,7 +10,7 @@ use futures::{StreamExt as _, TryStreamExt as _};
 use crate::app;
 use crate::cli::{DataArgs, PlaceArgs};
 use crate::console::answers::{
-    AuditAsk, DeployAsk, DiffAsk, ManifestView, PromoteAsk, ReplayAsk, RollbackAsk, ShadowAsk,
+    AuditAsk, DeployAsk, DiffAsk, LogsAsk, LogsPage, ManifestView, PromoteAsk, ReplayAsk, RollbackAsk, ShadowAsk,
 };
 use crate::console::answers::{BackupAsk, LettersAsk, LettersPage, Loaded, RecordsAsk, RecordsPage, Rows, RowsAsk};
 use crate::console::answers::{
@@ -222,6 +222,13 @@ impl Reach {
         match self {
             Reach::Host(client) => client.state(function, ask).await,
             Reach::Folder(view) => Ok(view.state(function, ask).await?),
+        }
+    }
+
+    pub(super) async fn logs(&self, ask: &LogsAsk) -> anyhow::Result<LogsPage> {
+        match self {
+            Reach::Host(client) => client.logs(ask).await,
+            Reach::Folder(view) => Ok(view.logs(ask)?),
         }
     }
 

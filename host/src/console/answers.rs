@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::deploys::DeployError;
 use crate::dispatch::SourceStatus;
+use crate::dispatch::Spoken;
 use crate::embedded::tokens::Token;
 use crate::embedded::{Kind, TopicStatus, WriteError};
 
@@ -311,6 +312,26 @@ pub struct ShadowAsk {
     /// Whether only how far it has come is asked for.
     #[serde(default)]
     pub brief: bool,
+}
+
+/// Which lines that functions wrote are asked for.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct LogsAsk {
+    /// Of which function; all where none is named.
+    pub function: Option<String>,
+    /// Only lines behind the one of this number.
+    pub after: Option<u64>,
+    /// Most lines, the last ones.
+    pub limit: Option<u32>,
+}
+
+/// Lines that functions wrote.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LogsPage {
+    /// The lines, the oldest first.
+    pub lines: Vec<Spoken>,
+    /// The number of the last line of all functions.
+    pub last: u64,
 }
 
 /// What of a function's state is asked for.

@@ -17,7 +17,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use tokio::sync::Semaphore;
 
-use super::answers::{AuditAsk, BackupAsk, Fault, LettersAsk, RecordsAsk, Refusal};
+use super::answers::{AuditAsk, BackupAsk, Fault, LettersAsk, LogsAsk, RecordsAsk, Refusal};
 use super::answers::{RowsAsk, SettleAsk, Settled, StateAsk, TokenAsk};
 use super::guard::Guard;
 use super::scopes::Caller;
@@ -81,6 +81,7 @@ pub(super) fn router(view: Arc<View>, guard: Guard, body: Duration) -> Router {
         .route("/tables/{table}/load", post(load))
         .route("/manifest", get(manifest))
         .route("/audit", get(audit))
+        .route("/logs", get(logs))
         .route("/deploys", post(versions::deploy).layer(DefaultBodyLimit::max(MOST_DEPLOY_BYTES)))
         .route("/tokens", get(tokens).post(create_token))
         .route("/tokens/{token}/revoke", post(revoke_token))
@@ -227,6 +228,10 @@ async fn forget(
     Path(function): Path<String>,
 ) -> Answer<impl Serialize> {
     api.view.forget(&function, &caller.name).await.map(Json)
+}
+
+async fn logs(State(api): State<Api>, Asked(ask): Asked<LogsAsk>) -> Answer<impl Serialize> {
+    api.view.logs(&ask).map(Json)
 }
 
 async fn run(State(api): State<Api>, Path(function): Path<String>) -> Answer<impl Serialize> {

@@ -11,7 +11,9 @@ use reqwest::{Response, StatusCode};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::answers::{AuditAsk, DeployAsk, DiffAsk, ManifestView, PromoteAsk, ReplayAsk, RollbackAsk, ShadowAsk};
+use super::answers::{
+    AuditAsk, DeployAsk, DiffAsk, LogsAsk, LogsPage, ManifestView, PromoteAsk, ReplayAsk, RollbackAsk, ShadowAsk,
+};
 use super::answers::{BackupAsk, LettersAsk, LettersPage, Loaded, RecordsAsk, RecordsPage, Rows, RowsAsk};
 use super::answers::{NewToken, SettleAsk, Settled, StateAsk, StatePage, Status, TableSummary, TokenAsk, TopicSummary};
 use super::api::{ErrorBody, Greeting};
@@ -278,6 +280,14 @@ impl Client {
     /// As [`Client::status`].
     pub async fn state(&self, function: &str, ask: &StateAsk) -> anyhow::Result<StatePage> {
         self.get(&format!("/functions/{}/state", segment(function)), ask).await
+    }
+
+    /// As [`super::view::View::logs`].
+    ///
+    /// # Errors
+    /// As [`Client::status`].
+    pub async fn logs(&self, ask: &LogsAsk) -> anyhow::Result<LogsPage> {
+        self.get("/logs", ask).await
     }
 
     /// As [`super::view::View::tokens`].

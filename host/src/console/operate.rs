@@ -1,6 +1,6 @@
 //! What an operator may tell a function: to stand still, and to go on.
 
-use super::answers::{Fault, Payload, Refusal, StateAsk, StateEntry, StatePage};
+use super::answers::{Fault, LogsAsk, LogsPage, Payload, Refusal, StateAsk, StateEntry, StatePage};
 use super::view::View;
 use crate::clock::now_ms;
 use crate::deploys::has_read;
@@ -9,6 +9,9 @@ use crate::embedded::versions::Entry;
 use crate::embedded::{Pause, Wanted};
 use crate::manifest::{TriggerSource, nearest};
 
+/// Lines that functions wrote, where no number is asked for, and most of an answer.
+const USUAL_LINES: u32 = 100;
+const MOST_LINES: u32 = 10_000;
 /// Entries of state where no number is asked for.
 const USUAL_ENTRIES: u32 = 100;
 /// Most entries of state in an answer.
@@ -44,6 +47,24 @@ impl View {
             None => self.store.resume(function).await?,
         }
         Ok(())
+    }
+
+    /// The last lines that functions wrote since the host was started. What functions write that read what is sensitive is kept nowhere.
+    ///
+    /// # Errors
+    /// When no host runs them here, or there is no such function.
+    pub fn logs(&self, ask: &LogsAsk) -> Result<LogsPage, Refusal> {
+        if let Some(function) = &ask.function {
+            self.function(function)?;
+        }
+        let running = self.running.as_ref().ok_or_else(|| {
+            Refusal::new(Fault::Invalid, "no host runs, and what functions write is held by the one that runs them")
+                .hint("`isobar up` starts one, and has it in its own log")
+        })?;
+        let most = ask.limit.unwrap_or(USUAL_LINES).min(MOST_LINES) as usize;
+        let held = running.dispatcher.voices().held(ask.function.as_deref(), ask.after.unwrap_or_default(), most);
+        let (lines, last) = held;
+        Ok(LogsPage { lines, last })
     }
 
     /// Lets a scheduled function run now.

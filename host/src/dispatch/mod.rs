@@ -23,7 +23,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 pub use pauses::Pauses;
-pub use voices::VOICES;
+pub use voices::{Spoken, VOICES, Voices};
 
 pub use progress::{Progress, SourceStatus, Standing};
 
@@ -238,6 +238,12 @@ impl Dispatcher {
     #[must_use]
     pub fn pauses(&self) -> &Arc<Pauses> {
         &self.shared.pauses
+    }
+
+    /// What functions wrote.
+    #[must_use]
+    pub fn voices(&self) -> &Voices {
+        &self.shared.voices
     }
 
     /// Stops taking batches and waits for the running ones; how long is the caller's business.

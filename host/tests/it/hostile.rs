@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use isobar::console::answers::LogsAsk;
+use isobar::console::view::View;
 use isobar::delivery::Allowance;
 
 use crate::stage::{COUNT, counted, letters, start, until, write};
@@ -94,5 +96,27 @@ async fn records_that_go_round_end() {
     let letters = letters(&app.store, "looping").await;
     assert_eq!(letters.len(), 2);
     assert!(letters[0].1.reason.contains("more often in a row than its `rounds` of 3"), "{}", letters[0].1.reason);
+    app.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_functions_write_is_shown_but_for_those_that_read_what_is_sensitive() {
+    let dir = tempfile::tempdir().unwrap();
+    let app = start(&dir.path().join("data"), str::to_owned).await;
+    write(&app.store, "tricks", &[("k", "flood stderr")]).await;
+    write(&app.store, "ways", &[("k", "stdout"), ("k", "stderr")]).await;
+    let progress = Arc::clone(app.dispatcher.progress());
+    until("an end of the tricks", || progress.idle()).await;
+    let view = View::new(Arc::clone(&app.store), Some(app.running()));
+    let ask = |function: Option<&str>, after| LogsAsk { function: function.map(str::to_owned), after, limit: Some(5) };
+    let page = view.logs(&ask(Some("hostile"), None)).unwrap();
+    let [before @ .., last] = page.lines.as_slice() else { panic!("nothing was written") };
+    assert!(!before.is_empty() && before.iter().all(|line| line.line.contains("flood")), "{} lines", page.lines.len());
+    assert!(last.line.contains("more bytes were cut") && last.function == "hostile", "{last:?}");
+    assert_eq!(view.logs(&ask(None, Some(page.last))).unwrap().lines, []);
+    assert_eq!(view.logs(&ask(Some("spy"), None)).unwrap().lines, [], "it may have read what nobody else may");
+    let refused = view.logs(&ask(Some("hostil"), None)).unwrap_err().to_string();
+    assert!(refused.contains("did you mean `hostile`"), "{refused}");
+    drop(view);
     app.stop().await;
 }

@@ -23,6 +23,7 @@ mod letters;
 mod logs;
 mod manifest;
 mod migration;
+mod new;
 mod on_kafka;
 mod over_reaching;
 mod reread;

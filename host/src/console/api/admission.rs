@@ -10,7 +10,9 @@ use axum::response::{IntoResponse, Response};
 use serde::de::DeserializeOwned;
 
 use super::{ROOT, failure};
-use crate::console::answers::{AuditAsk, BackupAsk, DiffAsk, LettersAsk, RecordsAsk, RowsAsk, ShadowAsk, StateAsk};
+use crate::console::answers::{
+    AuditAsk, BackupAsk, DiffAsk, LettersAsk, LogsAsk, RecordsAsk, RowsAsk, ShadowAsk, StateAsk,
+};
 use crate::console::guard::{Denied, Guard};
 use crate::console::scopes::{Caller, Need};
 use crate::console::view::View;
@@ -110,6 +112,8 @@ pub(super) trait Question: DeserializeOwned {
 impl Question for AuditAsk {}
 
 impl Question for DiffAsk {}
+
+impl Question for LogsAsk {}
 
 impl Question for RecordsAsk {
     fn is_sensitive(&self) -> bool {

@@ -36,6 +36,18 @@ struct Foreign {
     untold: u64,
 }
 
+impl Hosts {
+    /// Says something of this host's own. Who waits for it in vain says so.
+    async fn answer(&self, word: impl FnOnce(String) -> Word) {
+        let host = self.cluster.host();
+        let word = word(host.clone());
+        let told = async { self.control.turn(&host).await?.say(vec![word.record()]).await };
+        if let Err(fault) = told.await {
+            tracing::warn!(%fault, word = word.key(), "an answer to a deploy could not be given");
+        }
+    }
+}
+
 impl Deploys {
     /// Goes along with what hosts say of deploys, from what was heard at the start on, for as long as something is said.
     pub async fn go_along(&self, listening: Listening) {
@@ -57,6 +69,11 @@ impl Deploys {
                         seen.answers.insert(host, refused);
                     }
                 }),
+                Some(Word::Followed { number, host }) => {
+                    hosts.seen.send_modify(|seen| {
+                        seen.followed.insert(host, number);
+                    });
+                }
                 Some(Word::Activated { .. }) => self.activate(hosts, &mut heard, ready.take()).await,
                 Some(Word::Abandoned { .. }) => {
                     ready = None;
@@ -79,12 +96,7 @@ impl Deploys {
         let decided = self.decide_as(heard, &proposal).await;
         drop(turn);
         let refused = decided.as_ref().err().map(|error| error.to_string().chars().take(MOST_SAID).collect());
-        let host = hosts.cluster.host();
-        let answer = Word::Answer { number, host: host.clone(), refused };
-        let told = async { hosts.control.turn(&host).await?.say(vec![answer.record()]).await };
-        if let Err(fault) = told.await {
-            tracing::warn!(%fault, number, "an answer to a deploy could not be given");
-        }
+        hosts.answer(|host| Word::Answer { number, host, refused }).await;
         Some(Ready { number, decided: decided.ok()? })
     }
 
@@ -99,6 +111,7 @@ impl Deploys {
         heard.pieces.clear();
         hosts.cluster.reach(proposal.number);
         hosts.seen.send_modify(|seen| seen.follow(&proposal));
+        hosts.answer(|host| Word::Followed { number: proposal.number, host }).await;
     }
 
     async fn adopt(&self, heard: &Heard, proposal: &Proposal, ready: Option<Decided>) -> Result<(), DeployError> {

@@ -30,6 +30,8 @@ pub use join::{Joined, Listening};
 const LONGEST_ANSWER: Duration = Duration::from_secs(60);
 /// How long this host may take to hear and to do what it said itself.
 const LONGEST_OWN: Duration = Duration::from_secs(60);
+/// How long hosts may take to do what was activated before the others are told that it is done.
+const LONGEST_FOLLOW: Duration = Duration::from_secs(20);
 /// How often it is asked which hosts there are.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// Whose turn it is to deploy.
@@ -46,6 +48,8 @@ struct Seen {
     answers: BTreeMap<String, Option<String>>,
     /// The deploy that this host has followed.
     reached: u64,
+    /// The last deploy that each host said to have followed.
+    followed: BTreeMap<String, u64>,
     /// Components of what stands, by function.
     components: BTreeMap<String, Packed>,
     /// Functions of which some version could read what is sensitive.
@@ -178,7 +182,10 @@ impl Deploys {
         let said = turn.say(last).await;
         match (hosts.until(|seen| seen.reached >= number || seen.highest > number).await, said) {
             // Whatever the broker answered: it is heard.
-            (Ok(()), _) if hosts.seen.borrow().reached >= number => Ok(decided.taken),
+            (Ok(()), _) if hosts.seen.borrow().reached >= number => {
+                self.all_follow(hosts, number, &decided.application).await;
+                Ok(decided.taken)
+            }
             (_, Err(fault)) => Err(DeployError::Failed(format!(
                 "{fault}; whether version {number} of what runs was activated is not known: `isobar versions` says what runs"
             ))),
@@ -213,6 +220,25 @@ impl Deploys {
             }
             if hosts.seen.borrow().highest != number {
                 return Err(DeployError::refused("another host deploys, too", "try again when it is done"));
+            }
+            let _ = tokio::time::timeout(LOOK_EVERY, heard.changed()).await;
+        }
+    }
+
+    /// Waits a while until all hosts run what was activated: who asked for it may rely on that.
+    async fn all_follow(&self, hosts: &Hosts, number: u64, application: &Application) {
+        let give_up = Instant::now() + LONGEST_FOLLOW;
+        let mut heard = hosts.seen.subscribe();
+        loop {
+            let Ok(mut all) = hosts.cluster.others(application).await else { return };
+            all.retain(|host| hosts.seen.borrow().followed.get(host).is_none_or(|followed| *followed < number));
+            if all.is_empty() {
+                return;
+            }
+            if Instant::now() > give_up {
+                let all: Vec<String> = all.into_iter().collect();
+                tracing::warn!(number, hosts = all.join(", "), "these do not run what was deployed yet");
+                return;
             }
             let _ = tokio::time::timeout(LOOK_EVERY, heard.changed()).await;
         }

@@ -60,6 +60,8 @@ pub(super) enum Word {
     Activated { number: u64 },
     /// Nothing comes of it.
     Abandoned { number: u64 },
+    /// A host runs what was activated.
+    Followed { number: u64, host: String },
 }
 
 impl Word {
@@ -69,6 +71,7 @@ impl Word {
             Word::Answer { number, host, .. } => format!("answer/{number}/{host}"),
             Word::Activated { number } => format!("activated/{number}"),
             Word::Abandoned { number } => format!("abandoned/{number}"),
+            Word::Followed { host, .. } => format!("followed/{host}"),
         }
     }
 
@@ -204,7 +207,7 @@ impl Heard {
                 self.standing = Some(open);
             }
             Word::Abandoned { number } => drop(self.open.take_if(|open| open.number == *number)?),
-            Word::Answer { .. } => {}
+            Word::Answer { .. } | Word::Followed { .. } => {}
         }
         Some(word)
     }

@@ -132,7 +132,7 @@ fn swapped(services: &Services, seed: u64) {
     assert!(in_the_middle * 3 >= SWAPS, "only {in_the_middle} came while records flowed: the run is too short");
     hosts[0].wait_for(RECORDS);
     let runs = hosts[0].runs();
-    assert_eq!(runs, hosts[1].runs());
+    assert_eq!(runs, hosts[1].runs(), "who deploys is told when all hosts have followed");
     let versions = handled_by(services);
     assert!(versions.len() as u32 > in_the_middle / 2, "{} versions handled batches", versions.len());
     hosts.iter_mut().for_each(|host| host.end(false));

@@ -1,0 +1,73 @@
+//! Functions to begin with: each template passes its own tests, builds, and does what it says.
+
+use std::path::Path;
+use std::process::{Command, Output};
+
+struct Folder(tempfile::TempDir);
+
+impl Folder {
+    fn run(&self, program: &str, args: &[&str]) -> Output {
+        Command::new(program).args(args).current_dir(self.0.path()).output().unwrap()
+    }
+
+    fn isobar(&self, args: &[&str]) -> Result<String, String> {
+        let done = self.run(env!("CARGO_BIN_EXE_isobar"), args);
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        if done.status.success() { Ok(text(&done.stdout)) } else { Err(text(&done.stderr)) }
+    }
+}
+
+#[test]
+fn each_template_passes_its_tests_builds_and_works() {
+    let folder = Folder(tempfile::Builder::new().prefix("corner-shop").tempdir().unwrap());
+    folder.isobar(&["new", "tally"]).unwrap();
+    folder.isobar(&["new", "label", "--template", "enrich"]).unwrap();
+    folder.isobar(&["new", "heart-beat", "--template", "scheduled"]).unwrap();
+    // The crates that this repository is built with.
+    std::fs::copy(Path::new(env!("CARGO_MANIFEST_DIR")).join("../Cargo.lock"), folder.0.path().join("Cargo.lock"))
+        .unwrap();
+    let tested = folder.run(env!("CARGO"), &["test", "--workspace"]);
+    let said = String::from_utf8_lossy(&tested.stdout);
+    assert!(tested.status.success(), "{said}{}", String::from_utf8_lossy(&tested.stderr));
+    assert!(["tests::runs_are", "tests::a_name", "tests::the_order"].iter().all(|test| said.contains(test)), "{said}");
+    folder.isobar(&["build"]).unwrap();
+    folder.isobar(&["wit", "--check"]).unwrap();
+    folder.isobar(&["check"]).unwrap();
+
+    let tallied = folder.isobar(&["test", "tally", "functions/tally/example.jsonl"]).unwrap();
+    let row =
+        r#"{"row":{"table":"tally_totals","cells":{"count":"2","greatest":"3","key":"a","least":"-1","sum":"2"}}}"#;
+    assert!(tallied.contains(row) && tallied.contains("`many` is no whole number"), "{tallied}");
+    let names = "label_names=functions/label/names.csv";
+    let labelled = folder.isobar(&["test", "label", "functions/label/example.jsonl", "--table", names]).unwrap();
+    assert!(labelled.contains("North Sea: 12") && labelled.contains("nothing is called `nowhere`"), "{labelled}");
+    folder.isobar(&["up", "--until-idle", "--listen", "127.0.0.1:0"]).unwrap();
+    let beats = folder.isobar(&["topic", "read", "heart-beat-out"]).unwrap();
+    assert!(beats.contains("run 1, due at"), "{beats}");
+}
+
+#[test]
+fn what_is_there_stays_and_names_that_do_not_fit_are_refused() {
+    let folder = Folder(tempfile::tempdir().unwrap());
+    folder.isobar(&["new", "tally"]).unwrap();
+    let path = folder.0.path();
+    let manifest = || std::fs::read_to_string(path.join("spin.toml")).unwrap();
+    let before = manifest();
+    for (name, wanted) in [
+        ("tally", "there is a function `tally` already"),
+        ("Tally", "is no name of a function"),
+        ("a--b", "is no name of a function"),
+        ("../out", "is no name of a function"),
+    ] {
+        let refused = folder.isobar(&["new", name]).unwrap_err();
+        assert!(refused.contains(wanted), "{refused}");
+    }
+    std::fs::create_dir(path.join("functions/other")).unwrap();
+    let refused = folder.isobar(&["new", "other"]).unwrap_err();
+    assert!(refused.contains("is there already"), "{refused}");
+    std::fs::write(path.join("Cargo.toml"), "[workspace]\nmembers = [\"isobar-guest\"]\n").unwrap();
+    let refused = folder.isobar(&["new", "third"]).unwrap_err();
+    assert!(refused.contains("workspace.members") && refused.contains("functions/*"), "{refused}");
+    assert_eq!(manifest(), before);
+    assert!(!path.join("functions/third").exists());
+}
