@@ -51,6 +51,9 @@ pub struct Content {
     pub value: Option<Vec<u8>>,
 }
 
+/// What is said under a key; `None` takes away what was said there.
+pub type Record = (String, Option<Vec<u8>>);
+
 /// The topic, for one who has the key.
 #[derive(Clone)]
 pub struct Control {
@@ -179,11 +182,11 @@ impl Control {
 }
 
 impl Turn {
-    /// Says all of it, or nothing when another host has taken the right; `None` takes away what was said under a key.
+    /// Says all of it, or nothing when another host has taken the right.
     ///
     /// # Errors
     /// [`Fault`].
-    pub async fn say(&self, all: Vec<(String, Option<Vec<u8>>)>) -> Result<(), Fault> {
+    pub async fn say(&self, all: Vec<Record>) -> Result<(), Fault> {
         let mut records = Records::default();
         for (key, value) in &all {
             let sealed = value.as_deref().map(|value| self.control.sealed(key, value));

@@ -110,9 +110,9 @@ async fn what_functions_write_is_shown_but_for_those_that_read_what_is_sensitive
     let view = View::new(Arc::clone(&app.store), Some(app.running()));
     let ask = |function: Option<&str>, after| LogsAsk { function: function.map(str::to_owned), after, limit: Some(5) };
     let page = view.logs(&ask(Some("hostile"), None)).unwrap();
-    let [before @ .., last] = page.lines.as_slice() else { panic!("nothing was written") };
-    assert!(!before.is_empty() && before.iter().all(|line| line.line.contains("flood")), "{} lines", page.lines.len());
-    assert!(last.line.contains("more bytes were cut") && last.function == "hostile", "{last:?}");
+    let says = |what: &str| page.lines.iter().any(|line| line.line.contains(what));
+    assert!(says("flood") && says("more bytes were cut"), "{} lines", page.lines.len());
+    assert!(page.lines.iter().all(|line| line.function == "hostile"));
     assert_eq!(view.logs(&ask(None, Some(page.last))).unwrap().lines, []);
     assert_eq!(view.logs(&ask(Some("spy"), None)).unwrap().lines, [], "it may have read what nobody else may");
     let refused = view.logs(&ask(Some("hostil"), None)).unwrap_err().to_string();

@@ -7,11 +7,11 @@ use anyhow::Context as _;
 use tokio::sync::{mpsc, watch};
 
 use super::words::{Heard, Proposal, Word, pieces};
-use super::{DEPLOY, Hosts, Record, Seen, component, outdated};
+use super::{DEPLOY, Hosts, Seen, component, outdated};
 use crate::clock::now_ms;
 use crate::config::kafka::KafkaConfig;
 use crate::deploys::start::{OPERATOR, Past, Start};
-use crate::kafka::control::{Control, Said};
+use crate::kafka::control::{Control, Record, Said};
 use crate::kafka::{Cluster, Fault};
 use crate::manifest::Application;
 

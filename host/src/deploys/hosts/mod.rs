@@ -19,7 +19,7 @@ use super::decide::{Decided, Way};
 use super::{Ask, DeployError, Deploys, Taken};
 use crate::clock::now_ms;
 use crate::embedded::versions::digest_of;
-use crate::kafka::control::{Control, Turn};
+use crate::kafka::control::{Control, Record, Turn};
 use crate::kafka::{Cluster, Fault};
 use crate::manifest::{Application, Function};
 use words::{Packed, Pieces, Proposal, Word, pieces, taken_away};
@@ -249,8 +249,6 @@ impl Deploys {
         made.await.map_err(|error| DeployError::Failed(format!("{error:#}")))
     }
 }
-
-type Record = (String, Option<Vec<u8>>);
 
 /// What is said of a deploy: its components in pieces, and what is to run.
 fn proposed(

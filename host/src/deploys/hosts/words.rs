@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::embedded::versions::{Deployed, digest_of};
 use crate::engine::inspect::MAX_COMPONENT_BYTES;
-use crate::kafka::control::Content;
+use crate::kafka::control::{Content, Record};
 
 /// The form of what is said. A host does not act upon another one.
 const FORMAT: u32 = 1;
@@ -75,7 +75,7 @@ impl Word {
         }
     }
 
-    pub(super) fn record(&self) -> (String, Option<Vec<u8>>) {
+    pub(super) fn record(&self) -> Record {
         // No map of it has keys that are no text, which is all that could fail.
         (self.key(), Some(serde_json::to_vec(self).unwrap_or_default()))
     }
@@ -111,7 +111,7 @@ impl Proposal {
 }
 
 /// A component as records, and how it is named then.
-pub(super) fn pieces(component: &[u8]) -> std::io::Result<(Packed, Vec<(String, Option<Vec<u8>>)>)> {
+pub(super) fn pieces(component: &[u8]) -> std::io::Result<(Packed, Vec<Record>)> {
     let digest = digest_of(component);
     let packed = zstd::bulk::compress(component, LEVEL)?;
     let records: Vec<_> = packed
@@ -123,7 +123,7 @@ pub(super) fn pieces(component: &[u8]) -> std::io::Result<(Packed, Vec<(String, 
 }
 
 /// What takes a component away again.
-pub(super) fn taken_away(packed: &Packed) -> Vec<(String, Option<Vec<u8>>)> {
+pub(super) fn taken_away(packed: &Packed) -> Vec<Record> {
     (0..packed.pieces).map(|at| (piece_key(&packed.digest, at), None)).collect()
 }
 
