@@ -120,7 +120,11 @@ pub async fn prepare(plan: Plan) -> anyhow::Result<Prepared> {
     // Where the log is in Kafka and hosts do not deploy, each starts with what its spin.toml says.
     let keeps_versions = cluster.is_none() || joined.is_some();
     let hosts = match joined {
-        Some(joined) => Some(joined.settle(&start).await?),
+        Some(joined) => {
+            // What is said is followed: it has to be right before.
+            store.hold_states(&application).await?;
+            Some(joined.settle(&start).await?)
+        }
         None => None,
     };
     if let Some(deployment) = start.deployment(application)?.filter(|_| keeps_versions) {

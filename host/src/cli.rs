@@ -278,6 +278,8 @@ pub enum Template {
     Enrich,
     /// It runs on a schedule and publishes
     Scheduled,
+    /// As `aggregate`, in Python
+    Python,
 }
 
 /// What `wit` takes.

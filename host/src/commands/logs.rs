@@ -35,7 +35,9 @@ async fn follow(args: &LogsArgs, reach: &Reach) -> anyhow::Result<Outcome> {
         if !args.follow {
             return Ok(Outcome::Done);
         }
-        (ask.after, ask.limit) = (Some(page.last), Some(MOST_AT_ONCE));
+        // A host that was started anew counts from one.
+        let is_anew = ask.after.is_some_and(|after| page.last < after);
+        (ask.after, ask.limit) = (Some(if is_anew { 0 } else { page.last }), Some(MOST_AT_ONCE));
         tokio::time::sleep(LOOK_EVERY).await;
     }
 }

@@ -27,10 +27,15 @@ const IGNORED: &str = "/target\n/.isobar\n";
 
 /// The files of a template, and what of spin.toml is its own.
 struct Files {
+    is_rust: bool,
     sources: &'static [(&'static str, &'static str)],
     part: &'static str,
+    component: &'static str,
     next: &'static str,
 }
+
+/// What spin.toml says of a component in Rust.
+const RUST: &str = include_str!("../../templates/component.toml");
 
 fn files(template: Template) -> Files {
     macro_rules! of {
@@ -46,7 +51,24 @@ fn files(template: Template) -> Files {
                 ("example.jsonl", of!("aggregate/example.jsonl")),
             ],
             part: of!("aggregate/spin.toml"),
-            next: "isobar test {{name}} functions/{{name}}/example.jsonl",
+            component: RUST,
+            next: "cargo test --package {{name}}\n  isobar build\n  isobar test {{name}} functions/{{name}}/example.jsonl",
+            is_rust: true,
+        },
+        Template::Python => Files {
+            sources: &[
+                ("app.py", of!("python/app.py")),
+                ("packed.py", of!("python/packed.py")),
+                ("summary.py", of!("python/summary.py")),
+                ("test_summary.py", of!("python/test_summary.py")),
+                ("example.jsonl", of!("aggregate/example.jsonl")),
+                (".gitignore", of!("python/gitignore")),
+            ],
+            part: of!("aggregate/spin.toml"),
+            component: of!("python/component.toml"),
+            next: "python3 -m unittest discover -s functions/{{name}}\n  pip install componentize-py==0.25.1\n  isobar build\n  \
+                   isobar test {{name}} functions/{{name}}/example.jsonl",
+            is_rust: false,
         },
         Template::Enrich => Files {
             sources: &[
@@ -56,12 +78,16 @@ fn files(template: Template) -> Files {
                 ("names.csv", of!("enrich/names.csv")),
             ],
             part: of!("enrich/spin.toml"),
-            next: "isobar test {{name}} functions/{{name}}/example.jsonl --table {{snake}}_names=functions/{{name}}/names.csv",
+            component: RUST,
+            is_rust: true,
+            next: "cargo test --package {{name}}\n  isobar build\n  isobar test {{name}} functions/{{name}}/example.jsonl --table {{snake}}_names=functions/{{name}}/names.csv",
         },
         Template::Scheduled => Files {
             sources: &[("src/lib.rs", of!("scheduled/lib.rs")), ("src/component.rs", of!("scheduled/component.rs"))],
             part: of!("scheduled/spin.toml"),
-            next: "isobar up",
+            component: RUST,
+            is_rust: true,
+            next: "cargo test --package {{name}}\n  isobar build\n  isobar up",
         },
     }
 }
@@ -80,19 +106,21 @@ pub fn run(args: &NewArgs) -> anyhow::Result<Outcome> {
     let Application { name: application, functions, .. } = parsed(manifest, &before)?;
     check_name(&args.name)?;
     ensure!(!functions.contains_key(&args.name), "there is a function `{}` already; take another name", args.name);
-    let Files { sources, part, next } = files(args.template);
+    let Files { is_rust, sources, part, component, next } = files(args.template);
     let filled = |text: &str| fill(text, &args.name, &application);
-    let text = format!(
-        "{}\n\n{}",
-        before.trim_end(),
-        filled(&format!("{part}{}", include_str!("../../templates/component.toml")))
-    );
+    let text = format!("{}\n\n{}", before.trim_end(), filled(&format!("{part}{component}")));
     // Topics and tables may be there under these names.
     let whole = parsed(manifest, &text)?;
     let folder = Path::new("functions").join(&args.name);
     ensure!(!root.join(&folder).exists(), "`{}` is there already; take another name", root.join(&folder).display());
-    let mut made = around(root)?;
-    made.insert(folder.join("Cargo.toml"), filled(include_str!("../../templates/Cargo.toml.function")));
+    let mut made = BTreeMap::new();
+    if is_rust {
+        made = around(root)?;
+        made.insert(folder.join("Cargo.toml"), filled(include_str!("../../templates/Cargo.toml.function")));
+    }
+    if !root.join(".gitignore").exists() {
+        made.insert(PathBuf::from(".gitignore"), IGNORED.to_owned());
+    }
     made.extend(sources.iter().map(|(name, text)| (folder.join(name), filled(text))));
     for (path, text) in made {
         write(&root.join(&path), &text)?;
@@ -101,11 +129,7 @@ pub fn run(args: &NewArgs) -> anyhow::Result<Outcome> {
     write(manifest, &text)?;
     ui::doing("Wrote", manifest.display());
     wit::write(&whole, root)?;
-    ui::say(format_args!(
-        "`{name}` is made; next:\n  cargo test --package {name}\n  isobar build\n  {}",
-        filled(next),
-        name = args.name
-    ));
+    ui::say(format_args!("`{}` is made; next:\n  {}", args.name, filled(next)));
     Ok(Outcome::Done)
 }
 
@@ -140,9 +164,6 @@ fn around(root: &Path) -> anyhow::Result<BTreeMap<PathBuf, String>> {
     match fs::read_to_string(&workspace) {
         Ok(text) => fits(&workspace, &text)?,
         Err(_) => drop(made.insert(PathBuf::from("Cargo.toml"), WORKSPACE.to_owned())),
-    }
-    if !root.join(".gitignore").exists() {
-        made.insert(PathBuf::from(".gitignore"), IGNORED.to_owned());
     }
     if !root.join(GUEST).exists() {
         let package = format!(

@@ -228,7 +228,7 @@ impl Reach {
     pub(super) async fn logs(&self, ask: &LogsAsk) -> anyhow::Result<LogsPage> {
         match self {
             Reach::Host(client) => client.logs(ask).await,
-            Reach::Folder(view) => Ok(view.logs(ask)?),
+            Reach::Folder(view) => Ok(view.logs(ask).await?),
         }
     }
 

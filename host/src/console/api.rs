@@ -231,7 +231,7 @@ async fn forget(
 }
 
 async fn logs(State(api): State<Api>, Asked(ask): Asked<LogsAsk>) -> Answer<impl Serialize> {
-    api.view.logs(&ask).map(Json)
+    api.view.logs(&ask).await.map(Json)
 }
 
 async fn run(State(api): State<Api>, Path(function): Path<String>) -> Answer<impl Serialize> {

@@ -1,5 +1,7 @@
 //! What an operator may tell a function: to stand still, and to go on.
 
+use std::collections::BTreeSet;
+
 use super::answers::{Fault, LogsAsk, LogsPage, Payload, Refusal, StateAsk, StateEntry, StatePage};
 use super::view::View;
 use crate::clock::now_ms;
@@ -53,7 +55,7 @@ impl View {
     ///
     /// # Errors
     /// When no host runs them here, or there is no such function.
-    pub fn logs(&self, ask: &LogsAsk) -> Result<LogsPage, Refusal> {
+    pub async fn logs(&self, ask: &LogsAsk) -> Result<LogsPage, Refusal> {
         if let Some(function) = &ask.function {
             self.function(function)?;
         }
@@ -63,7 +65,14 @@ impl View {
         })?;
         let most = ask.limit.unwrap_or(USUAL_LINES).min(MOST_LINES) as usize;
         let held = running.dispatcher.voices().held(ask.function.as_deref(), ask.after.unwrap_or_default(), most);
-        let (lines, last) = held;
+        let (mut lines, last) = held;
+        let said: BTreeSet<String> = lines.iter().map(|line| line.function.clone()).collect();
+        for function in said {
+            // A version before it may have left in its state what it read.
+            if has_read(&self.store, &function).await? {
+                lines.retain(|line| line.function != function);
+            }
+        }
         Ok(LogsPage { lines, last })
     }
 

@@ -75,7 +75,7 @@ impl Deploys {
         }
         let running = self.store.application();
         if let Some(hosts) = &self.hosts {
-            hosts.fit(&running, &mut application).await?;
+            hosts.fit(&self.store, &running, &mut application).await?;
         }
         stored::check(&running, &application)?;
         let application = Arc::new(application);

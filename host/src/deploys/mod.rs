@@ -10,7 +10,7 @@ mod shadow;
 mod start;
 mod stored;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -52,6 +52,8 @@ const ITSELF: &str = "isobar";
 pub struct Settings {
     /// Values of the application's variables.
     pub values: BTreeMap<String, String>,
+    /// Variables that have values and are not declared yet.
+    pub spare: BTreeSet<String>,
     /// Cron expressions in the place of declared ones, by trigger id.
     pub cron: BTreeMap<String, String>,
     /// Where the application runs.
@@ -170,7 +172,9 @@ impl Settings {
         let mut application = declared.clone();
         application.replace_cron(&self.cron);
         self.config.place(&mut application).map_err(|message| DeployError::Refused { message, hint: None })?;
-        let resolved = resolve(&application, &self.values).map_err(|problems| DeployError::problems(&problems))?;
+        let mut values = self.values.clone();
+        values.retain(|name, _| application.variables.contains_key(name) || !self.spare.contains(name));
+        let resolved = resolve(&application, &values).map_err(|problems| DeployError::problems(&problems))?;
         let beyond = self.config.policy.iter().flat_map(|policy| policy.beyond(&application, &resolved));
         let beyond: Vec<String> = beyond.collect();
         if !beyond.is_empty() {

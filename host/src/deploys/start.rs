@@ -32,6 +32,8 @@ pub struct Start {
     components: BTreeMap<String, Arc<[u8]>>,
     /// What spin.toml gives to secret variables: it is kept nowhere.
     secrets: BTreeMap<String, String>,
+    /// Variables that spin.toml declares and what runs does not.
+    spare: BTreeSet<String>,
     /// What to tell the operator.
     pub news: Vec<String>,
 }
@@ -84,7 +86,7 @@ impl Start {
         let filed = versions(&application, &components);
         let (manifest, base) = (manifest.to_owned(), manifest.to_owned());
         let deployed = Deployed { manifest, base, running: filed.clone(), filed };
-        Ok(Start { deployed, before: None, application, components, secrets, news: Vec::new() })
+        Ok(Start { deployed, before: None, application, components, secrets, spare: BTreeSet::new(), news: Vec::new() })
     }
 
     /// What runs in `folder`: as [`Start::of_file`], but for functions that were deployed since and have not changed in the file.
@@ -108,16 +110,21 @@ impl Start {
     /// # Errors
     /// As [`Start::of_file`]; when the data cannot be read, or a component of what runs cannot be had.
     pub async fn of_hosts(self, joined: &Joined, folder: &Folder, config: &Config) -> anyhow::Result<Self> {
-        let start = match joined.past()? {
+        let mut look = Look::into(folder).await?;
+        let start = match joined.past(&mut look).await? {
             Some(past) if joined.is_among_others() => self.among(past)?,
             Some(past) => self.beside(past, config)?,
             None => self,
         };
         // The folder has what its host has followed.
-        let Some(mut look) = Look::into(folder).await? else { return Ok(Start { before: None, ..start }) };
-        let before = look.deployed().await;
-        look.close().await;
-        Ok(Start { before: before?, ..start })
+        let before = match &mut look {
+            Some(look) => look.deployed().await?,
+            None => None,
+        };
+        if let Some(look) = look {
+            look.close().await;
+        }
+        Ok(Start { before, ..start })
     }
 
     /// What runs on other hosts, whatever the file says.
@@ -135,7 +142,11 @@ impl Start {
                 )),
             }
         }
-        self.application = parsed(&past.deployed.manifest)?;
+        let running = parsed(&past.deployed.manifest)?;
+        // They have values for when they are deployed.
+        let spare = self.application.variables.keys().filter(|name| !running.variables.contains_key(*name));
+        self.spare = spare.cloned().collect();
+        self.application = running;
         (self.deployed, self.components) = (past.deployed, past.components);
         Ok(self)
     }
@@ -265,6 +276,7 @@ impl Start {
     /// # Errors
     /// As [`Settings::applied`].
     pub fn applied(&self, settings: &mut Settings) -> Result<(Application, BTreeMap<String, Resolved>), DeployError> {
+        settings.spare.clone_from(&self.spare);
         for (name, value) in &self.secrets {
             settings.values.entry(name.clone()).or_insert_with(|| value.clone());
         }

@@ -49,6 +49,16 @@ struct Stands {
     runs: i64,
     attempt: u32,
     due: Option<Due>,
+    /// Times up to this one passed while a run was under way, and wait. Who starts anew takes them for missed.
+    queued_ms: i64,
+    /// Whether somebody called for the run that is due: its schedule goes on as if it had not been.
+    is_called: bool,
+}
+
+impl Stands {
+    fn at(stored: Option<(i64, bool)>, runs: i64, attempt: u32) -> Self {
+        Stands { stored, runs, attempt, due: None, queued_ms: i64::MIN, is_called: false }
+    }
 }
 
 impl ScheduleSource {
@@ -73,7 +83,7 @@ impl ScheduleSource {
             log,
             version: Arc::clone(version),
             note,
-            stands: Stands { stored, runs, attempt, due: None },
+            stands: Stands::at(stored, runs, attempt),
             not_before: Instant::now(),
             waits: 0,
             commits: Commits::default(),
@@ -129,9 +139,10 @@ impl ScheduleSource {
         let now = now_ms();
         self.doubt(now);
         if self.stands.due.is_none() && self.shared.take_call(&self.note.function) {
-            self.stands.due = Some(Due { due_ms: now, missed: 0 });
+            (self.stands.due, self.stands.is_called) = (Some(Due { due_ms: now, missed: 0 }), true);
         }
-        let Some(due) = self.stands.due.or_else(|| self.schedule.due(self.stands.stored, now)) else {
+        let Some(due) = self.stands.due.or_else(|| self.schedule.due(self.stands.stored, self.stands.queued_ms, now))
+        else {
             self.settle().await?;
             let stored = self.stands.stored.unwrap_or((now, false));
             self.standing(Standing::Idle, stored.1);
@@ -150,7 +161,7 @@ impl ScheduleSource {
 
     /// Lets go of a time that only a clock that was ahead can have stored.
     fn doubt(&mut self, now: i64) {
-        let believed = self.schedule.believed(self.stands.stored, now);
+        let believed = self.schedule.believed(self.stands.stored, self.stands.queued_ms, now);
         if self.stands.stored.is_some_and(|(due_ms, _)| due_ms <= now) {
             // Times that were missed may be left out.
             self.stands.stored = believed;
@@ -203,12 +214,19 @@ impl ScheduleSource {
         version: &Version,
     ) {
         let now = now_ms();
-        let asked = self.stands.stored.is_some_and(|(_, again)| again);
-        let next = match answer {
-            WireNext::Again(ms) => (now + i64::from(ms).min(LONGEST_AGAIN_MS), true),
+        let Stands { stored, queued_ms, is_called, .. } = self.stands;
+        let asked = stored.is_some_and(|(_, again)| again);
+        let mut queued = queued_ms;
+        let next = match (answer, stored) {
+            (WireNext::Again(ms), _) => (now + i64::from(ms).min(LONGEST_AGAIN_MS), true),
             // What passed while a function called itself again and again belongs to that run.
-            WireNext::Done if asked => (self.schedule.next_after(now).unwrap_or(i64::MAX), false),
-            WireNext::Done => (self.schedule.after(due, began_ms, now), false),
+            (WireNext::Done, _) if asked => (self.schedule.next_after(now).unwrap_or(i64::MAX), false),
+            (WireNext::Done, Some(stored)) if is_called => stored,
+            (WireNext::Done, _) => {
+                let (next, until) = self.schedule.after(due, queued_ms, began_ms, now);
+                queued = until;
+                (next, false)
+            }
         };
         let runs = self.stands.runs;
         let commit = Commit {
@@ -225,7 +243,7 @@ impl ScheduleSource {
             ..Commit::default()
         };
         self.commits.begin(&self.log, commit, effects, (self.stands, micros));
-        self.stands = Stands { stored: Some(next), runs: runs + 1, attempt: 0, due: None };
+        self.stands = Stands { queued_ms: queued, ..Stands::at(Some(next), runs + 1, 0) };
         self.waits = 0;
     }
 
@@ -254,7 +272,7 @@ impl ScheduleSource {
             // What stands in the file is what counts, however it came there.
             let (runs, stored) =
                 (self.shared.store.position(&self.note).await?, self.shared.store.schedule(&self.note).await?);
-            self.stands = Stands { stored, runs, attempt: 0, due: None };
+            self.stands = Stands::at(stored, runs, 0);
         }
         Err(error)
     }

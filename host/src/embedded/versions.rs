@@ -286,6 +286,11 @@ async fn hold_state(connection: &mut SqliteConnection, function: &str, wanted: u
          ON CONFLICT (function) DO UPDATE SET version = version RETURNING version",
     );
     let stored: u32 = stored.bind(function).bind(wanted).fetch_one(connection).await?.try_get(0)?;
+    held(function, stored, wanted)
+}
+
+/// Refuses a function that takes its state for another than it is.
+fn held(function: &str, stored: u32, wanted: u32) -> Result<(), WriteError> {
     if stored == wanted {
         return Ok(());
     }
@@ -381,6 +386,21 @@ impl Store {
     /// [`WriteError`]: a table or topic is stored otherwise, or the file cannot be written; nothing is changed then.
     pub async fn deploy(&self, deployment: Deployment) -> Result<(), WriteError> {
         self.submit(Work::Deploy(Box::new(deployment))).await
+    }
+
+    /// Refuses an application whose functions take their state for another than it is, as [`Store::deploy`] would.
+    ///
+    /// # Errors
+    /// [`WriteError`].
+    pub async fn hold_states(&self, application: &Application) -> Result<(), WriteError> {
+        let rows = sqlx::query("SELECT function, version FROM state_version").fetch_all(&self.readers).await?;
+        for row in rows {
+            let (name, stored): (String, u32) = (row.try_get(0)?, row.try_get(1)?);
+            if let Some(function) = application.functions.get(&name).filter(|function| function.grants.state) {
+                held(&name, stored, function.grants.state_version)?;
+            }
+        }
+        Ok(())
     }
 
     /// Writes an entry of the audit log.

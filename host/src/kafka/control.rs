@@ -83,16 +83,21 @@ impl Control {
         Ok(Control { cluster: Arc::clone(cluster), topic: Self::topic(application).into(), mac })
     }
 
-    /// Everything from `from` on that is decided now, and where that ends.
+    /// Hands everything from `from` on that is decided now to `each`, with what it came to before; gives what it came to, and where that
+    /// ends.
     ///
     /// # Errors
     /// When the topic cannot be read.
-    pub async fn read(&self, from: i64) -> Result<(Vec<Said>, i64), Fault> {
+    pub async fn read<T: Send + 'static>(
+        &self,
+        from: i64,
+        mut all: T,
+        each: fn(&mut T, Said),
+    ) -> Result<(T, i64), Fault> {
         let control = self.clone();
         blocking(move || {
-            let mut all = Vec::new();
             let next = walk(&control.cluster, &control.topic, PARTITION, from, |key, value, offset| {
-                all.push(control.said(key, value, offset));
+                each(&mut all, control.said(key, value, offset));
                 Ok(())
             })?;
             Ok((all, next))

@@ -169,7 +169,7 @@ impl Group {
             consumer: Arc::clone(&consumer),
             input: Arc::clone(&member.input),
             follower,
-            deploy: Arc::clone(&member.cluster.deploy),
+            deploy: Arc::clone(&member.cluster.noted),
             ended,
         };
         let committing =

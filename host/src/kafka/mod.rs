@@ -111,8 +111,10 @@ pub struct Cluster {
     readers: Mutex<Vec<Arc<BaseConsumer<Context>>>>,
     /// Clients for questions, by group and by whether they see what is undecided.
     asking: Mutex<Asking>,
-    /// The deploy that this host has followed; commits note it.
-    deploy: Arc<AtomicU64>,
+    /// The deploy that this host has followed, or none where hosts do not deploy.
+    reached: AtomicU64,
+    /// The deploy that commits note: the one that this host follows.
+    noted: Arc<AtomicU64>,
 }
 
 impl Cluster {
@@ -144,7 +146,8 @@ impl Cluster {
             host,
             readers: Mutex::default(),
             asking: Mutex::default(),
-            deploy: Arc::default(),
+            reached: AtomicU64::default(),
+            noted: Arc::default(),
         }
     }
 
@@ -162,15 +165,20 @@ impl Cluster {
         Control::new(self, application, key)
     }
 
-    /// Notes that this host has followed a deploy: what it commits from now on is by it or a later one, and it may take over
-    /// partitions that were handled under it.
-    pub fn reach(&self, deploy: u64) {
-        self.deploy.fetch_max(deploy, Ordering::SeqCst);
+    /// Notes that this host begins to follow a deploy: what is committed from now on may be by it.
+    pub fn follow(&self, deploy: u64) {
+        self.noted.fetch_max(deploy, Ordering::SeqCst);
     }
 
-    /// The deploy that this host has followed.
+    /// Notes that this host has followed a deploy: it may take over partitions that were handled under it.
+    pub fn reach(&self, deploy: u64) {
+        self.follow(deploy);
+        self.reached.fetch_max(deploy, Ordering::SeqCst);
+    }
+
+    /// The deploy that this host has followed, or none where hosts do not deploy.
     fn reached(&self) -> u64 {
-        self.deploy.load(Ordering::SeqCst)
+        self.reached.load(Ordering::SeqCst)
     }
 
     /// The client that asks for positions of `group` and sets them; it reads nothing.

@@ -94,10 +94,12 @@ impl Owned {
 fn position(member: &Member, partition: u32) -> Result<i64, Fault> {
     match committed(&member.cluster, &member.names.group, &member.input, partition)? {
         // Who has not heard of that deploy would go on with an older version.
-        Some(Committed { deploy, .. }) if deploy > member.cluster.reached() => Err(Fault::Wrong(format!(
-            "it was handled under deploy {deploy}, and this host has followed deploy {} yet",
-            member.cluster.reached()
-        ))),
+        Some(Committed { deploy, .. }) if (1..deploy).contains(&member.cluster.reached()) => {
+            Err(Fault::Wrong(format!(
+                "it was handled under deploy {deploy}, and this host has followed deploy {} yet",
+                member.cluster.reached()
+            )))
+        }
         Some(Committed { next, .. }) => Ok(next),
         // Brokers forget groups that were away for long; the ledger does not.
         None => match ledger_end(member, partition)? {

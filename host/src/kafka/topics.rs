@@ -22,6 +22,8 @@ use crate::manifest::{Application, Function, TriggerSource};
 const DEAD_LETTER_PARTITIONS: u32 = 1;
 /// How long deleted entries can be seen, in milliseconds: a copy of the state that is older is of no use.
 pub(super) const DELETE_RETENTION_MS: i64 = 24 * 60 * 60 * 1000;
+/// Bytes after which the control topic begins another file, of which the ones before are compacted.
+const CONTROL_SEGMENT_BYTES: &str = "33554432";
 const HOUR_MS: i64 = 60 * 60 * 1000;
 /// How long brokers may take to make topics: on a busy machine, three brokers have needed more than ten seconds.
 const MAKE: Duration = Duration::from_secs(60);
@@ -232,7 +234,14 @@ impl Cluster {
     /// # Errors
     /// When it cannot be made.
     pub async fn make_control(self: &Arc<Self>, name: &str) -> anyhow::Result<()> {
-        let settings = vec![compacted(), ("max.message.bytes", RECORD_BYTES.to_owned())];
+        let settings = vec![
+            compacted(),
+            ("max.message.bytes", RECORD_BYTES.to_owned()),
+            // Who starts reads all of it: what was taken away goes soon.
+            ("segment.bytes", CONTROL_SEGMENT_BYTES.to_owned()),
+            ("segment.ms", HOUR_MS.to_string()),
+            ("min.cleanable.dirty.ratio", "0.1".to_owned()),
+        ];
         self.make_all(vec![Wanted { name: name.to_owned(), partitions: 1, settings }]).await
     }
 

@@ -160,7 +160,7 @@ pub(super) struct Transactions {
     /// The topic whose partitions are assigned.
     pub(super) input: Arc<str>,
     pub(super) follower: mpsc::UnboundedSender<Follow>,
-    /// The deploy that this host has followed.
+    /// The deploy that this host follows.
     pub(super) deploy: Arc<AtomicU64>,
     /// Told when nothing can be committed any more.
     pub(super) ended: mpsc::UnboundedSender<Fault>,

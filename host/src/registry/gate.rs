@@ -19,6 +19,8 @@ pub const HANDLER_SYNC: &str = "isobar:platform/handler-sync@0.1.0";
 pub const SCHEDULED: &str = "isobar:platform/scheduled@0.1.0";
 /// The import by which functions keep state.
 pub const STATE: &str = "isobar:platform/state@0.1.0";
+/// What tools leave behind that has done its work when the component was built: componentize-py's initialisation.
+const LEFT_OVER: [&str; 1] = ["instance `exports`"];
 /// What imports and exports of the contract are made of.
 const PLUMBING: [&str; 2] = ["isobar:platform/events@0.1.0", "isobar:platform/types@0.1.0"];
 
@@ -109,7 +111,7 @@ impl Gate<'_> {
                 Refusal::new(message, REBUILD)
             });
         }
-        for what in &found.irregular_exports {
+        for what in found.irregular_exports.iter().filter(|what| !LEFT_OVER.contains(&what.as_str())) {
             refused.add(|| {
                 let message = format!("`{name}` exports {}, which nothing calls", shown(what));
                 Refusal::new(message, "build it without that export")

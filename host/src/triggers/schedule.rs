@@ -73,12 +73,13 @@ impl Schedule {
         Some(TimeZone::UTC.to_timestamp(next).ok()?.as_millisecond())
     }
 
-    /// What to believe at `now_ms` of a stored time (as [`Schedule::due`] takes it). One that is further away than the
+    /// What to believe at `now_ms` of a stored time, where times up to `queued_ms` wait for a run that was under way (as [`Schedule::due`] takes it). One that is further away than the
     /// second next match, or than a function may ask for, was stored while the clock was ahead: in its place comes the
     /// next match, or now. A clock that was ahead by less than a match delays by as much and repeats nothing.
     #[must_use]
-    pub fn believed(&self, stored: Option<(i64, bool)>, now_ms: i64) -> Option<(i64, bool)> {
+    pub fn believed(&self, stored: Option<(i64, bool)>, queued_ms: i64, now_ms: i64) -> Option<(i64, bool)> {
         match stored? {
+            (due_ms, false) if due_ms <= queued_ms => stored,
             (due_ms, false) if self.timing.catch_up == CatchUp::None && due_ms < now_ms => {
                 Some(self.not_late(due_ms, now_ms))
             }
@@ -104,27 +105,28 @@ impl Schedule {
         (at.unwrap_or(i64::MAX), false)
     }
 
-    /// When the next run is due after one that began at `began_ms` and has ended, by what the schedule says.
+    /// When the next run is due after one that began at `began_ms` and has ended, by what the schedule says; and up to which time those
+    /// that passed wait, as `queued_ms` said before.
     #[must_use]
-    pub fn after(&self, due: Due, began_ms: i64, now_ms: i64) -> i64 {
-        let catches_up = self.timing.catch_up == CatchUp::All;
+    pub fn after(&self, due: Due, queued_ms: i64, began_ms: i64, now_ms: i64) -> (i64, i64) {
+        let queues = self.timing.overlap == Overlap::Queue;
+        let catches_up = self.timing.catch_up == CatchUp::All || due.due_ms <= queued_ms;
         let from = if catches_up { due.due_ms } else { due.due_ms.max(began_ms) };
-        let next = self.next_after(from);
-        let is_kept =
-            |next: i64| next > now_ms || self.timing.overlap == Overlap::Queue || catches_up && next <= began_ms;
-        next.filter(|next| is_kept(*next)).or_else(|| self.next_after(now_ms)).unwrap_or(i64::MAX)
+        let is_kept = |next: &i64| *next > now_ms || queues || catches_up && *next <= began_ms;
+        let next = self.next_after(from).filter(is_kept).or_else(|| self.next_after(now_ms)).unwrap_or(i64::MAX);
+        (next, if queues { now_ms } else { i64::MIN })
     }
 
     /// Whether a run is due at `now_ms`, given what was stored: when the next run is due, and whether the function
-    /// asked for that time itself. A schedule that never ran (`None`) is due at once.
+    /// asked for that time itself. Times up to `queued_ms` become a run each. A schedule that never ran (`None`) is due at once.
     #[must_use]
-    pub fn due(&self, stored: Option<(i64, bool)>, now_ms: i64) -> Option<Due> {
+    pub fn due(&self, stored: Option<(i64, bool)>, queued_ms: i64, now_ms: i64) -> Option<Due> {
         let Some((mut due_ms, again)) = stored else { return Some(Due { due_ms: now_ms, missed: 0 }) };
         if self.begins((due_ms, again)) > now_ms {
             return None;
         }
         let mut missed = 0;
-        let makes_up = !again && self.timing.catch_up != CatchUp::All;
+        let makes_up = !again && self.timing.catch_up != CatchUp::All && due_ms > queued_ms;
         let is_due = |next: &i64| self.begins((*next, false)) <= now_ms;
         while let Some(next) = self.next_after(due_ms).filter(|next| makes_up && is_due(next) && missed < MAX_MISSED) {
             due_ms = next;
@@ -147,7 +149,7 @@ mod tests {
     #[test]
     fn a_schedule_that_never_ran_is_due_at_once() {
         let schedule = Schedule::parse("0 */10 * * * *").unwrap();
-        assert_eq!(schedule.due(None, 1234), Some(Due { due_ms: 1234, missed: 0 }));
+        assert_eq!(schedule.due(None, i64::MIN, 1234), Some(Due { due_ms: 1234, missed: 0 }));
     }
 
     #[test]
@@ -155,9 +157,9 @@ mod tests {
         let schedule = Schedule::parse("0 */10 * * * *").unwrap();
         assert_eq!(schedule.next_after(0), Some(10 * MINUTE));
         let stored = Some((10 * MINUTE, false));
-        assert_eq!(schedule.due(stored, 10 * MINUTE - 1), None);
-        assert_eq!(schedule.due(stored, 10 * MINUTE), Some(Due { due_ms: 10 * MINUTE, missed: 0 }));
-        assert_eq!(schedule.due(stored, 45 * MINUTE), Some(Due { due_ms: 40 * MINUTE, missed: 3 }));
+        assert_eq!(schedule.due(stored, i64::MIN, 10 * MINUTE - 1), None);
+        assert_eq!(schedule.due(stored, i64::MIN, 10 * MINUTE), Some(Due { due_ms: 10 * MINUTE, missed: 0 }));
+        assert_eq!(schedule.due(stored, i64::MIN, 45 * MINUTE), Some(Due { due_ms: 40 * MINUTE, missed: 3 }));
     }
 
     fn timed(overlap: Overlap, catch_up: CatchUp, jitter_ms: u32) -> Schedule {
@@ -170,43 +172,53 @@ mod tests {
         let all = timed(Overlap::Skip, CatchUp::All, 0);
         let mut runs = Vec::new();
         let mut at = stored;
-        while let Some(due) = all.due(all.believed(at, now), now) {
+        while let Some(due) = all.due(all.believed(at, i64::MIN, now), i64::MIN, now) {
             assert_eq!(due.missed, 0);
             runs.push(due.due_ms / MINUTE);
-            at = Some((all.after(due, now, now + 5), false));
+            at = Some((all.after(due, i64::MIN, now, now + 5).0, false));
         }
         assert_eq!((runs, at), (vec![10, 20, 30, 40], Some((50 * MINUTE, false))));
 
         let none = timed(Overlap::Skip, CatchUp::None, 0);
-        let believed = none.believed(stored, now);
-        assert_eq!((believed, none.due(believed, now)), (Some((50 * MINUTE, false)), None));
+        let believed = none.believed(stored, i64::MIN, now);
+        assert_eq!((believed, none.due(believed, i64::MIN, now)), (Some((50 * MINUTE, false)), None));
         let late = 40 * MINUTE + LATE_MS;
-        let due = none.due(none.believed(stored, late), late);
+        let due = none.due(none.believed(stored, i64::MIN, late), i64::MIN, late);
         assert_eq!(due, Some(Due { due_ms: 40 * MINUTE, missed: 0 }), "a minute is not late");
-        assert_eq!(none.believed(stored, late + 1), Some((50 * MINUTE, false)));
+        assert_eq!(none.believed(stored, i64::MIN, late + 1), Some((50 * MINUTE, false)));
+    }
+
+    /// The runs, in minutes, of a schedule whose first time is at 10 minutes and whose runs take so long, from `now` on.
+    fn runs(schedule: &Schedule, mut now: i64, takes: i64) -> Vec<i64> {
+        let (mut stored, mut queued, mut runs) = (Some((10 * MINUTE, false)), i64::MIN, Vec::new());
+        while runs.len() < 5 {
+            stored = schedule.believed(stored, queued, now);
+            match schedule.due(stored, queued, now) {
+                Some(due) => {
+                    runs.push(due.due_ms / MINUTE);
+                    let (next, until) = schedule.after(due, queued, now, now + takes);
+                    (now, stored, queued) = (now + takes, Some((next, false)), until);
+                }
+                None => now = stored.unwrap().0,
+            }
+        }
+        runs
     }
 
     #[test]
     fn times_that_pass_while_a_run_is_under_way_are_left_out_or_queue() {
-        let due = Due { due_ms: 10 * MINUTE, missed: 0 };
-        for (overlap, wanted) in [(Overlap::Skip, 40), (Overlap::Queue, 20)] {
-            for catch_up in [CatchUp::Once, CatchUp::All, CatchUp::None] {
-                let schedule = timed(overlap, catch_up, 0);
-                assert_eq!(
-                    schedule.after(due, 10 * MINUTE + 3, 35 * MINUTE),
-                    wanted * MINUTE,
-                    "{overlap:?} {catch_up:?}"
-                );
-                assert_eq!(schedule.after(due, 10 * MINUTE + 3, 11 * MINUTE), 20 * MINUTE, "a short run");
-            }
+        for catch_up in [CatchUp::Once, CatchUp::All, CatchUp::None] {
+            let [skips, queues] = [Overlap::Skip, Overlap::Queue].map(|overlap| timed(overlap, catch_up, 0));
+            assert_eq!(runs(&skips, 10 * MINUTE, 25 * MINUTE), [10, 40, 70, 100, 130], "{catch_up:?}");
+            assert_eq!(runs(&queues, 10 * MINUTE, 25 * MINUTE), [10, 20, 30, 40, 50], "{catch_up:?}");
+            assert_eq!(runs(&queues, 10 * MINUTE, 1), [10, 20, 30, 40, 50], "{catch_up:?}: short runs");
         }
-        let once = timed(Overlap::Queue, CatchUp::Once, 0);
-        let merged = Due { due_ms: 40 * MINUTE, missed: 3 };
-        assert_eq!(
-            once.after(merged, 45 * MINUTE, 65 * MINUTE),
-            50 * MINUTE,
-            "what was missed before it began is done"
-        );
+        // What was missed before a run began and what passed meanwhile are two things.
+        let late = |overlap, catch_up| runs(&timed(overlap, catch_up, 0), 45 * MINUTE, 20 * MINUTE);
+        assert_eq!(late(Overlap::Queue, CatchUp::Once), [40, 50, 60, 70, 80]);
+        assert_eq!(late(Overlap::Skip, CatchUp::Once), [40, 70, 100, 130, 160]);
+        assert_eq!(late(Overlap::Queue, CatchUp::None), [50, 60, 70, 80, 90]);
+        assert_eq!(late(Overlap::Skip, CatchUp::All)[..4], [10, 20, 30, 40]);
     }
 
     #[test]
@@ -224,36 +236,39 @@ mod tests {
         );
         assert_eq!(schedule.begins((600_000, true)), 600_000, "a time that the function asked for is kept");
         let begins = schedule.begins((10 * MINUTE, false));
-        assert_eq!(schedule.due(Some((10 * MINUTE, false)), begins - 1), None);
-        assert_eq!(schedule.due(Some((10 * MINUTE, false)), begins).map(|due| due.due_ms), Some(10 * MINUTE));
+        assert_eq!(schedule.due(Some((10 * MINUTE, false)), i64::MIN, begins - 1), None);
+        assert_eq!(schedule.due(Some((10 * MINUTE, false)), i64::MIN, begins).map(|due| due.due_ms), Some(10 * MINUTE));
     }
 
     #[test]
     fn what_a_clock_stored_while_it_was_ahead_is_not_waited_for() {
         let schedule = Schedule::parse("0 */10 * * * *").unwrap();
         let now = 100 * MINUTE + 1;
-        let believed = |due_ms, again| schedule.believed(Some((due_ms, again)), now);
+        let believed = |due_ms, again| schedule.believed(Some((due_ms, again)), i64::MIN, now);
         for ahead in [130 * MINUTE, 1_000_000 * MINUTE, i64::MAX] {
             assert_eq!(believed(ahead, false), Some((110 * MINUTE, false)), "{ahead}");
-            assert_eq!(schedule.due(believed(ahead, false), 110 * MINUTE).map(|d| d.due_ms), Some(110 * MINUTE));
+            assert_eq!(
+                schedule.due(believed(ahead, false), i64::MIN, 110 * MINUTE).map(|d| d.due_ms),
+                Some(110 * MINUTE)
+            );
         }
         for near in [0, now, 110 * MINUTE, 120 * MINUTE] {
             assert_eq!(believed(near, false), Some((near, false)), "{near}");
         }
         assert_eq!(believed(now + LONGEST_AGAIN_MS, true), Some((now + LONGEST_AGAIN_MS, true)));
         assert_eq!(believed(now + LONGEST_AGAIN_MS + 1, true), Some((now, true)), "as a function may not ask");
-        assert_eq!(schedule.believed(None, now), None, "one that never ran is due at once");
+        assert_eq!(schedule.believed(None, i64::MIN, now), None, "one that never ran is due at once");
     }
 
     #[test]
     fn a_cron_that_never_matches_again_waits_for_ever() {
         let schedule = Schedule::parse("0 0 0 30 2 *").unwrap();
-        assert_eq!(schedule.believed(Some((i64::MAX, false)), 0), Some((i64::MAX, false)));
+        assert_eq!(schedule.believed(Some((i64::MAX, false)), i64::MIN, 0), Some((i64::MAX, false)));
     }
 
     #[test]
     fn a_time_that_the_function_asked_for_misses_nothing() {
         let schedule = Schedule::parse("* * * * * *").unwrap();
-        assert_eq!(schedule.due(Some((5000, true)), 90_000), Some(Due { due_ms: 5000, missed: 0 }));
+        assert_eq!(schedule.due(Some((5000, true)), i64::MIN, 90_000), Some(Due { due_ms: 5000, missed: 0 }));
     }
 }

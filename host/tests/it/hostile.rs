@@ -109,13 +109,13 @@ async fn what_functions_write_is_shown_but_for_those_that_read_what_is_sensitive
     until("an end of the tricks", || progress.idle()).await;
     let view = View::new(Arc::clone(&app.store), Some(app.running()));
     let ask = |function: Option<&str>, after| LogsAsk { function: function.map(str::to_owned), after, limit: Some(5) };
-    let page = view.logs(&ask(Some("hostile"), None)).unwrap();
+    let page = view.logs(&ask(Some("hostile"), None)).await.unwrap();
     let says = |what: &str| page.lines.iter().any(|line| line.line.contains(what));
     assert!(says("flood") && says("more bytes were cut"), "{} lines", page.lines.len());
     assert!(page.lines.iter().all(|line| line.function == "hostile"));
-    assert_eq!(view.logs(&ask(None, Some(page.last))).unwrap().lines, []);
-    assert_eq!(view.logs(&ask(Some("spy"), None)).unwrap().lines, [], "it may have read what nobody else may");
-    let refused = view.logs(&ask(Some("hostil"), None)).unwrap_err().to_string();
+    assert_eq!(view.logs(&ask(None, Some(page.last))).await.unwrap().lines, []);
+    assert_eq!(view.logs(&ask(Some("spy"), None)).await.unwrap().lines, [], "it may have read what nobody else may");
+    let refused = view.logs(&ask(Some("hostil"), None)).await.unwrap_err().to_string();
     assert!(refused.contains("did you mean `hostile`"), "{refused}");
     drop(view);
     app.stop().await;

@@ -3,6 +3,8 @@
 use std::path::Path;
 use std::process::{Command, Output};
 
+use local_services::say;
+
 struct Folder(tempfile::TempDir);
 
 impl Folder {
@@ -44,6 +46,32 @@ fn each_template_passes_its_tests_builds_and_works() {
     folder.isobar(&["up", "--until-idle", "--listen", "127.0.0.1:0"]).unwrap();
     let beats = folder.isobar(&["topic", "read", "heart-beat-out"]).unwrap();
     assert!(beats.contains("run 1, due at"), "{beats}");
+}
+
+/// With `ISOBAR_PYTHON` naming a `componentize-py` of the release that the template names.
+#[test]
+fn the_template_in_python_passes_its_tests_builds_and_works() {
+    let folder = Folder(tempfile::Builder::new().prefix("corner-shop").tempdir().unwrap());
+    folder.isobar(&["new", "tally", "--template", "python"]).unwrap();
+    let Some(tool) = std::env::var_os("ISOBAR_PYTHON") else {
+        say!("SKIPPED: a component in Python: set ISOBAR_PYTHON to a componentize-py to build it");
+        return;
+    };
+    let tested = folder.run("python3", &["-m", "unittest", "discover", "-s", "functions/tally"]);
+    assert!(tested.status.success(), "{}", String::from_utf8_lossy(&tested.stderr));
+    let manifest = folder.0.path().join("spin.toml");
+    let text = std::fs::read_to_string(&manifest).unwrap();
+    std::fs::write(
+        &manifest,
+        text.replace("command = \"componentize-py", &format!("command = \"{}", tool.to_str().unwrap())),
+    )
+    .unwrap();
+    folder.isobar(&["build"]).unwrap();
+    folder.isobar(&["check"]).unwrap();
+    let tallied = folder.isobar(&["test", "tally", "functions/tally/example.jsonl"]).unwrap();
+    let row =
+        r#"{"row":{"table":"tally_totals","cells":{"count":"2","greatest":"3","key":"a","least":"-1","sum":"2"}}}"#;
+    assert!(tallied.contains(row) && tallied.contains("`many` is no whole number"), "{tallied}");
 }
 
 #[test]

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::super::decide::{Decided, Way};
 use super::super::{Ask, DeployError, Deploys, entry};
+use super::join::said_again;
 use super::words::{Heard, Proposal, Word};
 use super::{Hosts, Listening, component};
 use crate::embedded::versions::Entry;
@@ -52,36 +53,48 @@ impl Deploys {
     /// Goes along with what hosts say of deploys, from what was heard at the start on, for as long as something is said.
     pub async fn go_along(&self, listening: Listening) {
         let Some(hosts) = &self.hosts else { return };
-        let Listening { mut heard, mut said } = listening;
-        let (mut ready, mut foreign) = (None, Foreign::default());
+        let Listening { mut heard, foreign, mut said } = listening;
+        let mut foreign = Foreign { told: None, untold: foreign };
+        self.tell_foreign(&mut foreign).await;
+        let reached = hosts.seen.borrow().reached;
+        hosts.answer(|host| Word::Followed { number: reached, host }).await;
+        let (mut ready, mut is_behind) = (None, false);
         if let Some(open) = heard.open.clone() {
             ready = self.hear_proposal(hosts, &heard, open).await;
         }
-        while let Some(Said { offset, content }) = said.recv().await {
-            let Some(content) = content else {
-                self.tell_foreign(&mut foreign, offset).await;
+        loop {
+            let next = match is_behind {
+                true => tokio::time::timeout(BACKOFF, said.recv()).await,
+                false => Ok(said.recv().await),
+            };
+            let Ok(next) = next else {
+                is_behind = !self.activate(hosts, &mut heard, None).await;
                 continue;
             };
-            match heard.hear(content) {
-                Some(Word::Proposal(proposal)) => ready = self.hear_proposal(hosts, &heard, *proposal).await,
-                Some(Word::Answer { number, host, refused }) => hosts.seen.send_modify(|seen| {
-                    if number == seen.highest {
-                        seen.answers.insert(host, refused);
-                    }
-                }),
-                Some(Word::Followed { number, host }) => {
-                    hosts.seen.send_modify(|seen| {
-                        seen.followed.insert(host, number);
-                    });
+            let Some(Said { offset, content }) = next else { return };
+            match content.map(|content| heard.hear(content)) {
+                None => {
+                    foreign.untold += 1;
+                    self.tell_foreign(&mut foreign).await;
                 }
-                Some(Word::Activated { .. }) => self.activate(hosts, &mut heard, ready.take()).await,
-                Some(Word::Abandoned { .. }) => {
+                Some(Some(Word::Proposal(proposal))) => ready = self.hear_proposal(hosts, &heard, *proposal).await,
+                Some(Some(Word::Answer { number, host, refused })) => hosts.seen.send_modify(|seen| {
+                    seen.answers.insert(host, (number, refused));
+                }),
+                Some(Some(Word::Followed { number, host })) => hosts.seen.send_modify(|seen| {
+                    seen.followed.insert(host, number);
+                }),
+                Some(Some(Word::Activated { .. })) => {
+                    is_behind = !self.activate(hosts, &mut heard, ready.take()).await;
+                }
+                Some(Some(Word::Abandoned { .. })) => {
                     ready = None;
-                    heard.pieces.clear();
+                    heard.forget(None);
                     hosts.seen.send_modify(|seen| seen.open = None);
                 }
-                None => {}
+                Some(None) => {}
             }
+            hosts.seen.send_modify(|seen| seen.next = offset + 1);
         }
     }
 
@@ -90,47 +103,54 @@ impl Deploys {
         let number = proposal.number;
         hosts.seen.send_modify(|seen| {
             (seen.highest, seen.open) = (number, Some((proposal.host.clone(), Instant::now())));
-            seen.answers.clear();
         });
         let turn = self.turn.lock().await;
-        let decided = self.decide_as(heard, &proposal).await;
+        let decided = self.decide_as(hosts, heard, &proposal).await;
         drop(turn);
         let refused = decided.as_ref().err().map(|error| error.to_string().chars().take(MOST_SAID).collect());
         hosts.answer(|host| Word::Answer { number, host, refused }).await;
         Some(Ready { number, decided: decided.ok()? })
     }
 
-    /// Does what was activated, however long it takes.
-    async fn activate(&self, hosts: &Hosts, heard: &mut Heard, ready: Option<Ready>) {
-        let Some(proposal) = heard.standing.clone() else { return };
-        let mut decided = ready.filter(|ready| ready.number == proposal.number).map(|ready| ready.decided);
-        while let Err(error) = self.adopt(heard, &proposal, decided.take()).await {
+    /// Does what was activated last; whether that went. Else it is tried again, unless something else is activated before.
+    async fn activate(&self, hosts: &Hosts, heard: &mut Heard, ready: Option<Ready>) -> bool {
+        let Some(proposal) = heard.standing.clone() else { return true };
+        let decided = ready.filter(|ready| ready.number == proposal.number).map(|ready| ready.decided);
+        if let Err(error) = self.adopt(hosts, heard, &proposal, decided).await {
             tracing::error!(number = proposal.number, %error, "a deploy that the other hosts have followed does not go here; it is tried again");
-            tokio::time::sleep(BACKOFF).await;
+            return false;
         }
-        heard.pieces.clear();
+        heard.forget(None);
         hosts.cluster.reach(proposal.number);
         hosts.seen.send_modify(|seen| seen.follow(&proposal));
         hosts.answer(|host| Word::Followed { number: proposal.number, host }).await;
+        true
     }
 
-    async fn adopt(&self, heard: &Heard, proposal: &Proposal, ready: Option<Decided>) -> Result<(), DeployError> {
+    async fn adopt(
+        &self,
+        hosts: &Hosts,
+        heard: &Heard,
+        proposal: &Proposal,
+        ready: Option<Decided>,
+    ) -> Result<(), DeployError> {
         let _turn = self.turn.lock().await;
         let decided = match ready {
             Some(decided) => decided,
-            None => self.decide_as(heard, proposal).await?,
+            None => self.decide_as(hosts, heard, proposal).await?,
         };
+        hosts.cluster.follow(proposal.number);
         self.swap(decided, &proposal.who, &proposal.action, None).await.map(drop)
     }
 
     /// Finds out whether what all hosts are to run can run here.
-    async fn decide_as(&self, heard: &Heard, proposal: &Proposal) -> Result<Decided, DeployError> {
+    async fn decide_as(&self, hosts: &Hosts, heard: &Heard, proposal: &Proposal) -> Result<Decided, DeployError> {
         let running = self.running();
         let others = proposal.running.iter().filter(|(name, version)| running.get(*name) != Some(version));
         let others: BTreeSet<String> = others.map(|(name, _)| name.clone()).collect();
         let mut components = BTreeMap::new();
         for name in &others {
-            components.insert(name.clone(), self.said_component(heard, proposal, name).await?);
+            components.insert(name.clone(), self.said_component(hosts, heard, proposal, name).await?);
         }
         let part = manifest::part(&proposal.manifest, &others).map_err(|problems| DeployError::problems(&problems))?;
         let mut decided = self.decide(Ask { part, components }, Way::default()).await?;
@@ -142,25 +162,32 @@ impl Deploys {
     }
 
     /// The component of a function that is to run, from what was said or from what is kept here.
-    async fn said_component(&self, heard: &Heard, proposal: &Proposal, name: &str) -> Result<Arc<[u8]>, DeployError> {
+    async fn said_component(
+        &self,
+        hosts: &Hosts,
+        heard: &Heard,
+        proposal: &Proposal,
+        name: &str,
+    ) -> Result<Arc<[u8]>, DeployError> {
         let unknown = || DeployError::Failed(format!("nothing was said of the component of `{name}`"));
         let packed = proposal.components.get(name).ok_or_else(unknown)?;
-        match component(&heard.pieces, packed, name) {
+        if let Ok(component) = component(&heard.pieces, packed, name) {
+            return Ok(component);
+        }
+        match self.kept_component(&packed.digest).await {
             Ok(component) => Ok(component),
-            Err(error) => self.kept_component(&packed.digest).await.map_err(|_| error),
+            // It was said before this host listened.
+            Err(_) => said_again(&hosts.control, packed, name).await,
         }
     }
 
     /// Notes that somebody writes to the topic who has not the key.
-    async fn tell_foreign(&self, foreign: &mut Foreign, offset: i64) {
-        foreign.untold += 1;
-        if foreign.told.is_some_and(|told| told.elapsed() < AUDIT_EVERY) {
+    async fn tell_foreign(&self, foreign: &mut Foreign) {
+        if foreign.untold == 0 || foreign.told.is_some_and(|told| told.elapsed() < AUDIT_EVERY) {
             return;
         }
         let more = std::mem::take(&mut foreign.untold);
-        let message = format!(
-            "{more} records of the control topic, the last at offset {offset}, are not sealed by `control_key`"
-        );
+        let message = format!("{more} records of the control topic are not sealed by `control_key`");
         tracing::warn!("{message}");
         let refused = Some(message);
         if let Err(error) = self.store.audit(Entry { refused, ..entry("", NOBODY, CONTROL, None) }).await {

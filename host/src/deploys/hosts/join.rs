@@ -2,19 +2,25 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context as _;
 use tokio::sync::{mpsc, watch};
 
-use super::words::{Heard, Proposal, Word, pieces};
+use super::words::{Heard, Packed, Proposal, Word, pieces};
 use super::{DEPLOY, Hosts, Seen, component, outdated};
 use crate::clock::now_ms;
 use crate::config::kafka::KafkaConfig;
+use crate::deploys::DeployError;
 use crate::deploys::start::{OPERATOR, Past, Start};
+use crate::embedded::versions::Look;
 use crate::kafka::control::{Control, Record, Said};
 use crate::kafka::{Cluster, Fault};
-use crate::manifest::Application;
+use crate::manifest::{self, Application};
 
+/// How often a host that starts tries to say what it is about to run, and how long between.
+const MOST_TRIES: u32 = 5;
+const TRY_EVERY: Duration = Duration::from_secs(1);
 /// Bytes of the shortest key.
 const FEWEST_KEY_BYTES: usize = 16;
 
@@ -22,43 +28,48 @@ const FEWEST_KEY_BYTES: usize = 16;
 pub struct Joined {
     cluster: Arc<Cluster>,
     control: Control,
-    heard: Heard,
+    read: Read,
     next: i64,
     /// Whether other hosts run functions of the application.
     is_among_others: bool,
 }
 
+/// What the topic holds.
+#[derive(Default)]
+struct Read {
+    heard: Heard,
+    /// Records that are not by the key.
+    foreign: u64,
+}
+
 /// Hears what is said from then on.
 pub struct Listening {
     pub(super) heard: Heard,
+    /// Records that were not by the key.
+    pub(super) foreign: u64,
     pub(super) said: mpsc::Receiver<Said>,
 }
 
-/// The highest number of a proposal that stands in the topic.
-pub(super) async fn highest(control: &Control) -> Result<u64, Fault> {
-    let (heard, _) = listened(control, Heard::default(), 0).await?;
-    Ok(heard.highest)
-}
-
 /// Takes in all that was said from `from` on; gives where that ends, too.
-async fn listened(control: &Control, before: Heard, from: i64) -> Result<(Heard, i64), Fault> {
-    let (said, next) = control.read(from).await?;
-    Ok((heard(before, said), next))
+async fn listened(control: &Control, before: Read, from: i64) -> Result<(Read, i64), Fault> {
+    let hear = |read: &mut Read, said: Said| match said.content {
+        Some(content) => drop(read.heard.hear(content)),
+        None => read.foreign += 1,
+    };
+    control.read(from, before, hear).await
 }
 
-/// Takes in all of `said`.
-fn heard(mut heard: Heard, said: Vec<Said>) -> Heard {
-    for content in said.into_iter().filter_map(|said| said.content) {
-        heard.hear(content);
-    }
-    heard
+/// A component that was said once and is not held any more.
+pub(super) async fn said_again(control: &Control, packed: &Packed, function: &str) -> Result<Arc<[u8]>, DeployError> {
+    let (read, _) = listened(control, Read::default(), 0).await?;
+    component(&read.heard.pieces, packed, function)
 }
 
 impl Joined {
     /// Hears what was said until now; `None` where hosts do not deploy, as isobar.toml names no key.
     ///
     /// # Errors
-    /// When the topic cannot be made or read; when other hosts have a key and this one has none.
+    /// When the topic cannot be made or read; when other hosts have a key and this one has none or another one.
     pub async fn open(
         cluster: &Arc<Cluster>,
         kafka: &KafkaConfig,
@@ -85,30 +96,37 @@ impl Joined {
             cluster.make_control(&topic).await?;
         }
         let control = cluster.control(&application.name, key.as_bytes())?;
-        let (said, next) = control.read(0).await?;
-        let is_foreign = said.iter().any(|said| said.content.is_none());
-        let heard = heard(Heard::default(), said);
+        let (read, next) = listened(&control, Read::default(), 0).await?;
         anyhow::ensure!(
-            heard.standing.is_some() || !is_foreign,
+            read.heard.standing.is_some() || read.foreign == 0,
             "what stands in `{topic}` is not sealed by the `control_key` of isobar.toml: give this host the key of the others; after a \
              change of the key, stop all hosts and delete the topic"
         );
-        let is_among_others = !cluster.others(application).await?.is_empty();
-        Ok(Some(Joined { cluster: Arc::clone(cluster), control, heard, next, is_among_others }))
+        let is_among_others = are_there_others(cluster, &read.heard, application).await?;
+        anyhow::ensure!(
+            read.heard.standing.is_some() || !is_among_others,
+            "other hosts run functions of `{}`, and `{topic}` does not say which versions: were they started without a `control_key`? \
+             Stop them first",
+            application.name
+        );
+        Ok(Some(Joined { cluster: Arc::clone(cluster), control, read, next, is_among_others }))
     }
 
-    /// What runs, or ran last; nothing where nothing was ever deployed.
+    /// What runs, or ran last; nothing where nothing was ever deployed. What did not come whole may be in the data folder.
     ///
     /// # Errors
-    /// When a component did not come whole.
-    pub(in crate::deploys) fn past(&self) -> anyhow::Result<Option<Past>> {
-        let Some(standing) = &self.heard.standing else { return Ok(None) };
+    /// When a component cannot be had, and other hosts run it.
+    pub(in crate::deploys) async fn past(&self, look: &mut Option<Look>) -> anyhow::Result<Option<Past>> {
+        let Some(standing) = &self.read.heard.standing else { return Ok(None) };
         let mut components = BTreeMap::new();
         for name in standing.running.keys() {
-            let packed = standing.components.get(name);
-            let found = packed.map(|packed| component(&self.heard.pieces, packed, name)).transpose();
-            match found {
-                Ok(found) => components.extend(found.map(|found| (name.clone(), found))),
+            let Some(packed) = standing.components.get(name) else { continue };
+            let kept = match look {
+                Some(look) => look.component(&packed.digest).await.ok().flatten().map(Arc::from),
+                None => None,
+            };
+            match kept.map_or_else(|| component(&self.read.heard.pieces, packed, name), Ok) {
+                Ok(found) => drop(components.insert(name.clone(), found)),
                 // An operator's spin.toml may have it.
                 Err(error) if !self.is_among_others => tracing::warn!(%error, "what ran last"),
                 Err(error) => anyhow::bail!("{error}; deploy it again by a host that runs"),
@@ -127,41 +145,74 @@ impl Joined {
     ///
     /// # Errors
     /// When the topic cannot be written; when another host has begun with other versions at the same time.
-    pub async fn settle(self, start: &Start) -> anyhow::Result<(Hosts, Listening)> {
-        let Joined { cluster, control, mut heard, mut next, .. } = self;
-        if heard.standing.as_ref().map(Proposal::deployed).as_ref() != Some(start.deployed()) {
-            let turn = control.turn(DEPLOY).await?;
-            (heard, next) = listened(&control, heard, next).await?;
-            let is_so = heard.standing.as_ref().is_some_and(|standing| standing.running == start.deployed().running);
-            if !is_so {
-                let (before, said, proposal) = begun(&cluster, &heard, start)?;
-                for record in said {
-                    turn.say(vec![record]).await?;
-                }
-                turn.say(vec![Word::Proposal(Box::new(proposal.clone())).record()]).await?;
-                let mut last = vec![Word::Activated { number: proposal.number }.record()];
-                last.extend(outdated(before, &proposal, &heard.standing.map(|s| s.components).unwrap_or_default()));
-                turn.say(last).await?;
-                (heard, next) = listened(&control, Heard::default(), 0).await?;
+    pub async fn settle(mut self, start: &Start) -> anyhow::Result<(Hosts, Listening)> {
+        for tries in 1.. {
+            if self.read.heard.standing.as_ref().map(Proposal::deployed).as_ref() == Some(start.deployed()) {
+                break;
             }
+            match self.say(start).await {
+                Ok(()) => {}
+                Err(error) if tries == MOST_TRIES => return Err(error),
+                // Another host that begins may have taken the right, perhaps to say the same.
+                Err(error) => {
+                    tracing::debug!(%error, "what is about to run is said again");
+                    tokio::time::sleep(TRY_EVERY).await;
+                }
+            }
+            let from = self.next;
+            (self.read, self.next) = listened(&self.control, self.read, from).await?;
         }
-        let standing = heard.standing.as_ref().filter(|standing| standing.running == start.deployed().running);
-        let standing = standing.with_context(
-            || "another host has begun with other versions at the same time; start this one again, and it goes along",
-        )?;
-        let mut seen = Seen { highest: heard.highest, ..Seen::default() };
+        let Joined { cluster, control, read: Read { mut heard, foreign }, next, .. } = self;
+        let standing = heard.standing.as_ref().context("what is about to run was said and not heard")?;
+        let mut seen = Seen { highest: heard.highest, next, ..Seen::default() };
         seen.follow(standing);
         cluster.reach(standing.number);
         let said = control.listen(next);
-        heard.pieces.clear();
+        heard.forget(None);
         let hosts = Hosts { cluster, control, seen: watch::Sender::new(seen), asking: tokio::sync::Mutex::default() };
-        Ok((hosts, Listening { heard, said }))
+        Ok((hosts, Listening { heard, foreign, said }))
+    }
+
+    /// Says it, unless another host has said something meanwhile.
+    async fn say(&mut self, start: &Start) -> anyhow::Result<()> {
+        let turn = self.control.turn(DEPLOY).await?;
+        let before = self.next;
+        let read = std::mem::take(&mut self.read);
+        (self.read, self.next) = listened(&self.control, read, before).await?;
+        let heard = &self.read.heard;
+        if heard.standing.as_ref().map(Proposal::deployed).as_ref() == Some(start.deployed()) {
+            return Ok(());
+        }
+        // Who runs by now was not asked, and would have to follow.
+        anyhow::ensure!(
+            !are_there_others(&self.cluster, heard, &start.application).await?,
+            "another host has begun with other versions at the same time; start this one again, and it goes along"
+        );
+        let (number, said, proposal) = begun(&self.cluster, heard, start)?;
+        for record in said.into_iter().chain([Word::Proposal(Box::new(proposal.clone())).record()]) {
+            turn.say(vec![record]).await?;
+        }
+        let before = heard.standing.as_ref();
+        let mut last = vec![Word::Activated { number }.record()];
+        last.extend(before.into_iter().flat_map(|b| outdated(b.number, &proposal, &b.components)));
+        Ok(turn.say(last).await?)
     }
 }
 
-/// What is said of a start that others have to know: the number that stood before, components, and what runs.
+/// Whether other hosts run what stands, or functions of `application`.
+async fn are_there_others(cluster: &Arc<Cluster>, heard: &Heard, application: &Application) -> anyhow::Result<bool> {
+    if !cluster.others(application).await?.is_empty() {
+        return Ok(true);
+    }
+    match heard.standing.as_ref().and_then(|standing| manifest::parse(&standing.manifest).ok()) {
+        Some(standing) => Ok(!cluster.others(&standing).await?.is_empty()),
+        None => Ok(false),
+    }
+}
+
+/// What is said of a start that others have to know: its number, components, and what runs.
 fn begun(cluster: &Cluster, heard: &Heard, start: &Start) -> anyhow::Result<(u64, Vec<Record>, Proposal)> {
-    let number = heard.highest + 1;
+    let number = heard.next_number(now_ms());
     let mut proposal = Proposal::new(number, &cluster.host(), start.deployed().clone());
     (proposal.who, proposal.action, proposal.at_ms) = (OPERATOR.to_owned(), "up".to_owned(), now_ms());
     let standing = heard.standing.as_ref();
@@ -174,7 +225,7 @@ fn begun(cluster: &Cluster, heard: &Heard, start: &Start) -> anyhow::Result<(u64
         proposal.components.insert(function.clone(), packed);
         said.extend(records);
     }
-    Ok((standing.map_or(0, |standing| standing.number), said, proposal))
+    Ok((number, said, proposal))
 }
 
 impl Seen {

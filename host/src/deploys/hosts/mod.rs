@@ -18,6 +18,7 @@ use tokio::sync::watch;
 use super::decide::{Decided, Way};
 use super::{Ask, DeployError, Deploys, Taken};
 use crate::clock::now_ms;
+use crate::embedded::Store;
 use crate::embedded::versions::digest_of;
 use crate::kafka::control::{Control, Record, Turn};
 use crate::kafka::{Cluster, Fault};
@@ -34,6 +35,8 @@ const LONGEST_OWN: Duration = Duration::from_secs(60);
 const LONGEST_FOLLOW: Duration = Duration::from_secs(20);
 /// How often it is asked which hosts there are.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// Deploys that came to nothing since the last one that was activated, as far as they are taken away from the topic.
+const MOST_OUTDATED: u64 = 1_000;
 /// Whose turn it is to deploy.
 const DEPLOY: &str = "deploy";
 
@@ -44,8 +47,10 @@ struct Seen {
     highest: u64,
     /// Who asked for the one that is open, and when this host heard it.
     open: Option<(String, Instant)>,
-    /// What hosts have answered to it: why they cannot, if so.
-    answers: BTreeMap<String, Option<String>>,
+    /// What hosts have answered last: to which proposal, and why they cannot, if so.
+    answers: BTreeMap<String, (u64, Option<String>)>,
+    /// Up to where this host has heard and done everything.
+    next: i64,
     /// The deploy that this host has followed.
     reached: u64,
     /// The last deploy that each host said to have followed.
@@ -78,11 +83,18 @@ impl Hosts {
     }
 
     /// Takes topics as they are in the cluster; refuses what hosts cannot do while they run.
-    pub(super) async fn fit(&self, running: &Application, application: &mut Application) -> Result<(), DeployError> {
+    pub(super) async fn fit(
+        &self,
+        store: &Store,
+        running: &Application,
+        application: &mut Application,
+    ) -> Result<(), DeployError> {
         let refused = |error: anyhow::Error| DeployError::Refused { message: format!("{error:#}"), hint: None };
         let found = self.cluster.topics().await.map_err(|error| DeployError::Failed(format!("{error:#}")))?;
         Cluster::fit(application, &found).map_err(refused)?;
         Cluster::missing(application, &found).map_err(refused)?;
+        // It would be found out when it is too late: all hosts follow what is activated.
+        store.hold_states(application).await?;
         for (name, function) in &application.functions {
             let Some(before) = running.functions.get(name) else { continue };
             let sources =
@@ -99,8 +111,10 @@ impl Hosts {
         Ok(())
     }
 
-    fn answered(&self, host: &str) -> Option<Option<String>> {
-        self.seen.borrow().answers.get(host).cloned()
+    /// What a host has answered to a proposal, if it has.
+    fn answered(&self, host: &str, number: u64) -> Option<Option<String>> {
+        let seen = self.seen.borrow();
+        seen.answers.get(host).filter(|(to, _)| *to == number).map(|(_, refused)| refused.clone())
     }
 
     /// Waits until what this host has heard is as `is_so` wants it.
@@ -120,14 +134,34 @@ impl Hosts {
         }
         let turn = self.control.turn(DEPLOY).await?;
         // Whoever had the right has said all that he will: this host has to have heard it.
-        let highest = join::highest(&self.control).await?;
-        self.until(|seen| seen.highest >= highest).await?;
+        let from = self.seen.borrow().next;
+        let (last, _) = self.control.read(from, None, |last, said| *last = Some(said.offset)).await?;
+        self.until(|seen| last.is_none_or(|last| seen.next > last)).await?;
         let seen = self.seen.borrow();
         // What was decided is decided by what ran then.
         if seen.reached != reached {
             return Err(busy());
         }
         Ok((turn, seen.highest + 1))
+    }
+
+    /// Says that nothing comes of a deploy, and takes away what was said of it. Who does not hear it lets go of it at the next one.
+    async fn abandon(&self, turn: &Turn, number: u64, proposal: &Proposal) {
+        let mut last = vec![Word::Abandoned { number }.record()];
+        let standing = self.seen.borrow().components.clone();
+        let stands = |packed: &&Packed| standing.values().any(|standing| standing.digest == packed.digest);
+        last.extend(proposal.components.values().filter(|packed| !stands(packed)).flat_map(taken_away));
+        last.extend(self.answers(number));
+        if let Err(fault) = turn.say(last).await {
+            tracing::debug!(%fault, number, "a deploy could not be abandoned");
+        }
+    }
+
+    /// What takes the answers to a proposal away.
+    fn answers(&self, number: u64) -> Vec<Record> {
+        let seen = self.seen.borrow();
+        let answer = |host: &String| (Word::Answer { number, host: host.clone(), refused: None }.key(), None);
+        seen.answers.iter().filter(|(_, (to, _))| *to == number).map(|(host, _)| answer(host)).collect()
     }
 
     /// Whether another host asks for a deploy now. One that is gone does not, and this one asks for one at a time.
@@ -161,24 +195,25 @@ impl Deploys {
         let (said, proposal) = proposed(hosts, number, &decided, &ask, who, action)?;
         let before = hosts.seen.borrow().components.clone();
         for record in said.into_iter().chain([Word::Proposal(Box::new(proposal.clone())).record()]) {
-            turn.say(vec![record]).await.map_err(|fault| {
-                let hint = "another host may deploy, too: try again when it is done";
-                DeployError::refused(format!("the right to deploy was lost ({fault})"), hint)
-            })?;
+            if let Err(fault) = turn.say(vec![record]).await {
+                hosts.abandon(&turn, number, &proposal).await;
+                let hint = "another host may deploy, too, or Kafka is away: try again";
+                return Err(DeployError::refused(format!("the other hosts could not be asked ({fault})"), hint));
+            }
         }
+        // What was answered to this one, and not to the one before.
+        hosts.until(|seen| seen.highest >= number).await?;
         let agreed = match self.agreed(hosts, number, &decided.application).await {
             Ok(()) => self.make_topics(hosts, &decided.application).await,
             refused => refused,
         };
         if let Err(error) = agreed {
-            // Who does not hear it lets go of it at the next one.
-            if let Err(fault) = turn.say(vec![Word::Abandoned { number }.record()]).await {
-                tracing::debug!(%fault, number, "a deploy could not be abandoned");
-            }
+            hosts.abandon(&turn, number, &proposal).await;
             return Err(error);
         }
         let mut last = vec![Word::Activated { number }.record()];
         last.extend(outdated(reached, &proposal, &before));
+        last.extend(hosts.answers(number));
         let said = turn.say(last).await;
         match (hosts.until(|seen| seen.reached >= number || seen.highest > number).await, said) {
             // Whatever the broker answered: it is heard.
@@ -202,12 +237,12 @@ impl Deploys {
             let mut all = hosts.cluster.others(application).await.map_err(|e| DeployError::Failed(format!("{e:#}")))?;
             all.insert(own.clone());
             for host in &all {
-                if let Some(Some(refused)) = hosts.answered(host) {
+                if let Some(Some(refused)) = hosts.answered(host, number) {
                     let at = if *host == own { String::new() } else { format!(" (at host {host})") };
                     return Err(DeployError::Refused { message: format!("{refused}{at}"), hint: None });
                 }
             }
-            all.retain(|host| hosts.answered(host).is_none());
+            all.retain(|host| hosts.answered(host, number).is_none());
             if all.is_empty() {
                 return Ok(());
             }
@@ -288,7 +323,8 @@ fn outdated(reached: u64, proposal: &Proposal, before: &BTreeMap<String, Packed>
     let gone = before.values().filter(|packed| !kept.contains(packed.digest.as_str())).flat_map(taken_away);
     let words =
         |number| [Word::Activated { number }.key(), Word::Abandoned { number }.key(), format!("proposal/{number}")];
-    (reached..proposal.number).flat_map(words).map(|key| (key, None)).chain(gone).collect()
+    let recent = reached.max(proposal.number.saturating_sub(MOST_OUTDATED));
+    (recent..proposal.number).flat_map(words).map(|key| (key, None)).chain(gone).collect()
 }
 
 /// A component that was said, from its pieces.

@@ -12,7 +12,7 @@ use crate::kafka::control::{Content, Record};
 const FORMAT: u32 = 1;
 /// Bytes of a piece of a component.
 const PIECE_BYTES: usize = 512 * 1024;
-/// Bytes of all pieces that are held of components that nobody has asked for yet.
+/// Bytes of all pieces that are held; where there are more, what nobody has asked for yet goes.
 const MOST_HELD: usize = 256 * 1024 * 1024;
 /// How hard components are compressed: a third of their size in some milliseconds.
 const LEVEL: i32 = 3;
@@ -143,16 +143,14 @@ impl Pieces {
         let of_digest = self.by_digest.get_mut(digest);
         self.bytes -= of_digest.and_then(|pieces| pieces.remove(&at)).map_or(0, |before| before.len());
         let Some(piece) = piece else { return };
-        if self.bytes + piece.len() > MOST_HELD {
-            // The newest are those that will be asked for.
-            self.clear();
-        }
         self.bytes += piece.len();
         self.by_digest.entry(digest.to_owned()).or_default().insert(at, piece);
     }
 
-    pub(super) fn clear(&mut self) {
-        (self.by_digest, self.bytes) = (BTreeMap::new(), 0);
+    /// Lets go of all components but these.
+    fn keep(&mut self, digests: &BTreeSet<&str>) {
+        self.by_digest.retain(|digest, _| digests.contains(digest.as_str()));
+        self.bytes = self.by_digest.values().flat_map(BTreeMap::values).map(Vec::len).sum();
     }
 
     /// The component, if all of it was heard.
@@ -177,12 +175,27 @@ pub(super) struct Heard {
 }
 
 impl Heard {
+    /// Lets go of components but for those of what stands, what is open, and `other`.
+    pub(super) fn forget(&mut self, other: Option<&str>) {
+        let named = self.standing.iter().chain(&self.open).flat_map(|proposal| proposal.components.values());
+        self.pieces.keep(&named.map(|packed| packed.digest.as_str()).chain(other).collect());
+    }
+
+    /// The number of the next deploy. The first one of a topic has a time for it, so that what is deployed by a topic that was made anew
+    /// comes after what was deployed by the one before.
+    pub(super) fn next_number(&self, now_ms: i64) -> u64 {
+        if self.highest == 0 { u64::try_from(now_ms).unwrap_or_default().max(1) } else { self.highest + 1 }
+    }
+
     /// Takes in what was said; gives it, but for a piece of a component.
     pub(super) fn hear(&mut self, content: Content) -> Option<Word> {
         let Content { key, value } = content;
         if let Some((digest, at)) = key.strip_prefix(PIECE).and_then(|rest| rest.split_once('/')) {
             if let Ok(at) = at.parse() {
                 self.pieces.set(digest, at, value);
+                if self.pieces.bytes > MOST_HELD {
+                    self.forget(Some(digest));
+                }
             }
             return None;
         }

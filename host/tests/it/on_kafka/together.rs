@@ -167,6 +167,13 @@ fn a_deploy_that_one_host_refuses_takes_place_on_none() {
     let audit = one.told(&["audit"]);
     assert!(audit.contains("memory_mb"), "{audit}");
 
+    // What no host could follow is refused before any does.
+    let counted = |text: String| {
+        text.replace("state = true\n\n[component.counting]", "state = true\nstate_version = 2\n\n[component.counting]")
+    };
+    let done = two.deploy(&manifest(dir.path(), 3, counted));
+    assert!(!done.status.success() && told(&done).contains("state_version = 1"), "{}", told(&done));
+
     // What they agree on takes over on both, by whichever of them.
     let done = two.deploy(&manifest(dir.path(), 2, |text| text));
     assert!(done.status.success(), "{}", told(&done));
