@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail, ensure};
@@ -123,7 +124,11 @@ pub fn run(args: &NewArgs) -> anyhow::Result<Outcome> {
     }
     made.extend(sources.iter().map(|(name, text)| (folder.join(name), filled(text))));
     for (path, text) in made {
-        write(&root.join(&path), &text)?;
+        if let Err(error) = write(&root.join(&path), &text) {
+            // Half a function would be in the way of the next try.
+            let _ = fs::remove_dir_all(root.join(&folder));
+            return Err(error);
+        }
         ui::doing("Wrote", path.display());
     }
     write(manifest, &text)?;
@@ -163,6 +168,9 @@ fn around(root: &Path) -> anyhow::Result<BTreeMap<PathBuf, String>> {
     let workspace = root.join("Cargo.toml");
     match fs::read_to_string(&workspace) {
         Ok(text) => fits(&workspace, &text)?,
+        Err(error) if error.kind() != ErrorKind::NotFound => {
+            return Err(error).with_context(|| format!("cannot read `{}`", workspace.display()));
+        }
         Err(_) => drop(made.insert(PathBuf::from("Cargo.toml"), WORKSPACE.to_owned())),
     }
     if !root.join(GUEST).exists() {

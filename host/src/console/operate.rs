@@ -69,11 +69,19 @@ impl View {
         let said: BTreeSet<String> = lines.iter().map(|line| line.function.clone()).collect();
         for function in said {
             // A version before it may have left in its state what it read.
-            if has_read(&self.store, &function).await? {
+            if self.has_read(&function).await? {
                 lines.retain(|line| line.function != function);
             }
         }
         Ok(LogsPage { lines, last })
+    }
+
+    /// Whether a version of a function could read what is sensitive.
+    async fn has_read(&self, function: &str) -> Result<bool, Refusal> {
+        Ok(match &self.running {
+            Some(running) => running.deploys.has_read(function).await?,
+            None => has_read(&self.store, function).await?,
+        })
     }
 
     /// Lets a scheduled function run now.
@@ -138,7 +146,7 @@ impl View {
         self.function(function)?;
         let application = self.application();
         let reads = application.functions.get(function).is_some_and(|f| f.reads_sensitive(&application));
-        if (reads || has_read(&self.store, function).await?) && !ask.sensitive {
+        if (reads || self.has_read(function).await?) && !ask.sensitive {
             return Err(Refusal::new(
                 Fault::Sensitive,
                 format!("`{function}` reads sensitive data, which its state may hold"),

@@ -39,8 +39,8 @@ const MOST_NAMES: usize = 200;
 const MOST_SAID: usize = 2_000;
 
 /// How often a rollback is tried that other hosts are in the way of, and how long between.
-const MOST_TRIES: u32 = 20;
-const TRY_EVERY: Duration = Duration::from_secs(1);
+const MOST_TRIES: u32 = 5;
+const TRY_EVERY: Duration = Duration::from_secs(3);
 
 /// Who has the data folder, and may do everything.
 pub const OWNER: &str = "owner of the data folder";
@@ -272,6 +272,15 @@ impl Deploys {
         let component = self.kept_component(&wanted.component).await?;
         let components = BTreeMap::from([(function.to_owned(), component)]);
         Ok(Ask { part: wanted.part.clone(), components })
+    }
+
+    /// Whether a version of a function could read what is sensitive, on whatever host: it may be in its state.
+    ///
+    /// # Errors
+    /// When the data cannot be read.
+    pub async fn has_read(&self, function: &str) -> Result<bool, DeployError> {
+        let is_known = self.hosts.as_ref().is_some_and(|hosts| hosts.knowing().contains(function));
+        Ok(is_known || has_read(&self.store, function).await?)
     }
 
     /// Lets shadows come to the end of their batches; the next start goes on with them.

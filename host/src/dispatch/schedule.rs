@@ -51,13 +51,15 @@ struct Stands {
     due: Option<Due>,
     /// Times up to this one passed while a run was under way, and wait. Who starts anew takes them for missed.
     queued_ms: i64,
+    /// When the first try of the run that is due began.
+    began_ms: Option<i64>,
     /// Whether somebody called for the run that is due: its schedule goes on as if it had not been.
     is_called: bool,
 }
 
 impl Stands {
     fn at(stored: Option<(i64, bool)>, runs: i64, attempt: u32) -> Self {
-        Stands { stored, runs, attempt, due: None, queued_ms: i64::MIN, is_called: false }
+        Stands { stored, runs, attempt, due: None, queued_ms: i64::MIN, began_ms: None, is_called: false }
     }
 }
 
@@ -106,7 +108,9 @@ impl ScheduleSource {
             // A time that the function asked for stays; one by the other expression is none of this one's.
             if let Some((_, false)) = self.stands.stored {
                 self.stands.stored = self.schedule.next_after(now_ms()).map(|due_ms| (due_ms, false));
-                self.stands.due = None;
+                if !self.stands.is_called {
+                    self.stands.due = None;
+                }
             }
         }
         self.standing(Standing::Idle, true);
@@ -176,7 +180,7 @@ impl ScheduleSource {
     async fn run(&mut self, due: Due) -> Result<(), WriteError> {
         self.standing(Standing::Running, true);
         let version = Arc::clone(&self.version);
-        let began_ms = now_ms();
+        let began_ms = *self.stands.began_ms.get_or_insert_with(now_ms);
         let attempt = self.stands.attempt + 1;
         let tick = WireTick { due_ms: due.due_ms, missed: due.missed, attempt };
         let context = version.context(&self.shared.store, self.note.partition);
@@ -220,8 +224,11 @@ impl ScheduleSource {
         let next = match (answer, stored) {
             (WireNext::Again(ms), _) => (now + i64::from(ms).min(LONGEST_AGAIN_MS), true),
             // What passed while a function called itself again and again belongs to that run.
+            (WireNext::Done, Some(stored)) if is_called => {
+                queued = self.schedule.queued(now);
+                stored
+            }
             (WireNext::Done, _) if asked => (self.schedule.next_after(now).unwrap_or(i64::MAX), false),
-            (WireNext::Done, Some(stored)) if is_called => stored,
             (WireNext::Done, _) => {
                 let (next, until) = self.schedule.after(due, queued_ms, began_ms, now);
                 queued = until;

@@ -78,8 +78,10 @@ impl Control {
 
     /// # Errors
     /// When the key cannot be one.
-    pub(super) fn new(cluster: &Arc<Cluster>, application: &str, key: &[u8]) -> anyhow::Result<Self> {
-        let mac = Hmac::new_from_slice(key)?;
+    pub(super) fn new(cluster: &Arc<Cluster>, id: &str, application: &str, key: &[u8]) -> anyhow::Result<Self> {
+        let mut mac = Hmac::new_from_slice(key)?;
+        // What is said in one cluster is not said in another that has the same key.
+        add(&mut mac, id.as_bytes());
         Ok(Control { cluster: Arc::clone(cluster), topic: Self::topic(application).into(), mac })
     }
 
@@ -177,13 +179,17 @@ impl Control {
 
     fn mac(&self, key: &[u8], value: &[u8]) -> Hmac<Sha256> {
         let mut mac = self.mac.clone();
-        for part in [self.topic.as_bytes(), key] {
-            mac.update(&(part.len() as u64).to_be_bytes());
-            mac.update(part);
-        }
+        add(&mut mac, self.topic.as_bytes());
+        add(&mut mac, key);
         mac.update(value);
         mac
     }
+}
+
+/// Adds a part with its length, so that no two lists of parts are the same bytes.
+fn add(mac: &mut Hmac<Sha256>, part: &[u8]) {
+    mac.update(&(part.len() as u64).to_be_bytes());
+    mac.update(part);
 }
 
 impl Turn {

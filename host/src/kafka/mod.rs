@@ -157,12 +157,12 @@ impl Cluster {
         format!("isobar-{}", self.host)
     }
 
-    /// The control topic of `application`, by its key.
+    /// The control topic of `application` in this cluster, whose name is `id`, by its key.
     ///
     /// # Errors
     /// When the key cannot be one.
-    pub fn control(self: &Arc<Self>, application: &str, key: &[u8]) -> anyhow::Result<Control> {
-        Control::new(self, application, key)
+    pub fn control(self: &Arc<Self>, id: &str, application: &str, key: &[u8]) -> anyhow::Result<Control> {
+        Control::new(self, id, application, key)
     }
 
     /// Notes that this host begins to follow a deploy: what is committed from now on may be by it.

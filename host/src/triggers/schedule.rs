@@ -79,7 +79,7 @@ impl Schedule {
     #[must_use]
     pub fn believed(&self, stored: Option<(i64, bool)>, queued_ms: i64, now_ms: i64) -> Option<(i64, bool)> {
         match stored? {
-            (due_ms, false) if due_ms <= queued_ms => stored,
+            (due_ms, false) if due_ms <= queued_ms.min(now_ms) => stored,
             (due_ms, false) if self.timing.catch_up == CatchUp::None && due_ms < now_ms => {
                 Some(self.not_late(due_ms, now_ms))
             }
@@ -114,7 +114,13 @@ impl Schedule {
         let from = if catches_up { due.due_ms } else { due.due_ms.max(began_ms) };
         let is_kept = |next: &i64| *next > now_ms || queues || catches_up && *next <= began_ms;
         let next = self.next_after(from).filter(is_kept).or_else(|| self.next_after(now_ms)).unwrap_or(i64::MAX);
-        (next, if queues { now_ms } else { i64::MIN })
+        (next, self.queued(now_ms))
+    }
+
+    /// Up to which time those that passed while a run was under way wait, when it ends at `now_ms`.
+    #[must_use]
+    pub fn queued(&self, now_ms: i64) -> i64 {
+        if self.timing.overlap == Overlap::Queue { now_ms } else { i64::MIN }
     }
 
     /// Whether a run is due at `now_ms`, given what was stored: when the next run is due, and whether the function

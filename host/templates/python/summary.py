@@ -7,7 +7,8 @@ LIMIT = 2**63
 def with_number(summary, value):
     """The summary with one number more; ValueError where `value` is none, or the sum too large."""
     try:
-        number = int(value.decode())
+        # Digits alone: Python would take `1_000`, too.
+        number = int(value.decode().replace("_", "?"))
     except (UnicodeDecodeError, ValueError):
         raise ValueError(f"`{value.decode('utf-8', 'replace')}` is no whole number") from None
     count, total, least, greatest = summary or (0, 0, number, number)

@@ -115,9 +115,11 @@ impl Deploys {
     /// Does what was activated last; whether that went. Else it is tried again, unless something else is activated before.
     async fn activate(&self, hosts: &Hosts, heard: &mut Heard, ready: Option<Ready>) -> bool {
         let Some(proposal) = heard.standing.clone() else { return true };
+        hosts.seen.send_modify(|seen| seen.standing = proposal.number);
         let decided = ready.filter(|ready| ready.number == proposal.number).map(|ready| ready.decided);
         if let Err(error) = self.adopt(hosts, heard, &proposal, decided).await {
             tracing::error!(number = proposal.number, %error, "a deploy that the other hosts have followed does not go here; it is tried again");
+            hosts.seen.send_modify(|seen| seen.behind = Some(error.to_string()));
             return false;
         }
         heard.forget(None);

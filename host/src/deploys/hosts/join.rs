@@ -30,6 +30,8 @@ pub struct Joined {
     control: Control,
     read: Read,
     next: i64,
+    /// The deploy that stood when this host began.
+    stood: u64,
     /// Whether other hosts run functions of the application.
     is_among_others: bool,
 }
@@ -95,7 +97,7 @@ impl Joined {
         if !is_there {
             cluster.make_control(&topic).await?;
         }
-        let control = cluster.control(&application.name, key.as_bytes())?;
+        let control = cluster.control(&cluster.id().await?, &application.name, key.as_bytes())?;
         let (read, next) = listened(&control, Read::default(), 0).await?;
         anyhow::ensure!(
             read.heard.standing.is_some() || read.foreign == 0,
@@ -109,7 +111,8 @@ impl Joined {
              Stop them first",
             application.name
         );
-        Ok(Some(Joined { cluster: Arc::clone(cluster), control, read, next, is_among_others }))
+        let stood = read.heard.standing.as_ref().map_or(0, |standing| standing.number);
+        Ok(Some(Joined { cluster: Arc::clone(cluster), control, read, next, stood, is_among_others }))
     }
 
     /// What runs, or ran last; nothing where nothing was ever deployed. What did not come whole may be in the data folder.
@@ -159,8 +162,8 @@ impl Joined {
                     tokio::time::sleep(TRY_EVERY).await;
                 }
             }
-            let from = self.next;
-            (self.read, self.next) = listened(&self.control, self.read, from).await?;
+            let (read, from) = (std::mem::take(&mut self.read), self.next);
+            (self.read, self.next) = listened(&self.control, read, from).await?;
         }
         let Joined { cluster, control, read: Read { mut heard, foreign }, next, .. } = self;
         let standing = heard.standing.as_ref().context("what is about to run was said and not heard")?;
@@ -176,16 +179,17 @@ impl Joined {
     /// Says it, unless another host has said something meanwhile.
     async fn say(&mut self, start: &Start) -> anyhow::Result<()> {
         let turn = self.control.turn(DEPLOY).await?;
-        let before = self.next;
-        let read = std::mem::take(&mut self.read);
+        // Should that fail, all of it is read the next time.
+        let (read, before) = (std::mem::take(&mut self.read), std::mem::take(&mut self.next));
         (self.read, self.next) = listened(&self.control, read, before).await?;
         let heard = &self.read.heard;
         if heard.standing.as_ref().map(Proposal::deployed).as_ref() == Some(start.deployed()) {
             return Ok(());
         }
         // Who runs by now was not asked, and would have to follow.
+        let stands = heard.standing.as_ref().map_or(0, |standing| standing.number);
         anyhow::ensure!(
-            !are_there_others(&self.cluster, heard, &start.application).await?,
+            stands == self.stood && !are_there_others(&self.cluster, heard, &start.application).await?,
             "another host has begun with other versions at the same time; start this one again, and it goes along"
         );
         let (number, said, proposal) = begun(&self.cluster, heard, start)?;
@@ -231,8 +235,8 @@ fn begun(cluster: &Cluster, heard: &Heard, start: &Start) -> anyhow::Result<(u64
 impl Seen {
     /// Notes that this host runs what `proposal` says.
     pub(super) fn follow(&mut self, proposal: &Proposal) {
-        self.open = None;
-        self.reached = proposal.number;
+        (self.open, self.behind) = (None, None);
+        (self.standing, self.reached) = (proposal.number, proposal.number);
         self.components = proposal.components.clone();
         self.knowing = proposal.knowing.clone();
     }

@@ -51,6 +51,10 @@ struct Seen {
     answers: BTreeMap<String, (u64, Option<String>)>,
     /// Up to where this host has heard and done everything.
     next: i64,
+    /// The deploy that was activated last.
+    standing: u64,
+    /// Why this host cannot follow it, where it was tried.
+    behind: Option<String>,
     /// The deploy that this host has followed.
     reached: u64,
     /// The last deploy that each host said to have followed.
@@ -138,8 +142,15 @@ impl Hosts {
         let (last, _) = self.control.read(from, None, |last, said| *last = Some(said.offset)).await?;
         self.until(|seen| last.is_none_or(|last| seen.next > last)).await?;
         let seen = self.seen.borrow();
+        if let Some(reason) = &seen.behind {
+            // What it would say of all functions is outdated.
+            return Err(DeployError::refused(
+                format!("this host does not run what was deployed last ({reason})"),
+                "deploy by way of another host, and see to this one",
+            ));
+        }
         // What was decided is decided by what ran then.
-        if seen.reached != reached {
+        if seen.reached != reached || seen.standing != reached {
             return Err(busy());
         }
         Ok((turn, seen.highest + 1))
@@ -151,17 +162,9 @@ impl Hosts {
         let standing = self.seen.borrow().components.clone();
         let stands = |packed: &&Packed| standing.values().any(|standing| standing.digest == packed.digest);
         last.extend(proposal.components.values().filter(|packed| !stands(packed)).flat_map(taken_away));
-        last.extend(self.answers(number));
         if let Err(fault) = turn.say(last).await {
             tracing::debug!(%fault, number, "a deploy could not be abandoned");
         }
-    }
-
-    /// What takes the answers to a proposal away.
-    fn answers(&self, number: u64) -> Vec<Record> {
-        let seen = self.seen.borrow();
-        let answer = |host: &String| (Word::Answer { number, host: host.clone(), refused: None }.key(), None);
-        seen.answers.iter().filter(|(_, (to, _))| *to == number).map(|(host, _)| answer(host)).collect()
     }
 
     /// Whether another host asks for a deploy now. One that is gone does not, and this one asks for one at a time.
@@ -213,9 +216,9 @@ impl Deploys {
         }
         let mut last = vec![Word::Activated { number }.record()];
         last.extend(outdated(reached, &proposal, &before));
-        last.extend(hosts.answers(number));
         let said = turn.say(last).await;
-        match (hosts.until(|seen| seen.reached >= number || seen.highest > number).await, said) {
+        let is_over = |seen: &Seen| seen.reached >= number || seen.highest > number || seen.behind.is_some();
+        match (hosts.until(is_over).await, said) {
             // Whatever the broker answered: it is heard.
             (Ok(()), _) if hosts.seen.borrow().reached >= number => {
                 self.all_follow(hosts, number, &decided.application).await;
@@ -224,7 +227,14 @@ impl Deploys {
             (_, Err(fault)) => Err(DeployError::Failed(format!(
                 "{fault}; whether version {number} of what runs was activated is not known: `isobar versions` says what runs"
             ))),
-            (heard, Ok(())) => heard.map(|()| decided.taken),
+            (heard, Ok(())) => {
+                heard?;
+                let reason = hosts.seen.borrow().behind.clone();
+                reason.map_or(Ok(decided.taken), |reason| {
+                    let message = format!("it was activated, and does not go at this host: {reason}");
+                    Err(DeployError::Failed(message))
+                })
+            }
         }
     }
 

@@ -68,7 +68,7 @@ impl Word {
     pub(super) fn key(&self) -> String {
         match self {
             Word::Proposal(proposal) => format!("proposal/{}", proposal.number),
-            Word::Answer { number, host, .. } => format!("answer/{number}/{host}"),
+            Word::Answer { host, .. } => format!("answer/{host}"),
             Word::Activated { number } => format!("activated/{number}"),
             Word::Abandoned { number } => format!("abandoned/{number}"),
             Word::Followed { host, .. } => format!("followed/{host}"),
