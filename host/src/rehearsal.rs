@@ -20,7 +20,7 @@ use crate::embedded::versions::digest_of;
 use crate::embedded::{Commit, Folder, Kind, Note, Store};
 use crate::engine::Engine;
 use crate::manifest::variables::resolve;
-use crate::manifest::{Application, Table, TriggerSource, nearest};
+use crate::manifest::{Application, Table, nearest};
 use crate::registry::call::Outcome;
 use crate::registry::{self, Loader, Place, Source, Version};
 
@@ -147,11 +147,7 @@ impl Rehearsal<'_> {
             .get(&name)
             .cloned()
             .with_context(|| missing("function", &name, self.application.functions.keys()))?;
-        let topics = function.triggers.iter().filter_map(|trigger| match &trigger.source {
-            TriggerSource::Topic(topic) => Some(topic.as_str()),
-            TriggerSource::Cron(_) => None,
-        });
-        let topic = topic_of(&name, &topics.collect::<Vec<_>>(), self.topic)?;
+        let topic = topic_of(&name, &function.topics().collect::<Vec<_>>(), self.topic)?;
         let resolved = resolve(&self.application, &self.values).map_err(|problems| {
             anyhow::anyhow!(
                 problems.iter().map(|p| format!("{}\n  hint: {}", p.message, p.hint)).collect::<Vec<_>>().join("\n")

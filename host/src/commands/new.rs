@@ -9,7 +9,7 @@ use anyhow::{Context as _, bail, ensure};
 
 use super::{Outcome, wit};
 use crate::cli::{NewArgs, Template};
-use crate::manifest::{self, Application, Problem};
+use crate::manifest::{self, Application};
 use crate::ui;
 
 /// What functions in Rust are built with; the same as in this repository.
@@ -99,9 +99,9 @@ fn files(template: Template) -> Files {
 /// When the name is taken or cannot be one, a file is in the way, or the workspace around it does not take it.
 pub fn run(args: &NewArgs) -> anyhow::Result<Outcome> {
     let manifest = &args.manifest.manifest;
-    let root = manifest.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let root = super::root(manifest);
     let before = match manifest.exists() {
-        true => fs::read_to_string(manifest).with_context(|| format!("cannot read `{}`", manifest.display()))?,
+        true => super::manifest_text(manifest)?,
         false => first_manifest(root)?,
     };
     let Application { name: application, functions, .. } = parsed(manifest, &before)?;
@@ -211,10 +211,7 @@ fn fill(text: &str, name: &str, application: &str) -> String {
 }
 
 fn parsed(path: &Path, text: &str) -> anyhow::Result<Application> {
-    manifest::parse(text).map_err(|problems| {
-        let told: Vec<String> = problems.iter().map(|p: &Problem| p.render(&path.display().to_string())).collect();
-        anyhow::anyhow!("{}", told.join("\n"))
-    })
+    manifest::parse(text).map_err(|problems| anyhow::anyhow!(super::rendered(&problems, path).join("\n")))
 }
 
 fn write(path: &Path, text: &str) -> anyhow::Result<()> {

@@ -166,6 +166,7 @@ mod tests {
             ("brokers = [\"a\"]\nuser = \"u\"", "no password"),
             ("brokers = [\"a\"]\npassword_env = \"P\"", "no `user`"),
             ("brokers = [\"a\"]\npassword_env = \"P\"\npassword_file = \"f\"", "say one"),
+            ("brokers = [\"a\"]\ncontrol_key_env = \"P\"\ncontrol_key_file = \"f\"", "`control_key_file`: say one"),
             ("brokers = [\"a\"]\nmechanism = \"GSSAPI\"", "write one of PLAIN"),
             ("brokers = [\"a\"]\nsettings = { \"enable.auto.commit\" = true }", "isobar's own"),
             ("brokers = [\"a\"]\nsettings = { \"isolation.level\" = \"x\" }", "isobar's own"),

@@ -9,7 +9,7 @@ use serde_json::Value;
 use crate::manifest::access::{Widening, widenings};
 use crate::manifest::outbound::OutboundHost;
 use crate::manifest::variables::Resolved;
-use crate::manifest::{Application, Function, Limits, TriggerSource, nearest};
+use crate::manifest::{Application, Function, Limits, nearest};
 
 /// Functions, by what they may have.
 type Holders = BTreeMap<String, BTreeSet<String>>;
@@ -139,11 +139,8 @@ impl Policy {
                 None => {}
             }
         }
-        let read = function.triggers.iter().filter_map(|trigger| match &trigger.source {
-            TriggerSource::Topic(topic) => Some(topic),
-            TriggerSource::Cron(_) => None,
-        });
-        for topic in read.chain(&function.grants.publish).collect::<BTreeSet<_>>() {
+        let publishes = function.grants.publish.iter().map(String::as_str);
+        for topic in function.topics().chain(publishes).collect::<BTreeSet<_>>() {
             if application.topics.get(topic).is_some_and(|topic| topic.sensitive) {
                 hold(&self.topics, "topics", topic, format!("topic `{topic}`, which is sensitive"));
             }

@@ -276,10 +276,7 @@ impl View {
         let extents = cluster.extents(&application).await?;
         let mut committed = HashMap::new();
         for function in application.functions.values() {
-            let topic = function.triggers.iter().find_map(|trigger| match &trigger.source {
-                TriggerSource::Topic(topic) => Some(topic.as_str()),
-                TriggerSource::Cron(_) => None,
-            });
+            let topic = function.topics().next();
             for (partition, stands) in (0..).zip(cluster.stands(&application, function).await?) {
                 let of = |e: &&TopicStatus| Some(e.topic.as_str()) == topic && e.partition == partition;
                 let next = extents.iter().find(of).map_or(stands, |extent| extent.next);

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use super::{Ask, DeployError, Deploys, Taken, has_read, stored};
+use super::{Ask, DeployError, Deploys, Taken, stored};
 use crate::embedded::versions::{Arrival, Deployed, digest_of};
 use crate::manifest::access::unmarked;
 use crate::manifest::{self, Application};
@@ -103,9 +103,9 @@ impl Deploys {
 
     /// Those of `functions` of which a version that is kept could read what is sensitive: it may be in their state.
     async fn knowing(&self, functions: &BTreeSet<String>) -> Result<BTreeSet<String>, DeployError> {
-        let mut knowing = self.hosts.as_ref().map(|hosts| hosts.knowing()).unwrap_or_default();
+        let mut knowing = BTreeSet::new();
         for function in functions {
-            if has_read(&self.store, function).await? {
+            if self.has_read(function).await? {
                 knowing.insert(function.clone());
             }
         }
@@ -152,8 +152,7 @@ impl Deploys {
     }
 
     pub(super) async fn kept_component(&self, digest: &str) -> Result<Arc<[u8]>, DeployError> {
-        let kept =
-            self.store.kept_component(digest).await.map_err(|error| DeployError::Failed(format!("{error:#}")))?;
+        let kept = self.store.kept_component(digest).await.map_err(DeployError::failed)?;
         kept.map(Arc::from).ok_or_else(|| DeployError::Failed(format!("the component {digest} is not kept any more")))
     }
 

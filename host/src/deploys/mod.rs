@@ -95,6 +95,10 @@ impl DeployError {
         DeployError::Unknown { message: message.into(), hint: hint.into() }
     }
 
+    fn failed(error: anyhow::Error) -> Self {
+        DeployError::Failed(format!("{error:#}"))
+    }
+
     fn problems(problems: &[Problem]) -> Self {
         let told: Vec<String> = problems.iter().map(|p| format!("{}\n  hint: {}", p.message, p.hint)).collect();
         DeployError::Refused { message: told.join("\n"), hint: None }

@@ -147,11 +147,8 @@ impl Deploys {
 
     /// Refuses to replay what is not all there any more.
     async fn check_log(&self, version: &Version) -> Result<(), DeployError> {
-        let topics = version.function.triggers.iter().filter_map(|trigger| match &trigger.source {
-            TriggerSource::Topic(topic) => Some(topic.as_str()),
-            TriggerSource::Cron(_) => None,
-        });
-        let Some((topic, partition, first)) = self.store.trimmed_topic(&topics.collect::<Vec<_>>()).await? else {
+        let topics: Vec<&str> = version.function.topics().collect();
+        let Some((topic, partition, first)) = self.store.trimmed_topic(&topics).await? else {
             return Ok(());
         };
         Err(DeployError::refused(

@@ -146,10 +146,7 @@ impl Worker {
             return Ok(());
         }
         let ids = |function: &Function| -> Vec<String> { function.triggers.iter().map(|t| t.id.clone()).collect() };
-        let follows = |t: &Trigger| match &t.source {
-            TriggerSource::Topic(topic) => Some(topic.clone()),
-            TriggerSource::Cron(_) => None,
-        };
+        let follows = |t: &Trigger| t.source.topic().map(str::to_owned);
         let topics = |function: &Function| -> Vec<_> { function.triggers.iter().map(follows).collect() };
         let rows = |version: &Version| -> Vec<Option<Vec<Column>>> {
             let tables = &version.application.tables;

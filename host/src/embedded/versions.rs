@@ -74,7 +74,7 @@ impl Arrival {
     /// # Errors
     /// [`WriteError::Deploy`] when it cannot be compressed.
     pub fn new(function: &str, version: &str, component: &[u8], part: String) -> Result<Self, WriteError> {
-        let packed = zstd::bulk::compress(component, LEVEL)
+        let packed = packed(component)
             .map_err(|error| WriteError::Deploy(format!("the component of `{function}` cannot be kept: {error}")))?;
         let (function, version) = (function.to_owned(), version.to_owned());
         Ok(Arrival { function, version, component: digest_of(component), packed, part })
@@ -208,8 +208,9 @@ async fn component(connection: &mut SqliteConnection, digest: &str) -> anyhow::R
         sqlx::query("SELECT bytes FROM component WHERE digest = ?").bind(digest).fetch_optional(connection).await?;
     let Some(row) = row else { return Ok(None) };
     let stored: &[u8] = row.try_get(0)?;
-    let bytes = zstd::bulk::decompress(stored, MAX_COMPONENT_BYTES).ok().filter(|bytes| digest_of(bytes) == digest);
-    bytes.map(Some).with_context(|| format!("the component {digest} in the data file is damaged; deploy it anew"))
+    unpacked(stored, digest)
+        .map(Some)
+        .with_context(|| format!("the component {digest} in the data file is damaged; deploy it anew"))
 }
 
 async fn versions(connection: &mut SqliteConnection, function: &str) -> Result<Vec<Kept>, sqlx::Error> {
@@ -221,6 +222,21 @@ async fn versions(connection: &mut SqliteConnection, function: &str) -> Result<V
         .try_map(kept)
         .fetch_all(connection)
         .await
+}
+
+/// A component as it is kept and sent.
+///
+/// # Errors
+/// When it cannot be compressed.
+pub fn packed(component: &[u8]) -> std::io::Result<Vec<u8>> {
+    zstd::bulk::compress(component, LEVEL)
+}
+
+/// What was [`packed`]; nothing where that is damaged or is not of this digest.
+#[must_use]
+pub fn unpacked(packed: &[u8], digest: &str) -> Option<Vec<u8>> {
+    let component = zstd::bulk::decompress(packed, MAX_COMPONENT_BYTES).ok();
+    component.filter(|component| digest_of(component) == digest)
 }
 
 /// SHA-256 of a component, in hex.

@@ -108,12 +108,14 @@ impl Control {
     }
 
     /// Records from `from` on, as they come, until nobody takes them any more.
-    #[must_use]
-    pub fn listen(&self, from: i64) -> mpsc::Receiver<Said> {
+    ///
+    /// # Errors
+    /// When there can be no more threads.
+    pub fn listen(&self, from: i64) -> std::io::Result<mpsc::Receiver<Said>> {
         let (heard, listening) = mpsc::channel(MOST_WAITING);
         let control = self.clone();
-        thread::spawn(move || control.poll(from, &heard));
-        listening
+        thread::Builder::new().name("kafka-control".to_owned()).spawn(move || control.poll(from, &heard))?;
+        Ok(listening)
     }
 
     fn poll(&self, mut from: i64, heard: &mpsc::Sender<Said>) {

@@ -96,7 +96,8 @@ fn position(member: &Member, partition: u32) -> Result<i64, Fault> {
         // Who has not heard of that deploy would go on with an older version.
         Some(Committed { deploy, .. }) if (1..deploy).contains(&member.cluster.reached()) => {
             Err(Fault::Wrong(format!(
-                "it was handled under deploy {deploy}, and this host has followed deploy {} yet",
+                "it was handled under deploy {deploy}, and this host has only followed deploy {}: it waits until it has that one; if it does \
+                 not come, start this host anew",
                 member.cluster.reached()
             )))
         }

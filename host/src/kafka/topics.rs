@@ -16,7 +16,7 @@ use super::reader::{READER, Reader};
 use super::{Cluster, Fault, blocking};
 use crate::delivery::Records;
 use crate::embedded::TopicStatus;
-use crate::manifest::{Application, Function, TriggerSource};
+use crate::manifest::{Application, Function};
 
 /// Partitions of a dead-letter topic: few records, one order.
 const DEAD_LETTER_PARTITIONS: u32 = 1;
@@ -70,9 +70,14 @@ impl Cluster {
             let client = cluster.client(READER, false)?;
             let mut others = BTreeSet::new();
             for group in groups {
-                let list = (1..TRIES)
-                    .find_map(|_| client.fetch_group_list(Some(&group), ANSWER).ok())
-                    .map_or_else(|| client.fetch_group_list(Some(&group), ANSWER), Ok)?;
+                let mut tries = 1;
+                let list = loop {
+                    match client.fetch_group_list(Some(&group), ANSWER) {
+                        Err(_) if tries < TRIES => std::thread::sleep(LOOK_EVERY * 5),
+                        asked => break asked?,
+                    }
+                    tries += 1;
+                };
                 let members = list.groups().iter().flat_map(|group| group.members());
                 others.extend(members.map(|m| m.client_id().to_owned()).filter(|id| *id != own));
             }
@@ -336,17 +341,10 @@ fn own(application: &Application, function: &Function, wanted: &mut Vec<Wanted>)
 /// # Errors
 /// A function that reads more than one topic, or a topic and a schedule: which host does what would not be one question.
 pub(super) fn input(application: &Application, function: &Function) -> anyhow::Result<String> {
-    let topics: Vec<&String> = function
-        .triggers
-        .iter()
-        .filter_map(|t| match &t.source {
-            TriggerSource::Topic(topic) => Some(topic),
-            TriggerSource::Cron(_) => None,
-        })
-        .collect();
+    let topics: Vec<&str> = function.topics().collect();
     match (topics.as_slice(), function.triggers.len()) {
         ([], 0 | 1) => Ok(Cluster::names(application, &function.name).state.to_string()),
-        ([topic], 1) => Ok((*topic).clone()),
+        ([topic], 1) => Ok((*topic).to_owned()),
         _ => anyhow::bail!(
             "function `{}` has {} triggers; on Kafka a function reads one topic, or runs by one schedule: make several functions of it",
             function.name,

@@ -67,10 +67,7 @@ impl Application {
     /// The topics, tables and variables that `function` refers to.
     #[must_use]
     pub(super) fn referenced(&self, function: &Function) -> Referenced {
-        let read = function.triggers.iter().filter_map(|t| match &t.source {
-            TriggerSource::Topic(topic) => Some(topic.clone()),
-            TriggerSource::Cron(_) => None,
-        });
+        let read = function.topics().map(str::to_owned);
         let letters = function.triggers.iter().filter_map(|t| t.dead_letters.clone());
         let templates = function.variables.values().chain(&function.allowed_outbound_hosts);
         let variables = templates.flat_map(|t| template::parts(t).unwrap_or_default()).filter_map(|part| match part {

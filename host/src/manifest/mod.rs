@@ -351,6 +351,11 @@ impl Application {
 }
 
 impl Function {
+    /// The topics that it reads.
+    pub fn topics(&self) -> impl Iterator<Item = &str> {
+        self.triggers.iter().filter_map(|trigger| trigger.source.topic())
+    }
+
     /// The declared topics that it publishes to, and those for its dead letters.
     fn may_send_to(&self) -> impl Iterator<Item = &str> {
         let letters = self.triggers.iter().filter_map(|t| t.dead_letters.as_deref());

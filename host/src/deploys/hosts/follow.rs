@@ -31,7 +31,6 @@ struct Ready {
 }
 
 /// Records that were not by the key.
-#[derive(Default)]
 struct Foreign {
     told: Option<Instant>,
     untold: u64,

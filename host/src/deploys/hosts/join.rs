@@ -1,20 +1,20 @@
 //! A host that starts: what runs on the others, or, where nobody runs, what ran last and what its spin.toml makes of it.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
 use tokio::sync::{mpsc, watch};
 
-use super::words::{Heard, Packed, Proposal, Word, pieces};
+use super::words::{Heard, Packed, Proposal, Word};
 use super::{DEPLOY, Hosts, Seen, component, outdated};
 use crate::clock::now_ms;
 use crate::config::kafka::KafkaConfig;
 use crate::deploys::DeployError;
 use crate::deploys::start::{OPERATOR, Past, Start};
 use crate::embedded::versions::Look;
-use crate::kafka::control::{Control, Record, Said};
+use crate::kafka::control::{Control, Said};
 use crate::kafka::{Cluster, Fault};
 use crate::manifest::{self, Application};
 
@@ -155,7 +155,7 @@ impl Joined {
             }
             match self.say(start).await {
                 Ok(()) => {}
-                Err(error) if tries == MOST_TRIES => return Err(error),
+                Err(error) if tries >= MOST_TRIES => return Err(error),
                 // Another host that begins may have taken the right, perhaps to say the same.
                 Err(error) => {
                     tracing::debug!(%error, "what is about to run is said again");
@@ -170,7 +170,7 @@ impl Joined {
         let mut seen = Seen { highest: heard.highest, next, ..Seen::default() };
         seen.follow(standing);
         cluster.reach(standing.number);
-        let said = control.listen(next);
+        let said = control.listen(next)?;
         heard.forget(None);
         let hosts = Hosts { cluster, control, seen: watch::Sender::new(seen), asking: tokio::sync::Mutex::default() };
         Ok((hosts, Listening { heard, foreign, said }))
@@ -192,11 +192,15 @@ impl Joined {
             stands == self.stood && !are_there_others(&self.cluster, heard, &start.application).await?,
             "another host has begun with other versions at the same time; start this one again, and it goes along"
         );
-        let (number, said, proposal) = begun(&self.cluster, heard, start)?;
+        let before = heard.standing.as_ref();
+        let number = heard.next_number(now_ms());
+        let mut proposal = Proposal::new(number, &self.cluster.host(), (OPERATOR, "up"), start.deployed().clone());
+        // All of it is said anew: what stands may not be whole.
+        let knowing = before.map(|before| before.knowing.clone()).unwrap_or_default();
+        let said = proposal.bring(&start.application, start.components(), BTreeMap::new(), knowing)?;
         for record in said.into_iter().chain([Word::Proposal(Box::new(proposal.clone())).record()]) {
             turn.say(vec![record]).await?;
         }
-        let before = heard.standing.as_ref();
         let mut last = vec![Word::Activated { number }.record()];
         last.extend(before.into_iter().flat_map(|b| outdated(b.number, &proposal, &b.components)));
         Ok(turn.say(last).await?)
@@ -212,24 +216,6 @@ async fn are_there_others(cluster: &Arc<Cluster>, heard: &Heard, application: &A
         Some(standing) => Ok(!cluster.others(&standing).await?.is_empty()),
         None => Ok(false),
     }
-}
-
-/// What is said of a start that others have to know: its number, components, and what runs.
-fn begun(cluster: &Cluster, heard: &Heard, start: &Start) -> anyhow::Result<(u64, Vec<Record>, Proposal)> {
-    let number = heard.next_number(now_ms());
-    let mut proposal = Proposal::new(number, &cluster.host(), start.deployed().clone());
-    (proposal.who, proposal.action, proposal.at_ms) = (OPERATOR.to_owned(), "up".to_owned(), now_ms());
-    let standing = heard.standing.as_ref();
-    let sensitive = start.application.functions.values().filter(|f| f.reads_sensitive(&start.application));
-    let sensitive: BTreeSet<String> = sensitive.map(|f| f.name.clone()).collect();
-    proposal.knowing = standing.iter().flat_map(|s| s.knowing.iter().cloned()).chain(sensitive).collect();
-    let mut said = Vec::new();
-    for (function, component) in start.components() {
-        let (packed, records) = pieces(component)?;
-        proposal.components.insert(function.clone(), packed);
-        said.extend(records);
-    }
-    Ok((number, said, proposal))
 }
 
 impl Seen {

@@ -15,15 +15,13 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
 
-use super::decide::{Decided, Way};
+use super::decide::Way;
 use super::{Ask, DeployError, Deploys, Taken};
-use crate::clock::now_ms;
 use crate::embedded::Store;
-use crate::embedded::versions::digest_of;
 use crate::kafka::control::{Control, Record, Turn};
 use crate::kafka::{Cluster, Fault};
 use crate::manifest::{Application, Function};
-use words::{Packed, Pieces, Proposal, Word, pieces, taken_away};
+use words::{Packed, Pieces, Proposal, Word, taken_away};
 
 pub use join::{Joined, Listening};
 
@@ -94,31 +92,23 @@ impl Hosts {
         application: &mut Application,
     ) -> Result<(), DeployError> {
         let refused = |error: anyhow::Error| DeployError::Refused { message: format!("{error:#}"), hint: None };
-        let found = self.cluster.topics().await.map_err(|error| DeployError::Failed(format!("{error:#}")))?;
+        let found = self.cluster.topics().await.map_err(DeployError::failed)?;
         Cluster::fit(application, &found).map_err(refused)?;
         Cluster::missing(application, &found).map_err(refused)?;
         // It would be found out when it is too late: all hosts follow what is activated.
         store.hold_states(application).await?;
         for (name, function) in &application.functions {
             let Some(before) = running.functions.get(name) else { continue };
-            let sources =
-                |f: &Function| f.triggers.iter().map(|t| t.source.topic().map(str::to_owned)).collect::<Vec<_>>();
             if sources(before) != sources(function) {
                 return Err(DeployError::refused(
                     format!(
-                        "`{name}` would read another topic, and which host has which of its partitions is agreed by topic"
+                        "`{name}` would read another topic or have a schedule of another `id`, by which hosts agree who does what"
                     ),
                     "stop all hosts and start them with the new spin.toml, or deploy it under another name",
                 ));
             }
         }
         Ok(())
-    }
-
-    /// What a host has answered to a proposal, if it has.
-    fn answered(&self, host: &str, number: u64) -> Option<Option<String>> {
-        let seen = self.seen.borrow();
-        seen.answers.get(host).filter(|(to, _)| *to == number).map(|(_, refused)| refused.clone())
     }
 
     /// Waits until what this host has heard is as `is_so` wants it.
@@ -167,12 +157,80 @@ impl Hosts {
         }
     }
 
+    /// Waits until all of `application`'s hosts are as `is_so` wants them; gives those that are not after `longest`, or once `is_over`.
+    async fn wanting(
+        &self,
+        application: &Application,
+        longest: Duration,
+        is_so: impl Fn(&Seen, &str) -> bool,
+        is_over: impl Fn(&Seen) -> bool,
+    ) -> Result<BTreeSet<String>, DeployError> {
+        let give_up = Instant::now() + longest;
+        let mut heard = self.seen.subscribe();
+        loop {
+            let mut all = self.others(application).await?;
+            all.insert(self.cluster.host());
+            let is_over = {
+                let seen = self.seen.borrow();
+                all.retain(|host| !is_so(&seen, host));
+                is_over(&seen)
+            };
+            if all.is_empty() || is_over || Instant::now() > give_up {
+                return Ok(all);
+            }
+            let _ = tokio::time::timeout(LOOK_EVERY, heard.changed()).await;
+        }
+    }
+
+    /// Waits for the answers of all hosts that there are.
+    async fn agreed(&self, number: u64, application: &Application) -> Result<(), DeployError> {
+        let answered = |seen: &Seen, host: &str| seen.answers.get(host).is_some_and(|(to, _)| *to == number);
+        let refusal = |seen: &Seen| {
+            let mut refused = seen.answers.iter().filter(|(_, (to, _))| *to == number);
+            refused.find_map(|(host, (_, refused))| Some((host.clone(), refused.clone()?)))
+        };
+        let is_over = |seen: &Seen| seen.highest != number || refusal(seen).is_some();
+        let left = self.wanting(application, LONGEST_ANSWER, answered, is_over).await?;
+        let seen = self.seen.borrow();
+        if let Some((host, refused)) = refusal(&seen) {
+            let at = if host == self.cluster.host() { String::new() } else { format!(" (at host {host})") };
+            return Err(DeployError::Refused { message: format!("{refused}{at}"), hint: None });
+        }
+        if seen.highest != number {
+            return Err(DeployError::refused("another host deploys, too", "try again when it is done"));
+        }
+        if left.is_empty() {
+            return Ok(());
+        }
+        let left: Vec<String> = left.into_iter().collect();
+        Err(DeployError::refused(
+            format!("no answer came from {} within {} s", left.join(", "), LONGEST_ANSWER.as_secs()),
+            "the versions in charge go on; is each host of the application started with the same `control_key`, and does it answer?",
+        ))
+    }
+
+    /// Waits a while until all hosts run what was activated: who asked for it may rely on that.
+    async fn all_follow(&self, number: u64, application: &Application) {
+        let follows = |seen: &Seen, host: &str| seen.followed.get(host).is_some_and(|followed| *followed >= number);
+        match self.wanting(application, LONGEST_FOLLOW, follows, |_| false).await {
+            Ok(left) if left.is_empty() => {}
+            Ok(left) => {
+                let left: Vec<String> = left.into_iter().collect();
+                tracing::warn!(number, hosts = left.join(", "), "these do not run what was deployed yet");
+            }
+            Err(error) => tracing::warn!(number, %error, "which hosts run what was deployed is not known"),
+        }
+    }
+
     /// Whether another host asks for a deploy now. One that is gone does not, and this one asks for one at a time.
     async fn is_busy(&self, application: &Application) -> Result<bool, DeployError> {
         let asks = self.seen.borrow().open.clone().filter(|(_, since)| since.elapsed() < LONGEST_ANSWER);
         let Some((host, _)) = asks else { return Ok(false) };
-        let others = self.cluster.others(application).await;
-        Ok(others.map_err(|error| DeployError::Failed(format!("{error:#}")))?.contains(&host))
+        Ok(self.others(application).await?.contains(&host))
+    }
+
+    async fn others(&self, application: &Application) -> Result<BTreeSet<String>, DeployError> {
+        self.cluster.others(application).await.map_err(DeployError::failed)
     }
 }
 
@@ -195,22 +253,12 @@ impl Deploys {
             return self.goes_on(decided).await;
         }
         let (turn, number) = hosts.turn(reached, &decided.application).await?;
-        let (said, proposal) = proposed(hosts, number, &decided, &ask, who, action)?;
         let before = hosts.seen.borrow().components.clone();
-        for record in said.into_iter().chain([Word::Proposal(Box::new(proposal.clone())).record()]) {
-            if let Err(fault) = turn.say(vec![record]).await {
-                hosts.abandon(&turn, number, &proposal).await;
-                let hint = "another host may deploy, too, or Kafka is away: try again";
-                return Err(DeployError::refused(format!("the other hosts could not be asked ({fault})"), hint));
-            }
-        }
-        // What was answered to this one, and not to the one before.
-        hosts.until(|seen| seen.highest >= number).await?;
-        let agreed = match self.agreed(hosts, number, &decided.application).await {
-            Ok(()) => self.make_topics(hosts, &decided.application).await,
-            refused => refused,
-        };
-        if let Err(error) = agreed {
+        let knowing = hosts.seen.borrow().knowing.clone();
+        let mut proposal = Proposal::new(number, &hosts.cluster.host(), (who, action), decided.deployed.clone());
+        let said = proposal.bring(&decided.application, &ask.components, before.clone(), knowing);
+        let said = said.map_err(|error| DeployError::Failed(error.to_string()))?;
+        if let Err(error) = self.ask_all(hosts, &turn, (&proposal, said), &decided.application).await {
             hosts.abandon(&turn, number, &proposal).await;
             return Err(error);
         }
@@ -218,113 +266,55 @@ impl Deploys {
         last.extend(outdated(reached, &proposal, &before));
         let said = turn.say(last).await;
         let is_over = |seen: &Seen| seen.reached >= number || seen.highest > number || seen.behind.is_some();
-        match (hosts.until(is_over).await, said) {
+        let heard = hosts.until(is_over).await;
+        let (is_reached, behind) = {
+            let seen = hosts.seen.borrow();
+            (seen.reached >= number, seen.behind.clone())
+        };
+        match (said, behind) {
             // Whatever the broker answered: it is heard.
-            (Ok(()), _) if hosts.seen.borrow().reached >= number => {
-                self.all_follow(hosts, number, &decided.application).await;
+            _ if is_reached => {
+                hosts.all_follow(number, &decided.application).await;
                 Ok(decided.taken)
             }
-            (_, Err(fault)) => Err(DeployError::Failed(format!(
-                "{fault}; whether version {number} of what runs was activated is not known: `isobar versions` says what runs"
+            (Err(fault), _) => Err(DeployError::Failed(format!(
+                "{fault}; whether deploy {number} was activated is not known: `isobar versions` says what runs"
             ))),
-            (heard, Ok(())) => {
-                heard?;
-                let reason = hosts.seen.borrow().behind.clone();
-                reason.map_or(Ok(decided.taken), |reason| {
-                    let message = format!("it was activated, and does not go at this host: {reason}");
-                    Err(DeployError::Failed(message))
-                })
+            (Ok(()), Some(reason)) => {
+                Err(DeployError::Failed(format!("it was activated, and does not go at this host: {reason}")))
             }
+            (Ok(()), None) => heard.map(|()| decided.taken),
         }
     }
 
-    /// Waits for the answers of all hosts that there are.
-    async fn agreed(&self, hosts: &Hosts, number: u64, application: &Application) -> Result<(), DeployError> {
-        let give_up = Instant::now() + LONGEST_ANSWER;
-        let own = hosts.cluster.host();
-        let mut heard = hosts.seen.subscribe();
-        loop {
-            let mut all = hosts.cluster.others(application).await.map_err(|e| DeployError::Failed(format!("{e:#}")))?;
-            all.insert(own.clone());
-            for host in &all {
-                if let Some(Some(refused)) = hosts.answered(host, number) {
-                    let at = if *host == own { String::new() } else { format!(" (at host {host})") };
-                    return Err(DeployError::Refused { message: format!("{refused}{at}"), hint: None });
-                }
-            }
-            all.retain(|host| hosts.answered(host, number).is_none());
-            if all.is_empty() {
-                return Ok(());
-            }
-            if Instant::now() > give_up {
-                let all: Vec<String> = all.into_iter().collect();
-                return Err(DeployError::refused(
-                    format!("no answer came from {} within {} s", all.join(", "), LONGEST_ANSWER.as_secs()),
-                    "the versions in charge go on; is each host of the application started with the same `control_key`, and does it answer?",
-                ));
-            }
-            if hosts.seen.borrow().highest != number {
-                return Err(DeployError::refused("another host deploys, too", "try again when it is done"));
-            }
-            let _ = tokio::time::timeout(LOOK_EVERY, heard.changed()).await;
+    /// Says what is to run, and waits until all hosts have answered that they can.
+    async fn ask_all(
+        &self,
+        hosts: &Hosts,
+        turn: &Turn,
+        (proposal, said): (&Proposal, Vec<Record>),
+        application: &Application,
+    ) -> Result<(), DeployError> {
+        for record in said.into_iter().chain([Word::Proposal(Box::new(proposal.clone())).record()]) {
+            turn.say(vec![record]).await.map_err(|fault| {
+                let hint = "another host may deploy, too, or Kafka is away: try again";
+                DeployError::refused(format!("the other hosts could not be asked ({fault})"), hint)
+            })?;
         }
-    }
-
-    /// Waits a while until all hosts run what was activated: who asked for it may rely on that.
-    async fn all_follow(&self, hosts: &Hosts, number: u64, application: &Application) {
-        let give_up = Instant::now() + LONGEST_FOLLOW;
-        let mut heard = hosts.seen.subscribe();
-        loop {
-            let Ok(mut all) = hosts.cluster.others(application).await else { return };
-            all.retain(|host| hosts.seen.borrow().followed.get(host).is_none_or(|followed| *followed < number));
-            if all.is_empty() {
-                return;
-            }
-            if Instant::now() > give_up {
-                let all: Vec<String> = all.into_iter().collect();
-                tracing::warn!(number, hosts = all.join(", "), "these do not run what was deployed yet");
-                return;
-            }
-            let _ = tokio::time::timeout(LOOK_EVERY, heard.changed()).await;
-        }
+        hosts.until(|seen| seen.highest >= proposal.number).await?;
+        hosts.agreed(proposal.number, application).await?;
+        self.make_topics(hosts, application).await
     }
 
     async fn make_topics(&self, hosts: &Hosts, application: &Application) -> Result<(), DeployError> {
         let made = async { hosts.cluster.make(application, &hosts.cluster.topics().await?).await };
-        made.await.map_err(|error| DeployError::Failed(format!("{error:#}")))
+        made.await.map_err(DeployError::failed)
     }
 }
 
-/// What is said of a deploy: its components in pieces, and what is to run.
-fn proposed(
-    hosts: &Hosts,
-    number: u64,
-    decided: &Decided,
-    ask: &Ask,
-    who: &str,
-    action: &str,
-) -> Result<(Vec<Record>, Proposal), DeployError> {
-    let mut proposal = Proposal::new(number, &hosts.cluster.host(), decided.deployed.clone());
-    (proposal.who, proposal.action, proposal.at_ms) = (who.to_owned(), action.to_owned(), now_ms());
-    let sensitive = |name: &&String| {
-        decided.application.functions.get(*name).is_some_and(|f| f.reads_sensitive(&decided.application))
-    };
-    let seen = hosts.seen.borrow();
-    proposal.knowing = seen.knowing.iter().chain(ask.components.keys().filter(sensitive)).cloned().collect();
-    proposal.components = seen.components.clone();
-    drop(seen);
-    let mut said = Vec::new();
-    for (function, component) in &ask.components {
-        let digest = digest_of(component);
-        if proposal.components.get(function).is_some_and(|packed| packed.digest == digest) {
-            continue;
-        }
-        let (packed, records) = pieces(component).map_err(|error| DeployError::Failed(error.to_string()))?;
-        proposal.components.insert(function.clone(), packed);
-        said.extend(records);
-    }
-    proposal.components.retain(|function, _| decided.deployed.running.contains_key(function));
-    Ok((said, proposal))
+/// What a function's positions stand under: its topic, or the id of its schedule.
+fn sources(function: &Function) -> Vec<&str> {
+    function.triggers.iter().map(|trigger| trigger.source.topic().unwrap_or(&trigger.id)).collect()
 }
 
 /// What nobody needs any more once `proposal` is activated, where `reached` was before, with those components.

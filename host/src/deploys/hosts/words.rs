@@ -1,12 +1,14 @@
 //! What hosts say of deploys in the control topic, and what it comes to for one who listens from the beginning.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::embedded::versions::{Deployed, digest_of};
-use crate::engine::inspect::MAX_COMPONENT_BYTES;
+use crate::clock::now_ms;
+use crate::embedded::versions::{Deployed, digest_of, packed, unpacked};
 use crate::kafka::control::{Content, Record};
+use crate::manifest::Application;
 
 /// The form of what is said. A host does not act upon another one.
 const FORMAT: u32 = 1;
@@ -14,15 +16,13 @@ const FORMAT: u32 = 1;
 const PIECE_BYTES: usize = 512 * 1024;
 /// Bytes of all pieces that are held; where there are more, what nobody has asked for yet goes.
 const MOST_HELD: usize = 256 * 1024 * 1024;
-/// How hard components are compressed: a third of their size in some milliseconds.
-const LEVEL: i32 = 3;
 const PIECE: &str = "piece/";
 
 /// What is to run on all hosts: everything that one needs to know which has heard nothing before.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Proposal {
     format: u32,
-    /// Which deploy it is, counted from one.
+    /// Which deploy it is; the first of a topic has the time for its number.
     pub(super) number: u64,
     /// The host that asks for it.
     pub(super) host: String,
@@ -82,15 +82,16 @@ impl Word {
 }
 
 impl Proposal {
-    pub(super) fn new(number: u64, host: &str, deployed: Deployed) -> Self {
+    /// What `who` wants to run on all hosts, without components.
+    pub(super) fn new(number: u64, host: &str, (who, action): (&str, &str), deployed: Deployed) -> Self {
         let Deployed { manifest, base, running, filed } = deployed;
         Proposal {
             format: FORMAT,
             number,
             host: host.to_owned(),
-            who: String::new(),
-            action: String::new(),
-            at_ms: 0,
+            who: who.to_owned(),
+            action: action.to_owned(),
+            at_ms: now_ms(),
             manifest,
             base,
             running,
@@ -98,6 +99,33 @@ impl Proposal {
             components: BTreeMap::new(),
             knowing: BTreeSet::new(),
         }
+    }
+
+    /// Takes `components` of functions of `application` beside those that the topic holds already; gives the records of those that it
+    /// does not hold. `knowing` could read what is sensitive before.
+    pub(super) fn bring(
+        &mut self,
+        application: &Application,
+        components: &BTreeMap<String, Arc<[u8]>>,
+        before: BTreeMap<String, Packed>,
+        mut knowing: BTreeSet<String>,
+    ) -> anyhow::Result<Vec<Record>> {
+        self.components = before;
+        let mut said = Vec::new();
+        for (function, component) in components {
+            if application.functions.get(function).is_some_and(|f| f.reads_sensitive(application)) {
+                knowing.insert(function.clone());
+            }
+            let digest = digest_of(component);
+            if self.components.get(function).is_none_or(|packed| packed.digest != digest) {
+                let (packed, records) = pieces(&digest, component)?;
+                self.components.insert(function.clone(), packed);
+                said.extend(records);
+            }
+        }
+        self.components.retain(|function, _| self.running.contains_key(function));
+        self.knowing = knowing;
+        Ok(said)
     }
 
     pub(super) fn deployed(&self) -> Deployed {
@@ -111,15 +139,11 @@ impl Proposal {
 }
 
 /// A component as records, and how it is named then.
-pub(super) fn pieces(component: &[u8]) -> std::io::Result<(Packed, Vec<Record>)> {
-    let digest = digest_of(component);
-    let packed = zstd::bulk::compress(component, LEVEL)?;
-    let records: Vec<_> = packed
-        .chunks(PIECE_BYTES)
-        .enumerate()
-        .map(|(at, piece)| (piece_key(&digest, at as u32), Some(piece.to_vec())))
-        .collect();
-    Ok((Packed { digest, pieces: records.len() as u32 }, records))
+fn pieces(digest: &str, component: &[u8]) -> anyhow::Result<(Packed, Vec<Record>)> {
+    let packed = packed(component)?;
+    let piece = |(at, piece): (usize, &[u8])| (piece_key(digest, at as u32), Some(piece.to_vec()));
+    let records: Vec<Record> = packed.chunks(PIECE_BYTES).enumerate().map(piece).collect();
+    Ok((Packed { digest: digest.to_owned(), pieces: records.len() as u32 }, records))
 }
 
 /// What takes a component away again.
@@ -157,8 +181,7 @@ impl Pieces {
     pub(super) fn component(&self, packed: &Packed) -> Option<Vec<u8>> {
         let found = self.by_digest.get(&packed.digest)?;
         let all: Option<Vec<&[u8]>> = (0..packed.pieces).map(|at| found.get(&at).map(Vec::as_slice)).collect();
-        let component = zstd::bulk::decompress(&all?.concat(), MAX_COMPONENT_BYTES).ok()?;
-        (digest_of(&component) == packed.digest).then_some(component)
+        unpacked(&all?.concat(), &packed.digest)
     }
 }
 
@@ -234,7 +257,7 @@ mod tests {
     use super::*;
 
     fn proposal(number: u64) -> Word {
-        Word::Proposal(Box::new(Proposal::new(number, "one", Deployed::default())))
+        Word::Proposal(Box::new(Proposal::new(number, "one", ("somebody", "deploy"), Deployed::default())))
     }
 
     fn content(word: &Word) -> Content {
@@ -275,7 +298,7 @@ mod tests {
         // What cannot be compressed.
         let mut component = vec![0; 3_000_000];
         StdRng::seed_from_u64(1).fill(&mut component[..]);
-        let (packed, records) = pieces(&component).unwrap();
+        let (packed, records) = pieces(&digest_of(&component), &component).unwrap();
         assert!(packed.pieces > 1);
         let mut heard = Heard::default();
         for (key, value) in &records[1..] {

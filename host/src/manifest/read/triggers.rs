@@ -250,7 +250,7 @@ fn delivery(fields: &mut Fields<'_>, is_scheduled: bool) -> Delivery {
         retry_timeout_ms: fields
             .small("retry_timeout_ms", bounds::RETRY_TIMEOUT_MS)
             .unwrap_or(default.retry_timeout_ms),
-        on_failure: on_failure(fields),
+        on_failure: one_of(fields, "on_failure", [("keep", OnFailure::Keep), ("rollback", OnFailure::Rollback)]),
     }
 }
 
@@ -279,18 +279,4 @@ fn one_of<T: Copy + Default, const N: usize>(fields: &mut Fields<'_>, key: &'sta
     let known: Vec<String> = words.iter().map(|(word, _)| format!("`{word}`")).collect();
     fields.report().add(said.at, format!("`{key}` is `{}`", said.text), format!("write one of {}", known.join(", ")));
     T::default()
-}
-
-fn on_failure(fields: &mut Fields<'_>) -> OnFailure {
-    let Some(said) = fields.string("on_failure") else { return OnFailure::default() };
-    match said.text {
-        "keep" => OnFailure::Keep,
-        "rollback" => OnFailure::Rollback,
-        other => {
-            let message = format!("`on_failure` is `{other}`");
-            let hint = "write `keep`, or `rollback` to put the version before back in charge";
-            fields.report().add(said.at, message, hint);
-            OnFailure::default()
-        }
-    }
 }

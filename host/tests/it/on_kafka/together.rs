@@ -11,6 +11,7 @@ use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
 use rdkafka::config::ClientConfig;
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer as _};
+use tempfile::TempDir;
 
 use super::{Host, PARTITIONS, RECORDS, assert_counted, build, config, read};
 use crate::shadows::otherwise;
@@ -60,10 +61,29 @@ fn keyed(config: &Path, name: &str, key: &str, more: &str) -> PathBuf {
     path
 }
 
+/// A Kafka that holds nothing, a folder, and an operator's file with the key; the schema of the table, too.
+fn begin(services: &Services) -> (TempDir, PathBuf, String) {
+    services.new_kafka(1);
+    let dir = tempfile::tempdir().unwrap();
+    let (unkeyed, schema) = config(services, dir.path());
+    (dir, keyed(&unkeyed, "all", KEY, ""), schema)
+}
+
+/// A host that knows nothing finishes what is left with the version that was deployed last, and everything was counted once.
+fn end(services: &Services, last: &Host<'_>, runs: &str, schema: &str) {
+    last.until_idle();
+    assert_eq!(last.runs(), runs);
+    assert_counted(services, last, schema);
+}
+
 impl Host<'_> {
     fn deploy(&self, manifest: &Path) -> Output {
+        self.deploy_function(FUNCTION, manifest)
+    }
+
+    fn deploy_function(&self, function: &str, manifest: &Path) -> Output {
         let mut deploy = Command::new(env!("CARGO_BIN_EXE_isobar"));
-        deploy.args(["deploy", FUNCTION, "--manifest"]).arg(manifest).arg("--data-dir").arg(&self.data_dir);
+        deploy.args(["deploy", function, "--manifest"]).arg(manifest).arg("--data-dir").arg(&self.data_dir);
         deploy.output().unwrap()
     }
 
@@ -111,10 +131,7 @@ fn versions_take_over_on_all_hosts_while_records_flow() {
 }
 
 fn swapped(services: &Services, seed: u64) {
-    services.new_kafka(1);
-    let dir = tempfile::tempdir().unwrap();
-    let (config, schema) = config(services, dir.path());
-    let config = keyed(&config, "all", KEY, "");
+    let (dir, config, schema) = begin(services);
     let host = |name: &str| Host { config: &config, data_dir: dir.path().join(name), process: None };
     let mut hosts = [host("one"), host("two")];
     hosts.iter_mut().for_each(Host::start);
@@ -143,11 +160,7 @@ fn swapped(services: &Services, seed: u64) {
     let versions = handled_by(services);
     assert!(versions.len() as u32 > in_the_middle / 2, "{} versions handled batches", versions.len());
     hosts.iter_mut().for_each(|host| host.end(false));
-    // A folder that knows nothing has the version that was deployed last, whatever the file says.
-    let last = host("three");
-    last.until_idle();
-    assert_eq!(last.runs(), runs);
-    assert_counted(services, &last, &schema);
+    end(services, &host("three"), &runs, &schema);
 }
 
 #[test]
@@ -192,6 +205,7 @@ fn a_deploy_that_one_host_refuses_takes_place_on_none() {
     let done = two.deploy(&manifest(dir.path(), 2, |text| text));
     assert!(done.status.success(), "{}", told(&done));
 
+    a_new_function_runs_on_one_of_them(&one, dir.path());
     foreign_records_are_audited(services, &one);
     for (config, wanted) in [
         (&unkeyed, "names no key"),
@@ -212,10 +226,7 @@ fn a_version_that_loses_records_is_rolled_back_on_all_hosts() {
     let Some(services) = services("hosts on Kafka that roll back by themselves") else { return };
     build();
     let _undisturbed = services.undisturbed();
-    services.new_kafka(1);
-    let dir = tempfile::tempdir().unwrap();
-    let (config, schema) = config(services, dir.path());
-    let config = keyed(&config, "all", KEY, "");
+    let (dir, config, schema) = begin(services);
     let host = |name: &str| Host { config: &config, data_dir: dir.path().join(name), process: None };
     let mut hosts = [host("one"), host("two")];
     for host in &mut hosts {
@@ -243,6 +254,25 @@ fn a_version_that_loses_records_is_rolled_back_on_all_hosts() {
     assert_eq!(read(services, "counts.counting.dead-letters", 1), lost, "nothing more is lost");
     let verified = hosts[1].json(&["verify"]);
     assert!(verified.contains("\"finding_count\": 0"), "{verified}");
+}
+
+/// It brings a topic of its own, and another host may have its schedule.
+fn a_new_function_runs_on_one_of_them(host: &Host<'_>, dir: &Path) {
+    let more = "\n[application.trigger.isobar.topics.more]\n[[trigger.isobar]]\nid = \"more-numbers\"\ncomponent = \"more\"\n\
+        cron_expression = \"0 0 0 1 1 *\"\n[application.trigger.isobar.grants.more]\npublish = [\"input\", \"more\"]\nstate = true\n\
+        [component.more]\nsource = \"SOURCE\"\n";
+    let source = built().join("wasm32-wasip2/release/guest_source.wasm");
+    let with_more = |text: String| text + &more.replace("SOURCE", source.to_str().unwrap());
+    let done = host.deploy_function("more", &manifest(dir, 2, with_more));
+    assert!(done.status.success(), "{}", told(&done));
+    within("the new function has run", || {
+        let status: serde_json::Value = serde_json::from_str(&host.json(&["status"])).unwrap();
+        let mut sources = status["sources"].as_array().unwrap().iter();
+        sources.any(|source| source["function"] == "more" && source["position"].as_i64() > Some(10))
+    });
+    let renamed = |text: String| with_more(text).replace("more-numbers", "other-numbers");
+    let done = host.deploy_function("more", &manifest(dir, 2, renamed));
+    assert!(!done.status.success() && told(&done).contains("schedule of another `id`"), "{}", told(&done));
 }
 
 fn foreign_records_are_audited(services: &Services, host: &Host<'_>) {
@@ -273,10 +303,7 @@ fn a_host_that_is_killed_while_it_deploys_holds_up_nobody() {
 }
 
 fn killed(services: &Services, seed: u64) {
-    services.new_kafka(1);
-    let dir = tempfile::tempdir().unwrap();
-    let (config, schema) = config(services, dir.path());
-    let config = keyed(&config, "all", KEY, "");
+    let (dir, config, schema) = begin(services);
     let host = |name: &str| Host { config: &config, data_dir: dir.path().join(name), process: None };
     let mut hosts = [host("one"), host("two")];
     let mut random = StdRng::seed_from_u64(seed);
@@ -307,8 +334,5 @@ fn killed(services: &Services, seed: u64) {
     assert_eq!(hosts[0].reached().runs(), runs);
     hosts[0].wait_for(RECORDS);
     hosts.iter_mut().for_each(|host| host.end(false));
-    let last = host("three");
-    last.until_idle();
-    assert_eq!(last.runs(), runs);
-    assert_counted(services, &last, &schema);
+    end(services, &host("three"), &runs, &schema);
 }
