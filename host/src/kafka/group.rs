@@ -17,6 +17,7 @@ use super::client::{Context, Rebalance, list};
 use super::feed::{Block, Feed};
 use super::follow::follow;
 use super::owned::Owned;
+use super::positions::Positions;
 use super::reader::record;
 use super::tail::Tail;
 use super::topics::input;
@@ -165,6 +166,7 @@ impl Group {
             }
         });
         let transactions = Transactions {
+            sending: Positions::of(&producer)?,
             producer,
             consumer: Arc::clone(&consumer),
             input: Arc::clone(&member.input),

@@ -16,6 +16,7 @@ mod lineage;
 mod loads;
 mod offsets;
 mod owned;
+mod positions;
 mod reader;
 mod restore;
 mod tail;

@@ -19,6 +19,7 @@ use super::Fault;
 use super::client::{Context, TRANSACTION_MS, list};
 use super::follow::{Follow, Local};
 use super::offsets::noted;
+use super::positions::Positions;
 use crate::delivery::{Interval, Records};
 use crate::embedded::{Note, WriteError};
 
@@ -156,6 +157,8 @@ struct Place {
 /// The thread's own things.
 pub(super) struct Transactions {
     pub(super) producer: ThreadedProducer<Context>,
+    /// Hands positions over for it.
+    pub(super) sending: Positions,
     pub(super) consumer: Arc<BaseConsumer<Context>>,
     /// The topic whose partitions are assigned.
     pub(super) input: Arc<str>,
@@ -222,7 +225,7 @@ impl Transactions {
         }
         let positions = positions(&entries, places);
         let done = match metadata {
-            Some(metadata) => self.transaction(&entries, &positions, &metadata).map_err(|fault| self.abort(fault)),
+            Some(metadata) => self.transaction(&entries, &positions, metadata).map_err(|fault| self.abort(fault)),
             None => Err(Fault::Aborted("the group is not known".to_owned())),
         };
         let fault = match done {
@@ -266,7 +269,7 @@ impl Transactions {
         &self,
         entries: &[Entry],
         positions: &BTreeMap<u32, i64>,
-        metadata: &ConsumerGroupMetadata,
+        metadata: ConsumerGroupMetadata,
     ) -> Result<Vec<Vec<i64>>, Fault> {
         self.producer.begin_transaction()?;
         let deliveries = &self.producer.context().deliveries;
@@ -281,12 +284,7 @@ impl Transactions {
         let offsets = list(&offsets)?;
         let deploy = noted(self.deploy.load(Ordering::SeqCst));
         offsets.elements().iter_mut().for_each(|position| position.set_metadata(&deploy));
-        let give_up = Instant::now() + STEP;
-        while let Err(error) = self.producer.send_offsets_to_transaction(&offsets, metadata, STEP) {
-            if !is_retriable(&error) || Instant::now() > give_up {
-                return Err(error.into());
-            }
-        }
+        self.sending.send(offsets, metadata)?;
         let delivered = deliveries.wait(STEP)?;
         settled(&self.producer);
         let give_up = Instant::now() + OUTCOME;
@@ -425,7 +423,7 @@ fn refuse(entries: Vec<Entry>, fault: &Fault) {
     }
 }
 
-fn is_retriable(error: &KafkaError) -> bool {
+pub(super) fn is_retriable(error: &KafkaError) -> bool {
     matches!(error, KafkaError::Transaction(inner) if inner.is_retriable())
 }
 

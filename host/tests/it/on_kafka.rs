@@ -104,12 +104,15 @@ impl Host<'_> {
         }
     }
 
-    /// Why it may not have got further: what it logged and how it answers.
+    /// Why it may not have got further: what it and the hosts beside it logged, and how it answers.
     fn what_it_says(&self) -> String {
-        let logged = fs::read_to_string(self.data_dir.with_extension("log")).unwrap_or_default();
+        let beside = fs::read_dir(self.data_dir.parent().unwrap()).unwrap().map(|entry| entry.unwrap().path());
+        let logs = beside.filter(|path| path.extension().is_some_and(|extension| extension == "log"));
+        let logged = |path: PathBuf| format!("{}:\n{}", path.display(), fs::read_to_string(&path).unwrap_or_default());
+        let logged: Vec<String> = logs.map(logged).collect();
         let status = self.isobar(&["status"]).output().unwrap();
         let status = String::from_utf8_lossy(&[status.stdout, status.stderr].concat()).into_owned();
-        format!("it logged:\n{logged}\nand its status is:\n{status}")
+        format!("hosts logged:\n{}\nand its status is:\n{status}", logged.join("\n"))
     }
 
     /// Stands still for longer than brokers wait, and goes on.
