@@ -86,6 +86,8 @@ pub enum Command {
     Versions(VersionsArgs),
     /// Put a version in charge again that was so before
     Rollback(RollbackArgs),
+    /// Let a function not run any more; what it remembers, published and wrote stays
+    Remove(FunctionArgs),
     /// Say in what two versions of a function differ
     Diff(DiffArgs),
     /// See to a version that follows the one in charge in its shadow

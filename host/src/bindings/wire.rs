@@ -120,6 +120,13 @@ impl<'a> From<&'a Packed> for WirePackedRef<'a> {
     }
 }
 
+impl WireRejection {
+    /// The same with other words.
+    pub fn with(self, words: impl FnOnce(String) -> String) -> Self {
+        WireRejection { reason: words(self.reason), ..self }
+    }
+}
+
 impl From<WireRejection> for Rejection {
     fn from(rejection: WireRejection) -> Self {
         Rejection { at: rejection.at, reason: crate::delivery::failure::cut(&rejection.reason) }

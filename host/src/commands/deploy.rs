@@ -1,4 +1,4 @@
-//! `isobar deploy`, `versions`, `rollback`, `diff`, `pull` and `audit`: functions as things with versions.
+//! `isobar deploy`, `versions`, `rollback`, `remove`, `diff`, `pull` and `audit`: functions as things with versions.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
@@ -9,7 +9,7 @@ use anyhow::Context as _;
 use super::reach::Reach;
 use super::replay::{Wish, can_ask, see_through};
 use super::{Outcome, build};
-use crate::cli::{AuditArgs, DeployArgs, DiffArgs, PlaceArgs, PullArgs, RollbackArgs, VersionsArgs};
+use crate::cli::{AuditArgs, DeployArgs, DiffArgs, FunctionArgs, PlaceArgs, PullArgs, RollbackArgs, VersionsArgs};
 use crate::console::answers::{AuditAsk, DeployAsk, DeployWay, DiffAsk, RollbackAsk, ShadowAsk};
 use crate::deploys::{Taken, VersionSummary};
 use crate::embedded::versions::Entry;
@@ -122,6 +122,23 @@ fn row(version: &VersionSummary) -> [String; 4] {
     let marks: Vec<&str> = marks.into_iter().filter_map(|(is_so, mark)| is_so.then_some(mark)).collect();
     let (digest, component) = (short(&version.version), short(&version.component));
     [digest.to_owned(), component.to_owned(), ui::time(version.at_ms), marks.join(", ")]
+}
+
+/// Lets a function not run any more.
+///
+/// # Errors
+/// As [`deploy`].
+pub async fn remove(args: &FunctionArgs) -> anyhow::Result<Outcome> {
+    let (function, reach) = (&args.function, Reach::open(&args.place).await?);
+    let removed = reach.remove(function).await;
+    reach.close().await;
+    let version = removed?;
+    ui::say(format_args!(
+        "`{function}` does not run any more; version {} was in charge. What it remembers, published and wrote stays: \
+         `isobar rollback {function}` lets it run again, `isobar delete {function} --state` lets go of what it remembers",
+        short(&version)
+    ));
+    Ok(Outcome::Done)
 }
 
 /// Puts a version in charge that was so before.

@@ -70,6 +70,7 @@ pub async fn run(command: Command) -> anyhow::Result<Outcome> {
         Command::Watch(args) => watch::run(&args).await,
         Command::Versions(args) => deploy::versions(&args).await,
         Command::Rollback(args) => deploy::rollback(&args).await,
+        Command::Remove(args) => deploy::remove(&args).await,
         Command::Diff(args) => deploy::diff(&args).await,
         Command::Shadow(command) => shadow::run(&command).await,
         Command::Replay(args) => replay::run(&args).await,

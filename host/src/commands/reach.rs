@@ -176,6 +176,13 @@ impl Reach {
         }
     }
 
+    pub(super) async fn remove(&self, function: &str) -> anyhow::Result<String> {
+        match self {
+            Reach::Host(client) => client.remove(function).await,
+            Reach::Folder(view) => Ok(view.remove(function, OWNER).await?),
+        }
+    }
+
     pub(super) async fn shadow(&self, function: &str, ask: &ShadowAsk) -> anyhow::Result<Comparison> {
         match self {
             Reach::Host(client) => client.shadow(function, ask).await,

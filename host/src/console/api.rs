@@ -88,6 +88,7 @@ pub(super) fn router(view: Arc<View>, guard: Guard, body: Duration) -> Router {
         .route("/functions/{function}/versions", get(versions::versions))
         .route("/functions/{function}/diff", get(versions::diff))
         .route("/functions/{function}/rollback", post(versions::roll_back))
+        .route("/functions/{function}/remove", post(versions::remove))
         .route("/functions/{function}/shadow", get(versions::shadow))
         .route("/functions/{function}/shadow/promote", post(versions::promote))
         .route("/functions/{function}/shadow/drop", post(versions::drop_shadow))

@@ -234,6 +234,14 @@ impl Client {
         self.post(&format!("/functions/{}/rollback", segment(function)), ask).await
     }
 
+    /// As [`super::view::View::remove`].
+    ///
+    /// # Errors
+    /// As [`Client::status`].
+    pub async fn remove(&self, function: &str) -> anyhow::Result<String> {
+        self.post(&format!("/functions/{}/remove", segment(function)), &()).await
+    }
+
     /// As [`super::view::View::shadow`].
     ///
     /// # Errors

@@ -127,7 +127,7 @@ impl View {
         }
         if self.application().functions.contains_key(function) {
             return Err(Refusal::new(Fault::Invalid, format!("`{function}` runs, and needs what it remembers"))
-                .hint("take it out of spin.toml and start the host anew; its state stays until it is deleted"));
+                .hint(format!("`isobar remove {function}` stops it; its state stays until it is deleted")));
         }
         let keys = self
             .store

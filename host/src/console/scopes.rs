@@ -122,7 +122,7 @@ impl Need {
             (&Method::GET, []) => Need::Any,
             (&Method::GET, _) => Need::Read,
             (&Method::POST, ["deploys"]) => Need::DeploySome,
-            (&Method::POST, ["functions", function, "rollback" | "replay" | "shadow", ..]) => {
+            (&Method::POST, ["functions", function, "rollback" | "remove" | "replay" | "shadow", ..]) => {
                 Need::Deploy((*function).to_owned())
             }
             (
@@ -163,6 +163,7 @@ mod tests {
             (Method::POST, "/tokens/ci/revoke", Need::Owner),
             (Method::POST, "/deploys", Need::DeploySome),
             (Method::POST, "//functions/pay/rollback", Need::Deploy("pay".to_owned())),
+            (Method::POST, "/functions/pay/remove", Need::Deploy("pay".to_owned())),
             (Method::POST, "/functions/pay/replay", Need::Deploy("pay".to_owned())),
             (Method::POST, "/functions/pay/shadow/promote", Need::Deploy("pay".to_owned())),
             (Method::POST, "/functions/p%61y/rollback", Need::Deploy("p%61y".to_owned())),

@@ -63,12 +63,21 @@ impl View {
             })?;
             components.insert(function, bytes.into());
         }
-        let (way, ask) = (ask.way, Ask { part: ask.part, components });
+        let (way, ask) = (ask.way, Ask { part: ask.part, components, ..Ask::default() });
         match way {
             DeployWay::Shadow => Ok(vec![running.deploys.begin_shadow(ask, false, who).await?]),
             DeployWay::Replay => Ok(vec![running.deploys.begin_shadow(ask, true, who).await?]),
             DeployWay::TakeOver => Ok(running.deploys.deploy(ask, who).await?),
         }
+    }
+
+    /// Lets a function not run any more; what it knows and wrote stays. Gives the version that was in charge.
+    ///
+    /// # Errors
+    /// As [`View::deploy`].
+    pub async fn remove(&self, function: &str, who: &str) -> Result<String, Refusal> {
+        let running = self.running.as_ref().ok_or_else(at_rest)?;
+        Ok(running.deploys.remove(function, who).await?)
     }
 
     /// Puts a version in charge that was so before.

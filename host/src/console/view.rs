@@ -9,6 +9,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::answers::is_made_up;
 use super::answers::{Failure, Fault, Payload, RecordView, RecordsAsk, RecordsPage, Refusal, Status, TopicSummary};
+use super::tokens::TurnedAway;
 use crate::delivery::Records;
 use crate::delivery::failure::hidden;
 use crate::delivery::letters::is_sensitive;
@@ -52,6 +53,7 @@ pub struct View {
     pub(super) cluster: Option<Arc<Cluster>>,
     long_reads: Arc<Semaphore>,
     pub(super) backups: Arc<Semaphore>,
+    pub(super) turned_away: TurnedAway,
 }
 
 impl View {
@@ -59,7 +61,14 @@ impl View {
     #[must_use]
     pub fn new(store: Arc<Store>, running: Option<Running>) -> Self {
         let (long_reads, backups) = (Semaphore::new(MOST_LONG_READS), Semaphore::new(1));
-        View { store, running, cluster: None, long_reads: Arc::new(long_reads), backups: Arc::new(backups) }
+        View {
+            store,
+            running,
+            cluster: None,
+            long_reads: Arc::new(long_reads),
+            backups: Arc::new(backups),
+            turned_away: TurnedAway::default(),
+        }
     }
 
     /// The same, of an application whose log is in `cluster`, if there is one.

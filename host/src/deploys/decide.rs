@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::{Ask, DeployError, Deploys, Taken, stored};
 use crate::embedded::versions::{Arrival, Deployed, digest_of};
 use crate::manifest::access::unmarked;
-use crate::manifest::{self, Application};
+use crate::manifest::{self, Application, Problem};
 use crate::registry::{Place, Source, Version};
 
 /// How it is decided what is to run.
@@ -26,6 +26,15 @@ pub(super) struct Decided {
     /// Versions that take over, by function: those that were deployed, and those that have to be linked anew beside them.
     pub(super) versions: BTreeMap<String, Arc<Version>>,
     pub(super) taken: Vec<Taken>,
+    /// Functions that do not run any more, with the versions that did.
+    pub(super) gone: BTreeMap<String, String>,
+}
+
+impl Decided {
+    /// Whether anything would be otherwise than it is.
+    pub(super) fn changes_something(&self) -> bool {
+        !self.arrivals.is_empty() || !self.gone.is_empty()
+    }
 }
 
 impl Deploys {
@@ -44,18 +53,10 @@ impl Deploys {
             ));
         }
         let mut deployed = self.store.deployed().await?.unwrap_or_default();
-        let part = manifest::without_secrets(&ask.part).map_err(|problems| DeployError::problems(&problems))?;
-        let merged = manifest::merge(&deployed.manifest, &part).map_err(|problems| DeployError::problems(&problems))?;
-        let parsed = |text: &str| manifest::parse(text).map_err(|problems| DeployError::problems(&problems));
+        self.may_go(&ask.gone).await?;
+        let merged = merged(&deployed.manifest, &ask)?;
         let declared = parsed(&merged)?;
-        let named: BTreeSet<String> = parsed(&part)?.functions.into_keys().collect();
-        if !named.iter().eq(ask.components.keys()) {
-            return Err(DeployError::refused(
-                "the functions and the components of the deploy are not the same",
-                "`isobar deploy` sends both",
-            ));
-        }
-        let knowing = self.knowing(&named).await?;
+        let knowing = self.knowing(ask.components.keys()).await?;
         let widened = self.settings.config.widened(&parsed(&deployed.base)?, &declared, &knowing);
         let (before, after) = match self.settings.config.policy {
             // It says by itself what it has against it.
@@ -94,15 +95,18 @@ impl Deploys {
             packing.await.map_err(|error| DeployError::Failed(error.to_string()))??
         };
         let versions = self.load(&application, sources, way.in_shadow).await?;
+        let gone =
+            ask.gone.into_iter().filter_map(|name| ran.get_key_value(&name)).map(|(n, v)| (n.clone(), v.clone()));
+        let gone = gone.collect();
         let taken = ask.components.into_keys().filter_map(|function| {
             let version = deployed.running.get(&function)?.clone();
             Some(Taken { before: ran.get(&function).cloned(), function, version })
         });
-        Ok(Decided { taken: taken.collect(), application, deployed, arrivals, versions })
+        Ok(Decided { taken: taken.collect(), application, deployed, arrivals, versions, gone })
     }
 
     /// Those of `functions` of which a version that is kept could read what is sensitive: it may be in their state.
-    async fn knowing(&self, functions: &BTreeSet<String>) -> Result<BTreeSet<String>, DeployError> {
+    async fn knowing(&self, functions: impl Iterator<Item = &String>) -> Result<BTreeSet<String>, DeployError> {
         let mut knowing = BTreeSet::new();
         for function in functions {
             if self.has_read(function).await? {
@@ -185,6 +189,28 @@ impl Deploys {
             versions.insert(name, Arc::new(version));
         }
         Ok(versions)
+    }
+}
+
+fn parsed(text: &str) -> Result<Application, DeployError> {
+    manifest::parse(text).map_err(|problems| DeployError::problems(&problems))
+}
+
+/// The manifest that runs with what is asked in it.
+fn merged(running: &str, ask: &Ask) -> Result<String, DeployError> {
+    let told = |problems: Vec<Problem>| DeployError::problems(&problems);
+    let part = (!ask.part.is_empty()).then(|| manifest::without_secrets(&ask.part)).transpose().map_err(told)?;
+    let named = part.as_deref().map(parsed).transpose()?.map(|part| part.functions).unwrap_or_default();
+    if !named.keys().eq(ask.components.keys()) {
+        return Err(DeployError::refused(
+            "the functions and the components of the deploy are not the same",
+            "`isobar deploy` sends both",
+        ));
+    }
+    let merged = part.map_or_else(|| Ok(running.to_owned()), |part| manifest::merge(running, &part)).map_err(told)?;
+    match ask.gone.is_empty() {
+        true => Ok(merged),
+        false => manifest::without(&merged, &ask.gone).map_err(told),
     }
 }
 

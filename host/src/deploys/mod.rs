@@ -6,6 +6,7 @@
 
 mod decide;
 mod hosts;
+mod remove;
 mod shadow;
 mod start;
 mod stored;
@@ -123,6 +124,8 @@ pub struct Ask {
     pub part: String,
     /// Their components, by function.
     pub components: BTreeMap<String, Arc<[u8]>>,
+    /// Functions that are not to run any more.
+    pub gone: BTreeSet<String>,
 }
 
 /// What became of a function that was deployed.
@@ -275,7 +278,7 @@ impl Deploys {
         };
         let component = self.kept_component(&wanted.component).await?;
         let components = BTreeMap::from([(function.to_owned(), component)]);
-        Ok(Ask { part: wanted.part.clone(), components })
+        Ok(Ask { part: wanted.part.clone(), components, ..Ask::default() })
     }
 
     /// Whether a version of a function could read what is sensitive, on whatever host: it may be in its state.
@@ -293,7 +296,7 @@ impl Deploys {
     }
 
     async fn put_in_charge(&self, ask: Ask, who: &str, action: &str) -> Result<Vec<Taken>, DeployError> {
-        let functions: Vec<String> = ask.components.keys().cloned().collect();
+        let functions: Vec<String> = ask.components.keys().chain(&ask.gone).cloned().collect();
         match &self.hosts {
             Some(hosts) => {
                 self.as_allowed(who, &functions, action, self.deploy_everywhere(hosts, ask, who, action)).await
@@ -342,7 +345,7 @@ impl Deploys {
 
     async fn take_over(&self, ask: Ask, who: &str, action: &str) -> Result<Vec<Taken>, DeployError> {
         let decided = self.decide(ask, Way::default()).await?;
-        if !decided.arrivals.is_empty() {
+        if decided.changes_something() {
             return self.swap(decided, who, action, None).await;
         }
         self.goes_on(decided).await
@@ -364,11 +367,15 @@ impl Deploys {
         action: &str,
         promotion: Option<Promotion>,
     ) -> Result<Vec<Taken>, DeployError> {
-        let Decided { application, deployed, arrivals, versions, taken } = decided;
+        let Decided { application, deployed, arrivals, versions, taken, gone } = decided;
+        let held = self.hold_all(&gone).await?;
         let arrived: Vec<String> = arrivals.iter().map(|arrival| arrival.function.clone()).collect();
         let entry = |t: &Taken| Entry { before: t.before.clone(), ..entry(&t.function, who, action, Some(&t.version)) };
         let is_told = |t: &&Taken| promotion.is_some() || t.before.as_ref() != Some(&t.version);
-        let entries = taken.iter().filter(is_told).map(entry).collect();
+        let removed = gone
+            .iter()
+            .map(|(name, before)| Entry { before: Some(before.clone()), ..self::entry(name, who, action, None) });
+        let entries = taken.iter().filter(is_told).map(entry).chain(removed).collect();
         self.store.deploy(Deployment { application, deployed, arrivals, entries, promotion }).await?;
         let swapped: Vec<Arc<Registered>> = {
             let mut registry = self.registry();
@@ -381,6 +388,10 @@ impl Deploys {
         for function in arrived {
             // What it was compared with is not in charge any more.
             self.shadows.end(&function).await;
+        }
+        for held in held {
+            self.registry().functions.remove(held.function());
+            self.dispatcher.remove(held).await;
         }
         self.begin(swapped).await?;
         Ok(taken)

@@ -16,7 +16,7 @@ use crate::registry::Version;
 use crate::shadows::{Amends, Comparison, MOST_AMENDED, MOST_PUBLISHED, ShadowError};
 
 /// How long the version in charge may take to come to the end of its batches.
-const LONGEST_HOLD: Duration = Duration::from_secs(40);
+pub(super) const LONGEST_HOLD: Duration = Duration::from_secs(40);
 /// What the audit log calls it when one is ended.
 const DROP: &str = "shadow drop";
 /// Digits of the name of a shadow's folder.
@@ -170,7 +170,7 @@ impl Deploys {
     async fn ask_of(&self, shadow: &Shadow) -> Result<Ask, DeployError> {
         let component = self.kept_component(&shadow.component).await?;
         let components = BTreeMap::from([(shadow.function.clone(), component)]);
-        Ok(Ask { part: shadow.part.clone(), components })
+        Ok(Ask { part: shadow.part.clone(), components, ..Ask::default() })
     }
 
     /// What the shadow of a function made beside what the version in charge made; of each table the first `most` differences.

@@ -172,10 +172,13 @@ impl Start {
         let filed = &self.deployed.filed;
         let changed = |name: &String| filed.get(name) != before.filed.get(name);
         let deployed_anew: Vec<String> = filed.keys().filter(|name| changed(name)).cloned().collect();
+        let removed = filed.keys().filter(|name| !changed(name) && !before.running.contains_key(*name));
+        let removed: BTreeSet<String> = removed.cloned().collect();
         let others = self.going_on(before);
         if !others.is_empty() {
             self.take_over(&past, &others, config)?;
         }
+        self.leave_out(&removed)?;
         for name in deployed_anew.iter().filter(|_| !before.filed.is_empty()) {
             let (now, then) = (self.deployed.running.get(name), before.running.get(name));
             match then {
@@ -194,6 +197,25 @@ impl Start {
         }
         self.before = Some(past.deployed);
         Ok(self)
+    }
+
+    /// Leaves out functions of the file that were removed since.
+    fn leave_out(&mut self, removed: &BTreeSet<String>) -> anyhow::Result<()> {
+        if removed.is_empty() {
+            return Ok(());
+        }
+        let left = manifest::without(&self.deployed.manifest, removed);
+        self.deployed.manifest = left.map_err(|problems| DeployError::problems(&problems))?;
+        self.application = parsed(&self.deployed.manifest)?;
+        self.components.retain(|name, _| !removed.contains(name));
+        self.deployed.running.retain(|name, _| !removed.contains(name));
+        let told = |name: &String| {
+            format!(
+                "`{name}` was removed and does not run; spin.toml still has it, and `isobar deploy {name}` deploys that"
+            )
+        };
+        self.news.extend(removed.iter().map(told));
+        Ok(())
     }
 
     /// Puts versions that were deployed in the place of those of the file, unless the file has changed what they share with others.

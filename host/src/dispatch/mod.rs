@@ -1,6 +1,7 @@
 //! Why and when functions run: one worker per (function, partition), each taking batch after batch, each batch a
 //! transaction.
 
+mod fresh;
 pub(crate) mod held;
 mod log;
 mod outbox;
@@ -14,6 +15,7 @@ mod topic;
 mod voices;
 mod worker;
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -35,6 +37,8 @@ use crate::registry::{Registered, Registry};
 
 /// Rollbacks that wait: each partition of a function may ask for the same one.
 const MOST_ROLLBACKS: usize = 64;
+/// How long the workers of a function may take to end that have nothing under way.
+const LONGEST_END: Duration = Duration::from_secs(10);
 /// How often topics are asked for what they need not keep.
 const TRIM_EVERY: Duration = Duration::from_secs(60);
 
@@ -91,6 +95,14 @@ pub struct Held {
     _gate: Option<OwnedRwLockWriteGuard<()>>,
 }
 
+impl Held {
+    /// Its name.
+    #[must_use]
+    pub fn function(&self) -> &str {
+        &self.function
+    }
+}
+
 impl Drop for Held {
     fn drop(&mut self) {
         self.shared.held().remove(&self.function);
@@ -104,8 +116,22 @@ pub struct Dispatcher {
     stop: CancellationToken,
     /// Where the log is, if not in the data folder.
     cluster: Option<Arc<Cluster>>,
-    /// How many partitions of a function have a worker, where the log is in the data folder; else who is a member of its group.
-    at_work: Mutex<BTreeMap<Arc<str>, u32>>,
+    /// Functions that have workers, or, where the log is in Kafka, are members of their groups.
+    at_work: Mutex<BTreeMap<Arc<str>, AtWork>>,
+}
+
+/// What works for a function.
+struct AtWork {
+    /// How many partitions have a worker; none where the log is in Kafka.
+    workers: u32,
+    tasks: TaskTracker,
+    stop: CancellationToken,
+}
+
+impl AtWork {
+    fn new(stop: &CancellationToken) -> Self {
+        AtWork { workers: 0, tasks: TaskTracker::new(), stop: stop.child_token() }
+    }
 }
 
 impl Dispatcher {
@@ -147,12 +173,13 @@ impl Dispatcher {
 
     /// Joins the group of a function whose log is in Kafka, unless this host is a member of it.
     fn join(&self, registered: &Arc<Registered>, cluster: &Arc<Cluster>) {
-        if self.at_work().insert(Arc::clone(&registered.name), 1).is_some() {
-            return;
-        }
+        let mut at_work = self.at_work();
+        let Entry::Vacant(place) = at_work.entry(Arc::clone(&registered.name)) else { return };
+        let at_work = place.insert(AtWork::new(&self.stop));
         self.shared.progress.joining(&registered.name, true);
         let (shared, registered) = (Arc::clone(&self.shared), Arc::clone(registered));
-        self.tasks.spawn(partitions::run(shared, registered, Arc::clone(cluster), self.stop.clone()));
+        let work = partitions::run(shared, registered, Arc::clone(cluster), at_work.stop.clone());
+        self.tasks.spawn(at_work.tasks.track_future(work));
     }
 
     /// Starts the workers of all functions, and what applies their outboxes.
@@ -207,7 +234,7 @@ impl Dispatcher {
     /// Workers for the partitions of a function that have none.
     async fn workers(&self, registered: &Arc<Registered>) -> anyhow::Result<Vec<worker::Worker>> {
         let log = log::Log::Embedded(Arc::clone(&self.shared.store));
-        let at_work = self.at_work().get(&registered.name).copied().unwrap_or_default();
+        let at_work = self.at_work().get(&registered.name).map_or(0, |at_work| at_work.workers);
         let wanted = partitions_of(&self.shared.store, &registered.version.load().function);
         let mut workers = Vec::new();
         for partition in at_work..wanted {
@@ -218,13 +245,28 @@ impl Dispatcher {
     }
 
     fn spawn(&self, registered: &Registered, workers: Vec<worker::Worker>) {
-        *self.at_work().entry(Arc::clone(&registered.name)).or_default() += workers.len() as u32;
+        let mut at_work = self.at_work();
+        let at_work = at_work.entry(Arc::clone(&registered.name)).or_insert_with(|| AtWork::new(&self.stop));
+        at_work.workers += workers.len() as u32;
         for worker in workers {
-            self.tasks.spawn(worker.run(self.stop.clone()));
+            self.tasks.spawn(at_work.tasks.track_future(worker.run(at_work.stop.clone())));
         }
     }
 
-    fn at_work(&self) -> MutexGuard<'_, BTreeMap<Arc<str>, u32>> {
+    /// Ends what works for a function of which nothing is under way. What does not end in time is told, and begins nothing.
+    pub async fn remove(&self, held: Held) {
+        let function = Arc::clone(&held.function);
+        let Some(AtWork { tasks, stop, .. }) = self.at_work().remove(&function) else { return };
+        stop.cancel();
+        drop(held);
+        tasks.close();
+        if tokio::time::timeout(LONGEST_END, tasks.wait()).await.is_err() {
+            tracing::warn!(%function, "what worked for it takes longer to end");
+        }
+        self.shared.progress.forget_function(&function);
+    }
+
+    fn at_work(&self) -> MutexGuard<'_, BTreeMap<Arc<str>, AtWork>> {
         self.at_work.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

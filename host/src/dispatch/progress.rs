@@ -149,6 +149,12 @@ impl Progress {
         sources.remove(&(Arc::clone(&note.function), Arc::clone(&note.source), note.partition));
     }
 
+    /// Forgets a function that does not run any more, and the outbox that it had.
+    pub(super) fn forget_function(&self, function: &Arc<str>) {
+        self.sources.lock().unwrap_or_else(PoisonError::into_inner).retain(|(f, _, _), _| f != function);
+        self.joining(function, false);
+    }
+
     /// Forgets a partition that is another host's now, with its outbox.
     pub(super) fn forget(&self, function: &str, outbox: &str, partition: u32) {
         let mut sources = self.sources.lock().unwrap_or_else(PoisonError::into_inner);

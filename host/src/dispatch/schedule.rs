@@ -7,6 +7,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
 use super::Shared;
+use super::fresh::Fresh;
 use super::log::Log;
 use super::pending::{Commits, MOST_UNDER_WAY, Settled};
 use super::progress::Standing;
@@ -18,7 +19,7 @@ use crate::delivery::{Cause, Effects, Interval, Trial, retry};
 use crate::embedded::{Attempt, Commit, Note, WriteError};
 use crate::manifest::{Delivery, Trigger};
 use crate::registry::Version;
-use crate::registry::call::Outcome;
+use crate::registry::call::{Called, Outcome};
 use crate::registry::deliver::seed;
 use crate::triggers::schedule::{Due, LONGEST_AGAIN_MS, Schedule};
 
@@ -39,6 +40,7 @@ pub(super) struct ScheduleSource {
     /// How often in a row it waited for what it imports.
     waits: u32,
     commits: Commits<(Stands, u64)>,
+    fresh: Fresh,
 }
 
 /// How far the schedule has come.
@@ -89,6 +91,7 @@ impl ScheduleSource {
             not_before: Instant::now(),
             waits: 0,
             commits: Commits::default(),
+            fresh: Fresh::default(),
         };
         source.standing(Standing::Idle, true);
         Ok(source)
@@ -99,6 +102,7 @@ impl ScheduleSource {
     /// # Errors
     /// When its cron expression cannot be parsed.
     pub(super) fn renew(&mut self, version: &Arc<Version>, trigger: &Trigger, cron: &str) -> anyhow::Result<()> {
+        self.fresh.takes_over(&self.version, version, self.stands.attempt > 0);
         self.version = Arc::clone(version);
         self.delivery = trigger.delivery.clone();
         self.not_before = Instant::now();
@@ -139,6 +143,9 @@ impl ScheduleSource {
             self.settle().await?;
             self.standing(Standing::Stopped { reason }, true);
             return Ok(Step::Idle(Duration::MAX));
+        }
+        if let Some(wait) = self.fresh.waits() {
+            return Ok(Step::Idle(wait));
         }
         let now = now_ms();
         self.doubt(now);
@@ -183,9 +190,7 @@ impl ScheduleSource {
         let began_ms = *self.stands.began_ms.get_or_insert_with(now_ms);
         let attempt = self.stands.attempt + 1;
         let tick = WireTick { due_ms: due.due_ms, missed: due.missed, attempt };
-        let context = version.context(&self.shared.store, self.note.partition);
-        let context = CallContext { before: self.commits.effects(), ..context };
-        let called = version.run(context, tick, seed(&self.note, self.stands.runs)).await;
+        let called = self.call(&version, tick).await;
         let micros = called.took.as_micros() as u64;
         tracing::debug!(function = %self.note.function, micros, attempt, "called");
         let sensitive = version.reads_sensitive();
@@ -202,10 +207,33 @@ impl ScheduleSource {
                 Ok(())
             }
             Outcome::Failed { failure, unavailable } => {
+                if unavailable.is_none() && self.does_worse(tick).await? {
+                    return Ok(());
+                }
                 let told = if sensitive { hidden(failure.cause.code()) } else { failure.to_string() };
                 self.failed(attempt, failure.cause, told, unavailable).await
             }
         }
+    }
+
+    async fn call(&self, version: &Version, tick: WireTick) -> Called<WireNext> {
+        let context = version.context(&self.shared.store, self.note.partition);
+        let context = CallContext { before: self.commits.effects(), ..context };
+        version.run(context, tick, seed(&self.note, self.stands.runs)).await
+    }
+
+    /// Whether the version before succeeds with a run with which the new one fails; then it is asked for, and the run waits for it.
+    async fn does_worse(&mut self, tick: WireTick) -> Result<bool, WriteError> {
+        let Some(before) = self.fresh.before(&self.delivery) else { return Ok(false) };
+        self.settle().await?;
+        let called = self.call(&before, WireTick { attempt: 1, ..tick }).await;
+        if !matches!(called.outcome, Outcome::Done { .. }) {
+            return Ok(false);
+        }
+        let reason = format!("its run fails, and version {} succeeds with it", before.short());
+        self.fresh.ask(&self.shared, &self.note, (&self.version, &before), &reason);
+        self.standing(Standing::Waiting { reason }, true);
+        Ok(true)
     }
 
     /// Begins to commit a run and stands behind it, as if that were done.
@@ -249,6 +277,7 @@ impl ScheduleSource {
             trial: (attempt > 1).then_some(None),
             ..Commit::default()
         };
+        self.fresh.proven();
         self.commits.begin(&self.log, commit, effects, (self.stands, micros));
         self.stands = Stands { queued_ms: queued, ..Stands::at(Some(next), runs + 1, 0) };
         self.waits = 0;

@@ -8,11 +8,12 @@ mod fresh;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use tokio::sync::{oneshot, watch};
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
 use super::Shared;
+use super::fresh::Fresh;
 use super::log::Log;
 use super::pending::Commits;
 use super::progress::Standing;
@@ -25,7 +26,6 @@ use crate::manifest::{Delivery, Trigger};
 use crate::registry::Version;
 use again::Again;
 use deliver::{PACING_WAITS, Stand};
-use fresh::Fresh;
 
 /// Bytes of records that are read ahead of the function.
 const READ_AHEAD_BYTES: usize = 4 * 1024 * 1024;
@@ -54,10 +54,7 @@ pub(super) struct TopicSource {
     /// Where reading again was interrupted.
     again: Option<Again>,
     commits: Commits<Stand>,
-    /// While its version is new.
-    fresh: Option<Fresh>,
-    /// Tells when the version before was put in charge again, or cannot be, and until when that is waited for.
-    rollback: Option<(oneshot::Receiver<()>, Instant)>,
+    fresh: Fresh,
 }
 
 impl TopicSource {
@@ -91,8 +88,7 @@ impl TopicSource {
             reread: true,
             again: None,
             commits: Commits::default(),
-            fresh: None,
-            rollback: None,
+            fresh: Fresh::default(),
         };
         source.standing(Standing::Idle, true);
         Ok(source)
@@ -117,7 +113,7 @@ impl TopicSource {
 
     /// Goes by what `version` says of the trigger from the next batch on.
     pub(super) fn renew(&mut self, version: &Arc<Version>, trigger: &Trigger) {
-        self.refresh(version);
+        self.fresh.takes_over(&self.version, version, self.trial.is_some());
         if version.digest != self.version.digest {
             // Another version may be the remedy: it gets all the deliveries that there are.
             self.trial = self.trial.map(Trial::anew);
@@ -191,7 +187,7 @@ impl TopicSource {
     }
 
     fn must_wait(&mut self) -> Option<Duration> {
-        if let Some(wait) = self.waits_for_rollback() {
+        if let Some(wait) = self.fresh.waits() {
             return Some(wait);
         }
         let left = self.not_before.saturating_duration_since(Instant::now());

@@ -187,6 +187,8 @@ impl Worker {
                 self.settle().await;
                 drop(leave);
                 leave = gate.clone().read_owned().await;
+                // It may have been removed meanwhile.
+                continue;
             }
             if std::mem::take(&mut loaded) || loads.has_changed().unwrap_or_default() {
                 loads.mark_unchanged();

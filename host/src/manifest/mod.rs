@@ -26,7 +26,7 @@ use serde::Serialize;
 
 pub use grants::{Grants, Operation, TableGrant};
 pub use limits::{HttpLimits, Limits};
-pub use part::{merge, part, without_secrets};
+pub use part::{merge, part, without, without_secrets};
 pub use problem::{Problem, nearest};
 pub use read::parse;
 pub use schema::{Column, ColumnKind, DATA_FOLDER, Table};

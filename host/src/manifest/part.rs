@@ -88,6 +88,23 @@ pub fn merge(running: &str, part: &str) -> Result<String, Vec<Problem>> {
     Ok(merged)
 }
 
+/// The manifest without functions that are `gone`: topics, tables and variables stay declared.
+///
+/// # Errors
+/// What is wrong with the text, or with what is left.
+pub fn without(text: &str, gone: &BTreeSet<String>) -> Result<String, Vec<Problem>> {
+    let mut document = table(text)?;
+    change_triggers(&mut document, |all| all.retain(|t| component(t).is_none_or(|c| !gone.contains(c))));
+    let mut take = |path: &[&str]| {
+        at(&mut document, path).into_iter().for_each(|table| table.retain(|key, _| !gone.contains(key)));
+    };
+    take(&[COMPONENT]);
+    OF_FUNCTIONS.iter().for_each(|key| take(&[APPLICATION, TRIGGER, OURS, key]));
+    let left = document.to_string();
+    parse(&left).map_err(without_lines)?;
+    Ok(left)
+}
+
 /// The manifest without the values of secret variables, which are required instead; the text as it is where it holds none.
 ///
 /// # Errors
@@ -273,6 +290,15 @@ mod tests {
         let merged = parse(&merge(SHOP, &part(&changed, &only("sum")).unwrap()).unwrap()).unwrap();
         assert_eq!(merged.functions["sum"].limits, super::super::Limits::default());
         assert_eq!(merged.functions["sum"].triggers.len(), 1);
+    }
+
+    #[test]
+    fn what_is_left_of_a_manifest_declares_what_others_may_read() {
+        let left = parse(&without(SHOP, &only("count")).unwrap()).unwrap();
+        assert_eq!(left.functions.keys().collect::<Vec<_>>(), ["sum"]);
+        let whole = parse(SHOP).unwrap();
+        assert_eq!(left.declaration(&left.functions["sum"]), whole.declaration(&whole.functions["sum"]));
+        assert_eq!((left.topics.len(), left.tables.len(), left.variables.len()), (2, 1, 1));
     }
 
     #[test]

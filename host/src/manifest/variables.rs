@@ -2,7 +2,7 @@
 //! the given values come from (flags, environment, files) is the caller's.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::outbound::{OutboundHost, without_userinfo};
 use super::problem::{Problem, instead_of};
@@ -16,6 +16,8 @@ pub struct Resolved {
     pub variables: BTreeMap<String, String>,
     /// Where it may send requests to.
     pub allowed_outbound_hosts: Vec<OutboundHost>,
+    /// The values of secret variables that are in one of both.
+    pub secrets: BTreeSet<String>,
 }
 
 /// Fills in the templates of every function, by function: a variable has the value `given`, else its default.
@@ -58,9 +60,12 @@ fn fill<'v>(
     value: &impl Fn(&str) -> Option<&'v str>,
     problems: &mut Vec<Problem>,
 ) -> Resolved {
-    let is_secret = |template: &str| {
-        let secret = |part: &Part<'_>| matches!(part, Part::Variable(name) if application.variables.get(*name).is_some_and(|v| v.secret));
-        template::parts(template).unwrap_or_default().iter().any(secret)
+    let secrets_of = |template: &'v str| {
+        let parts = template::parts(template).unwrap_or_default().into_iter();
+        parts.filter_map(|part| match part {
+            Part::Variable(name) if application.variables.get(name).is_some_and(|v| v.secret) => Some(name),
+            _ => None,
+        })
     };
     let filled = |template: &'v str| template::fill(template, value).ok().map(Cow::into_owned);
     let pairs = function.variables.iter().filter_map(|(name, t)| Some((name.clone(), filled(t)?)));
@@ -70,7 +75,7 @@ fn fill<'v>(
             Ok(host) => hosts.push(host),
             Err(why) => {
                 let (name, shown) = (&function.name, without_userinfo(&host));
-                let message = match is_secret(template) {
+                let message = match secrets_of(template).next().is_some() {
                     true => format!("`{template}` in `allowed_outbound_hosts` of `{name}` {why}"),
                     false => format!("`{template}` in `allowed_outbound_hosts` of `{name}` is `{shown}`, which {why}"),
                 };
@@ -78,5 +83,7 @@ fn fill<'v>(
             }
         }
     }
-    Resolved { variables: pairs.collect(), allowed_outbound_hosts: hosts }
+    let templates = function.variables.values().chain(&function.allowed_outbound_hosts);
+    let secrets = templates.flat_map(|template| secrets_of(template)).filter_map(value).map(str::to_owned);
+    Resolved { variables: pairs.collect(), allowed_outbound_hosts: hosts, secrets: secrets.collect() }
 }

@@ -152,7 +152,7 @@ impl Version {
                 None
             }
         };
-        let output = state.output.take();
+        let output = self.secrets.hidden_in(state.output.take());
         let outcome = match (called, state.take_exceeded()) {
             (Some(Err(error)), exceeded) => {
                 let mut failure = failure::of(&error, &output);
@@ -174,7 +174,7 @@ impl Version {
             }
             (Some(Ok((Err(WireFailure::Retry(reason)),))), None) => {
                 state.excuse();
-                state.failed(Failure::new(Cause::Retry, &reason))
+                state.failed(Failure::new(Cause::Retry, &self.secrets.hidden_in(reason)))
             }
             (Some(Ok((Ok(_) | Err(WireFailure::Reject(_)),))), None) if state.unavailable.is_some() => {
                 state.failed(Failure::new(Cause::Unavailable, "an import was not available"))
@@ -185,8 +185,18 @@ impl Version {
             (Some(Ok((Err(WireFailure::Reject(rejected)),))), None) => Outcome::Done {
                 effects: std::mem::take(&mut state.effects),
                 answer: T::default(),
-                rejected: rejected.into_iter().map(Rejection::from).collect(),
+                rejected: rejected
+                    .into_iter()
+                    .map(|r| Rejection::from(r.with(|reason| self.secrets.hidden_in(reason))))
+                    .collect(),
             },
+        };
+        let outcome = match outcome {
+            // It may name a host.
+            Outcome::Failed { failure, unavailable } => {
+                Outcome::Failed { failure, unavailable: unavailable.map(|what| self.secrets.hidden_in(what)) }
+            }
+            done @ Outcome::Done { .. } => done,
         };
         Called { outcome, output, took: waiting.elapsed(), tried: time.tried() }
     }

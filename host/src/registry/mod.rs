@@ -3,6 +3,7 @@
 pub mod call;
 pub mod deliver;
 pub mod gate;
+mod secrets;
 mod turns;
 
 use std::collections::BTreeMap;
@@ -23,6 +24,7 @@ use crate::engine::{Engine, MAX_CONCURRENT_CALLS, from_wasmtime, inspect};
 use crate::manifest::outbound::OutboundHost;
 use crate::manifest::variables::Resolved;
 use crate::manifest::{Application, Function};
+use secrets::Secrets;
 use turns::{Cores, Turns};
 
 /// Characters of a digest by which people name a version.
@@ -48,6 +50,8 @@ pub struct Version {
     handle: Option<ComponentExportIndex>,
     run: Option<ComponentExportIndex>,
     turns: Turns,
+    /// What its words may not hold.
+    secrets: Secrets,
 }
 
 /// What a version is made of.
@@ -176,6 +180,7 @@ impl Loader {
             function: function.clone(),
             variables: Arc::new(resolved.variables),
             hosts: resolved.allowed_outbound_hosts.into(),
+            secrets: Secrets::new(resolved.secrets),
             https_proxy: self.https_proxy.clone(),
             pre,
             handle,

@@ -364,6 +364,16 @@ async fn a_token_may_what_its_scopes_say_until_it_is_revoked_or_expires() {
         assert_eq!(status, wanted, "{request} {body}: {answer}");
         assert!(status != 403 || answer.contains("may not"), "{answer}");
     }
+    let audit = host.store.audit_log(20).await.unwrap();
+    let refused = |name: &str| -> Vec<_> {
+        let of_name = audit.iter().filter(|entry| entry.who == name);
+        of_name.map(|e| (e.action.as_str(), e.function.as_str(), e.refused.clone().unwrap_or_default())).collect()
+    };
+    let told = |what: &str| format!("the token may not {what}");
+    // The first one of a minute: who has a token cannot fill the log.
+    assert_eq!(refused("reader"), [("read-sensitive", "", told("read what is sensitive"))]);
+    assert_eq!(refused("ops"), [("read", "", told("read"))]);
+    assert_eq!(refused("ci").last(), Some(&("deploy", "asks", told("deploy `asks`"))));
     let file = std::fs::read(host.dir.path().join("isobar.sqlite")).unwrap();
     let log = std::fs::read(host.dir.path().join("isobar.sqlite-wal")).unwrap_or_default();
     let kept = String::from_utf8_lossy(&[file, log].concat()).into_owned();

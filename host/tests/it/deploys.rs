@@ -19,10 +19,10 @@ use isobar::manifest;
 use crate::crash::{application, build, read};
 use crate::migration::take_back_to_5;
 use crate::shadows::otherwise;
-use crate::swaps::{another_build, publish};
+use crate::swaps::another_build;
 
-const FUNCTION: &str = "counting";
-const LONGEST: Duration = Duration::from_secs(60);
+pub(crate) const FUNCTION: &str = "counting";
+pub(crate) const LONGEST: Duration = Duration::from_secs(60);
 /// A table that nobody may read.
 const PEOPLE: &str = "\n[application.trigger.isobar.tables.people]\nstore = \"postgres\"\nkey = [\"id\"]\n\
     columns = { id = \"text\", name = \"text?\" }\nsensitive = true\n";
@@ -37,7 +37,7 @@ pub(crate) fn alone() -> String {
     part(&whole(), FUNCTION)
 }
 
-fn part(text: &str, function: &str) -> String {
+pub(crate) fn part(text: &str, function: &str) -> String {
     manifest::part(text, &BTreeSet::from([function.to_owned()])).unwrap_or_else(|problems| panic!("{problems:?}"))
 }
 
@@ -46,7 +46,7 @@ pub(crate) fn component(name: &str) -> Arc<[u8]> {
     std::fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join(file)).unwrap().into()
 }
 
-async fn prepare(data_dir: &Path, text: &str) -> Prepared {
+pub(crate) async fn prepare(data_dir: &Path, text: &str) -> Prepared {
     try_prepare(data_dir, text).await.unwrap()
 }
 
@@ -71,7 +71,7 @@ pub(crate) fn ask(text: &str, components: &[(&str, Arc<[u8]>)]) -> Ask {
     let names = components.iter().map(|(name, _)| (*name).to_owned()).collect();
     let part = manifest::part(text, &names).unwrap_or_else(|problems| panic!("{problems:?}"));
     let components = components.iter().map(|(name, bytes)| ((*name).to_owned(), Arc::clone(bytes))).collect();
-    Ask { part, components }
+    Ask { part, components, ..Ask::default() }
 }
 
 pub(crate) async fn deploy(app: &App, text: &str, component: Arc<[u8]>) -> Result<Taken, DeployError> {
@@ -308,46 +308,6 @@ async fn the_way_back_is_a_version_that_was_in_charge() {
     app.stop().await;
 }
 
-/// The entries of the audit log that are no start: what, by whom.
-async fn audit(store: &Store) -> Vec<(String, String)> {
-    let entries = store.audit_log(10).await.unwrap();
-    entries.into_iter().filter(|e| e.action != "up").map(|e| (e.action, e.who)).collect()
-}
-
-async fn letters(store: &Store) -> usize {
-    store.read("counts.counting.dead-letters", 0, 0, 1 << 20).await.unwrap().len()
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_version_that_loses_what_the_one_before_handles_is_rolled_back_by_itself() {
-    let careful = alone().replace("max_attempts = 2", "max_attempts = 1\non_failure = \"rollback\"");
-    let told = |action: &str, who: &str| (action.to_owned(), who.to_owned());
-    let dir = tempfile::tempdir().unwrap();
-    let app = start(dir.path(), &careful).await;
-    count(&app, "input", &["a"]).await;
-    let before = runs(&app.store).await;
-    deploy(&app, &careful, otherwise()).await.unwrap();
-    count(&app, "input", &["a", "bad", "a"]).await;
-    assert_eq!((runs(&app.store).await, letters(&app.store).await), (before.clone(), 0));
-    assert_eq!((counted(&app.store, "bad").await, counted(&app.store, "a").await), (1, 3), "each once");
-    assert_eq!(audit(&app.store).await, [told("rollback", "isobar"), told("deploy", "tester")]);
-    assert_eq!(app.store.verify().await.unwrap().findings, vec![]);
-
-    // The version before loses it, too.
-    let deployed = deploy(&app, &careful, otherwise()).await.unwrap();
-    publish(&app.store, 99_999..100_000).await;
-    idle(&app).await;
-    assert_eq!((runs(&app.store).await, letters(&app.store).await), (deployed.version.clone(), 1));
-
-    // Who did not ask for it keeps the new version.
-    let usual = alone().replace("max_attempts = 2", "max_attempts = 1");
-    deploy(&app, &usual, component(FUNCTION)).await.unwrap();
-    let kept = deploy(&app, &usual, otherwise()).await.unwrap();
-    count(&app, "input", &["bad"]).await;
-    assert_eq!((runs(&app.store).await, letters(&app.store).await), (kept.version, 2));
-    app.stop().await;
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn old_versions_go_and_those_that_run_or_stand_in_the_file_stay() {
     let dir = tempfile::tempdir().unwrap();
@@ -383,10 +343,14 @@ async fn the_value_of_a_secret_is_kept_nowhere() {
     // As somebody would send it who does not go by `isobar deploy`.
     let raw = with.replace("batch_max_records = 150", "batch_max_records = 151");
     let components = BTreeMap::from([(FUNCTION.to_owned(), component(FUNCTION))]);
-    app.deploys.deploy(Ask { part: raw.clone(), components: components.clone() }, "tester").await.unwrap();
+    app.deploys
+        .deploy(Ask { part: raw.clone(), components: components.clone(), ..Ask::default() }, "tester")
+        .await
+        .unwrap();
     let host =
         raw.replacen("[component.counting]\n", "[component.counting]\nallowed_outbound_hosts = [\"{{ token }}\"]\n", 1);
-    let error = app.deploys.deploy(Ask { part: host, components }, "tester").await.unwrap_err().to_string();
+    let error =
+        app.deploys.deploy(Ask { part: host, components, ..Ask::default() }, "tester").await.unwrap_err().to_string();
     assert!(!error.contains("hunter2"), "{error}");
     app.stop().await;
     for file in std::fs::read_dir(dir.path()).unwrap().map(|entry| entry.unwrap().path()).filter(|path| path.is_file())
@@ -481,33 +445,6 @@ async fn a_policy_says_who_deploys_what_and_who_holds_what_is_sensitive() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn two_versions_that_each_lose_what_the_other_handles_do_not_take_turns_for_ever() {
-    let careful = alone().replace("max_attempts = 2", "max_attempts = 1\non_failure = \"rollback\"");
-    let dir = tempfile::tempdir().unwrap();
-    let app = start(dir.path(), &careful).await;
-    deploy(&app, &careful, otherwise()).await.unwrap();
-    // The one before cannot count 49,999, and the other no record of `bad`; both are of one partition.
-    let store = &app.store;
-    let mut records = Records::default();
-    for (key, value) in [("bad", "1"), ("bad", "49999"), ("bad", "2")] {
-        records.offsets.push(records.offsets.len() as i64);
-        records.keys.push(Some(key.as_bytes()));
-        records.values.push(Some(value.as_bytes()));
-        records.timestamps.push(1);
-    }
-    let note = Note { function: "test".into(), source: "test".into(), partition: 0 };
-    let first = store.position(&note).await.unwrap();
-    let frames = vec![Frame::encode("input".into(), partition_of(b"bad", 3), records).unwrap()];
-    let interval = Some(isobar::delivery::Interval { first, next: first + 1 });
-    store.commit(Commit { note, interval, records: 1, frames, attempt: 1, ..Commit::default() }).await.unwrap();
-    idle(&app).await;
-    let rollbacks = audit(store).await.into_iter().filter(|(action, _)| action == "rollback").count();
-    assert!(rollbacks <= 1, "{rollbacks} times back and forth");
-    assert_eq!(letters(store).await, 1, "what the version in charge cannot handle is put aside");
-    app.stop().await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
 async fn what_a_function_remembers_is_shown_and_a_scheduled_one_runs_when_it_is_called() {
     let dir = tempfile::tempdir().unwrap();
     let app = start(dir.path(), &whole()).await;
@@ -537,47 +474,5 @@ async fn what_a_function_remembers_is_shown_and_a_scheduled_one_runs_when_it_is_
     }
     let refused = view.run(FUNCTION).await.unwrap_err().to_string();
     assert!(refused.contains("has no schedule"), "{refused}");
-    app.stop().await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn state_of_a_function_that_is_gone_stays_until_it_is_deleted_and_then_it_begins_anew() {
-    let dir = tempfile::tempdir().unwrap();
-    let app = start(dir.path(), &alone()).await;
-    count(&app, "input", &["a", "a"]).await;
-    let view = View::new(Arc::clone(&app.store), Some(app.running()));
-    let refused = view.forget(FUNCTION, "tester").await.unwrap_err().to_string();
-    assert!(refused.contains("runs, and needs what it remembers"), "{refused}");
-    drop(view);
-    app.stop().await;
-
-    let last = async |app: &App| read(&app.store, "output", 2).await["a"].last().unwrap().1.clone();
-    let without = || async {
-        let app = start(dir.path(), &(part(&whole(), "source") + "\n")).await;
-        idle(&app).await;
-        app
-    };
-    let app = without().await;
-    app.stop().await;
-    let app = start(dir.path(), &alone()).await;
-    count(&app, "input", &["a"]).await;
-    assert_eq!(last(&app).await, "3", "it goes on with its state");
-    app.stop().await;
-
-    let app = without().await;
-    let view = View::new(Arc::clone(&app.store), Some(app.running()));
-    assert!(view.forget(FUNCTION, "tester").await.unwrap() >= 1);
-    let again = view.forget(FUNCTION, "tester").await.unwrap_err().to_string();
-    assert!(again.contains("nothing is known"), "{again}");
-    assert_eq!(app.store.audit_log(1).await.unwrap()[0].action, "delete state");
-    drop(view);
-    app.stop().await;
-    let app = start(dir.path(), &alone()).await;
-    idle(&app).await;
-    let page = View::new(Arc::clone(&app.store), Some(app.running()));
-    let page = page.state(FUNCTION, &StateAsk { key: Some("a".to_owned()), ..StateAsk::default() }).await.unwrap();
-    assert_eq!(page.entries[0].bytes, 8);
-    assert_eq!(last(&app).await, "3", "it has counted all of them anew");
-    assert_eq!(app.store.verify().await.unwrap().findings, vec![]);
     app.stop().await;
 }

@@ -120,3 +120,27 @@ async fn what_functions_write_is_shown_but_for_those_that_read_what_is_sensitive
     drop(view);
     app.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_value_of_a_secret_variable_is_in_no_word_of_its_function() {
+    let dir = tempfile::tempdir().unwrap();
+    // What the tricks say anyway.
+    let secrets = "\n[variables]\none = { default = \"the trick panics\", secret = true }\n\
+        two = { default = \"flood flood\", secret = true }\n[component.hostile.variables]\n\
+        one = \"{{ one }}\"\ntwo = \"{{ two }}!\"\n";
+    let app = start(&dir.path().join("data"), |text| format!("{text}{secrets}")).await;
+    write(&app.store, "tricks", &[("k", "panic"), ("k", "flood stderr")]).await;
+    let progress = Arc::clone(app.dispatcher.progress());
+    until("an end of the tricks", || progress.idle()).await;
+    let (_, letter) = letters(&app.store, "hostile").await.remove(0);
+    let told = format!("{letter:?}");
+    assert!(told.contains("[secret]") && !told.contains("the trick panics"), "{told}");
+    let view = View::new(Arc::clone(&app.store), Some(app.running()));
+    let page = view.logs(&LogsAsk { function: None, after: None, limit: Some(10_000) }).await.unwrap();
+    assert!(page.lines.iter().any(|line| line.line.contains("[secret] [secret]")));
+    for secret in ["the trick panics", "flood flood"] {
+        assert!(page.lines.iter().all(|line| !line.line.contains(secret)), "{secret}");
+    }
+    drop(view);
+    app.stop().await;
+}

@@ -2,8 +2,14 @@
 
 use std::path::Path;
 use std::process::{Command, Output};
+use std::time::Instant;
 
 use local_services::say;
+
+/// Records of a batch, batches of a long run, and runs of which the fastest counts.
+const BATCH: usize = 4096;
+const BATCHES: usize = 64;
+const RUNS: usize = 5;
 
 struct Folder(tempfile::TempDir);
 
@@ -16,6 +22,21 @@ impl Folder {
         let done = self.run(env!("CARGO_BIN_EXE_isobar"), args);
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
         if done.status.success() { Ok(text(&done.stdout)) } else { Err(text(&done.stderr)) }
+    }
+
+    /// Microseconds of a record by `isobar test`: what many batches take beyond one, in runs that take turns.
+    fn cost_of_records(&self, functions: [&str; 2]) -> [f64; 2] {
+        let mut fastest = [[f64::INFINITY; 2]; 2];
+        for _ in 0..RUNS {
+            for (function, fastest) in functions.iter().zip(&mut fastest) {
+                for (batches, fastest) in [1, BATCHES].into_iter().zip(fastest) {
+                    let began = Instant::now();
+                    self.isobar(&[["test", function].as_slice(), &vec!["batch.jsonl"; batches]].concat()).unwrap();
+                    *fastest = fastest.min(began.elapsed().as_secs_f64());
+                }
+            }
+        }
+        fastest.map(|[one, many]| (many - one) * 1e6 / (BATCH * (BATCHES - 1)) as f64)
     }
 }
 
@@ -72,6 +93,17 @@ fn the_template_in_python_passes_its_tests_builds_and_works() {
     let row =
         r#"{"row":{"table":"tally_totals","cells":{"count":"2","greatest":"3","key":"a","least":"-1","sum":"2"}}}"#;
     assert!(tallied.contains(row) && tallied.contains("`many` is no whole number"), "{tallied}");
+
+    // The same in Rust, for what a record costs in each.
+    folder.isobar(&["new", "counted"]).unwrap();
+    std::fs::copy(Path::new(env!("CARGO_MANIFEST_DIR")).join("../Cargo.lock"), folder.0.path().join("Cargo.lock"))
+        .unwrap();
+    folder.isobar(&["build"]).unwrap();
+    let line = |number: usize| format!("{{\"key\":\"k{}\",\"value\":\"{number}\"}}\n", number % 23);
+    std::fs::write(folder.0.path().join("batch.jsonl"), (0..BATCH).map(line).collect::<String>()).unwrap();
+    let [python, rust] = folder.cost_of_records(["tally", "counted"]);
+    say!("a record costs {python:.2} µs in Python and {rust:.2} µs in Rust, reading it from a file among it");
+    assert!(python > rust, "it was not measured");
 }
 
 #[test]

@@ -227,7 +227,7 @@ async fn a_hundred_swaps_in_a_million_records_lose_and_double_nothing() {
     for swap in 0..SWAPS {
         tokio::time::sleep(Duration::from_millis(random.random_range(0..80))).await;
         let components = BTreeMap::from([(FUNCTION.to_owned(), Arc::clone(&builds[swap % 2]))]);
-        let taken = app.deploys.deploy(Ask { part: part.clone(), components }, "test").await.unwrap();
+        let taken = app.deploys.deploy(Ask { part: part.clone(), components, ..Ask::default() }, "test").await.unwrap();
         assert_ne!(taken[0].before.as_ref(), Some(&taken[0].version));
         versions.insert(taken[0].version.clone());
         assert!(!progress.idle(), "everything was counted after {swap} swaps: the run is too short");

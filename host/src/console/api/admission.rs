@@ -36,11 +36,17 @@ pub(super) async fn admit(State(gate): State<Gate>, mut request: Request, next: 
         Err(denied) => return denied,
     };
     let path = request.uri().path().strip_prefix(ROOT).unwrap_or_default();
-    if let Err(denied) = caller.needs(&Need::of(request.method(), path)) {
-        return denied;
+    let answer = match caller.needs(&Need::of(request.method(), path)) {
+        Err(denied) => denied,
+        Ok(()) => {
+            request.extensions_mut().insert(caller.clone());
+            next.run(request).await
+        }
+    };
+    if let Some(need) = answer.extensions().get::<Need>() {
+        gate.view.turned_away(&caller, need).await;
     }
-    request.extensions_mut().insert(caller);
-    next.run(request).await
+    answer
 }
 
 /// The token of a request to this listener.
@@ -89,7 +95,7 @@ fn deny(denied: Denied) -> Response {
 }
 
 impl Caller {
-    /// Turns it away where it may not do what is needed.
+    /// Turns it away where it may not do what is needed, which the answer tells to [`admit`].
     #[expect(clippy::result_large_err, reason = "it is an answer")]
     pub(super) fn needs(&self, need: &Need) -> Result<(), Response> {
         if self.may(need) {
@@ -97,7 +103,9 @@ impl Caller {
         }
         let error = format!("the token `{}` may not {}", self.name, need.words());
         let hint = "who has the data folder makes one that may: `isobar token create`";
-        Err(failure(StatusCode::FORBIDDEN, error, Some(hint.to_owned())))
+        let mut denied = failure(StatusCode::FORBIDDEN, error, Some(hint.to_owned()));
+        denied.extensions_mut().insert(need.clone());
+        Err(denied)
     }
 }
 

@@ -7,7 +7,6 @@ use axum::response::{IntoResponse as _, Response};
 use axum::{Extension, Json};
 use serde::Serialize;
 use tokio::sync::OwnedSemaphorePermit;
-use tokio::task::JoinError;
 
 use super::admission::Asked;
 use super::{Answer, Api, asked};
@@ -36,12 +35,7 @@ pub(super) async fn deploy(
     for function in ask.components.keys() {
         caller.needs(&Need::Deploy(function.clone()))?;
     }
-    // Who asked may go away; what was begun is done.
-    let done = tokio::spawn(async move {
-        let _permit = permit;
-        api.view.deploy(ask, &caller.name).await
-    });
-    Ok(ended(done.await))
+    done(permit, async move { api.view.deploy(ask, &caller.name).await }).await
 }
 
 pub(super) async fn roll_back(
@@ -51,12 +45,15 @@ pub(super) async fn roll_back(
     request: Request,
 ) -> Result<Response, Response> {
     let ask: RollbackAsk = asked(&api, request, "question").await?;
-    let permit = deploying(&api)?;
-    let done = tokio::spawn(async move {
-        let _permit = permit;
-        api.view.roll_back(&function, &ask, &caller.name).await
-    });
-    Ok(ended(done.await))
+    done(deploying(&api)?, async move { api.view.roll_back(&function, &ask, &caller.name).await }).await
+}
+
+pub(super) async fn remove(
+    State(api): State<Api>,
+    Extension(caller): Extension<Caller>,
+    Path(function): Path<String>,
+) -> Result<Response, Response> {
+    done(deploying(&api)?, async move { api.view.remove(&function, &caller.name).await }).await
 }
 
 pub(super) async fn shadow(
@@ -74,12 +71,7 @@ pub(super) async fn promote(
     request: Request,
 ) -> Result<Response, Response> {
     let ask: PromoteAsk = asked(&api, request, "question").await?;
-    let permit = deploying(&api)?;
-    let done = tokio::spawn(async move {
-        let _permit = permit;
-        api.view.promote(&function, &ask, &caller.name).await
-    });
-    Ok(ended(done.await))
+    done(deploying(&api)?, async move { api.view.promote(&function, &ask, &caller.name).await }).await
 }
 
 pub(super) async fn replay(
@@ -89,12 +81,7 @@ pub(super) async fn replay(
     request: Request,
 ) -> Result<Response, Response> {
     let ask: ReplayAsk = asked(&api, request, "question").await?;
-    let permit = deploying(&api)?;
-    let done = tokio::spawn(async move {
-        let _permit = permit;
-        api.view.replay(&function, &ask, &caller.name).await
-    });
-    Ok(ended(done.await))
+    done(deploying(&api)?, async move { api.view.replay(&function, &ask, &caller.name).await }).await
 }
 
 pub(super) async fn drop_shadow(
@@ -102,12 +89,7 @@ pub(super) async fn drop_shadow(
     Extension(caller): Extension<Caller>,
     Path(function): Path<String>,
 ) -> Result<Response, Response> {
-    let permit = deploying(&api)?;
-    let done = tokio::spawn(async move {
-        let _permit = permit;
-        api.view.drop_shadow(&function, &caller.name).await
-    });
-    Ok(ended(done.await))
+    done(deploying(&api)?, async move { api.view.drop_shadow(&function, &caller.name).await }).await
 }
 
 /// Leave to deploy: components are held in memory.
@@ -119,10 +101,17 @@ fn deploying(api: &Api) -> Result<OwnedSemaphorePermit, Response> {
     })
 }
 
-/// The answer of a task of its own.
-fn ended<T: Serialize>(ended: Result<Result<T, Refusal>, JoinError>) -> Response {
-    match ended.unwrap_or_else(|error| Err(Refusal::new(Fault::Store, error.to_string()))) {
-        Ok(answer) => Json(answer).into_response(),
-        Err(refusal) => refusal.into_response(),
+/// What comes of `work`. Who asked may go away; what was begun is done.
+async fn done<T: Serialize + Send + 'static>(
+    permit: OwnedSemaphorePermit,
+    work: impl Future<Output = Result<T, Refusal>> + Send + 'static,
+) -> Result<Response, Response> {
+    let done = tokio::spawn(async move {
+        let _permit = permit;
+        work.await
+    });
+    match done.await.unwrap_or_else(|error| Err(Refusal::new(Fault::Store, error.to_string()))) {
+        Ok(answer) => Ok(Json(answer).into_response()),
+        Err(refusal) => Err(refusal.into_response()),
     }
 }

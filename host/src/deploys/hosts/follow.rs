@@ -153,8 +153,10 @@ impl Deploys {
         for name in &others {
             components.insert(name.clone(), self.said_component(hosts, heard, proposal, name).await?);
         }
-        let part = manifest::part(&proposal.manifest, &others).map_err(|problems| DeployError::problems(&problems))?;
-        let mut decided = self.decide(Ask { part, components }, Way::default()).await?;
+        let gone = running.into_keys().filter(|name| !proposal.running.contains_key(name)).collect();
+        let part = (!others.is_empty()).then(|| manifest::part(&proposal.manifest, &others)).transpose();
+        let part = part.map_err(|problems| DeployError::problems(&problems))?.unwrap_or_default();
+        let mut decided = self.decide(Ask { part, components, gone }, Way::default()).await?;
         if decided.deployed.running != proposal.running {
             return Err(DeployError::Failed("by what runs here it would come to other versions".to_owned()));
         }

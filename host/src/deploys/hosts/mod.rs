@@ -249,7 +249,7 @@ impl Deploys {
             let reached = hosts.seen.borrow().reached;
             (reached, self.decide(ask.clone(), Way::default()).await?)
         };
-        if decided.arrivals.is_empty() {
+        if !decided.changes_something() {
             return self.goes_on(decided).await;
         }
         let (turn, number) = hosts.turn(reached, &decided.application).await?;

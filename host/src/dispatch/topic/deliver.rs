@@ -234,7 +234,7 @@ impl TopicSource {
         self.ahead_from += records;
         let trial = std::mem::replace(&mut self.trial, commit.trial.flatten());
         let stand = Stand { first, next: self.position, trial, records, dead_letters, micros };
-        self.proven();
+        self.fresh.proven();
         self.commits.begin(&self.log, commit, effects, stand);
     }
 

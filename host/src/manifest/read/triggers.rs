@@ -231,9 +231,7 @@ fn reason(error: &CronError) -> String {
 
 fn delivery(fields: &mut Fields<'_>, is_scheduled: bool) -> Delivery {
     let default = Delivery::default();
-    for key in
-        ["batch_max_records", "batch_max_bytes", "batch_wait_ms", "retry_timeout_ms", "dead_letters", "on_failure"]
-    {
+    for key in ["batch_max_records", "batch_max_bytes", "batch_wait_ms", "retry_timeout_ms", "dead_letters"] {
         if let Some(entry) = fields.get(key).filter(|_| is_scheduled) {
             let message = format!("`{key}` says nothing of a schedule, which has no records");
             fields.report().add(entry.key.at, message, "remove it");

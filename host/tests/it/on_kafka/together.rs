@@ -205,7 +205,7 @@ fn a_deploy_that_one_host_refuses_takes_place_on_none() {
     let done = two.deploy(&manifest(dir.path(), 2, |text| text));
     assert!(done.status.success(), "{}", told(&done));
 
-    a_new_function_runs_on_one_of_them(&one, dir.path());
+    a_new_function_runs_on_one_of_them(&one, &two, dir.path());
     foreign_records_are_audited(services, &one);
     for (config, wanted) in [
         (&unkeyed, "names no key"),
@@ -257,7 +257,7 @@ fn a_version_that_loses_records_is_rolled_back_on_all_hosts() {
 }
 
 /// It brings a topic of its own, and another host may have its schedule.
-fn a_new_function_runs_on_one_of_them(host: &Host<'_>, dir: &Path) {
+fn a_new_function_runs_on_one_of_them(host: &Host<'_>, other: &Host<'_>, dir: &Path) {
     let more = "\n[application.trigger.isobar.topics.more]\n[[trigger.isobar]]\nid = \"more-numbers\"\ncomponent = \"more\"\n\
         cron_expression = \"0 0 0 1 1 *\"\n[application.trigger.isobar.grants.more]\npublish = [\"input\", \"more\"]\nstate = true\n\
         [component.more]\nsource = \"SOURCE\"\n";
@@ -265,14 +265,21 @@ fn a_new_function_runs_on_one_of_them(host: &Host<'_>, dir: &Path) {
     let with_more = |text: String| text + &more.replace("SOURCE", source.to_str().unwrap());
     let done = host.deploy_function("more", &manifest(dir, 2, with_more));
     assert!(done.status.success(), "{}", told(&done));
-    within("the new function has run", || {
+    let position = |host: &Host<'_>| {
         let status: serde_json::Value = serde_json::from_str(&host.json(&["status"])).unwrap();
         let mut sources = status["sources"].as_array().unwrap().iter();
-        sources.any(|source| source["function"] == "more" && source["position"].as_i64() > Some(10))
-    });
+        sources.find(|source| source["function"] == "more").map(|source| source["position"].as_i64().unwrap())
+    };
+    within("the new function has run", || position(host) > Some(10));
     let renamed = |text: String| with_more(text).replace("more-numbers", "other-numbers");
     let done = host.deploy_function("more", &manifest(dir, 2, renamed));
     assert!(!done.status.success() && told(&done).contains("schedule of another `id`"), "{}", told(&done));
+    // Whichever host has it lets go of it.
+    let said = other.told(&["remove", "more"]);
+    assert!(said.contains("`more` does not run any more"), "{said}");
+    for host in [host, other] {
+        assert_eq!(position(host), None, "{}", host.what_it_says());
+    }
 }
 
 fn foreign_records_are_audited(services: &Services, host: &Host<'_>) {

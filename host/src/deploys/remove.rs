@@ -1,0 +1,62 @@
+//! Functions that are not to run any more: what they know, wrote and published stays, and the log that was kept for them goes.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::shadow::LONGEST_HOLD;
+use super::{Ask, DeployError, Deploys};
+use crate::dispatch::Held;
+use crate::manifest;
+
+/// What the audit log calls it.
+const REMOVE: &str = "remove";
+
+impl Deploys {
+    /// Lets a function not run any more, on any host; gives the version that was in charge.
+    ///
+    /// # Errors
+    /// [`DeployError`]; the audit log has it.
+    pub async fn remove(&self, function: &str, who: &str) -> Result<String, DeployError> {
+        let running = self.running();
+        let Some(version) = running.get(function).cloned() else {
+            let near = manifest::nearest(function, running.keys().map(String::as_str));
+            let hint = near.map(|near| format!("did you mean `{near}`?"));
+            let hint = hint.unwrap_or_else(|| "`isobar status` shows the functions".to_owned());
+            return Err(DeployError::unknown(format!("no function `{function}` runs"), hint));
+        };
+        let gone = BTreeSet::from([function.to_owned()]);
+        self.put_in_charge(Ask { gone, ..Ask::default() }, who, REMOVE).await?;
+        Ok(version)
+    }
+
+    /// Refuses to let go of functions on which others rely.
+    pub(super) async fn may_go(&self, gone: &BTreeSet<String>) -> Result<(), DeployError> {
+        if gone.is_empty() {
+            return Ok(());
+        }
+        if self.running().keys().all(|name| gone.contains(name)) {
+            return Err(DeployError::refused("no function would be left", "stop the host instead"));
+        }
+        let shadows = self.store.shadows().await?;
+        match shadows.iter().find(|shadow| gone.contains(&shadow.function) && shadow.ended.is_none()) {
+            Some(shadow) => Err(DeployError::refused(
+                format!("`{}` has a shadow", shadow.function),
+                format!("`isobar shadow drop {}` ends it", shadow.function),
+            )),
+            None => Ok(()),
+        }
+    }
+
+    /// Lets functions come to the end of what they have, and begin nothing.
+    pub(super) async fn hold_all(&self, gone: &BTreeMap<String, String>) -> Result<Vec<Held>, DeployError> {
+        let mut all = Vec::new();
+        for registered in gone.keys().filter_map(|name| self.registered(name)) {
+            let held = self.dispatcher.hold(&registered, LONGEST_HOLD).await.ok_or_else(|| {
+                let (name, waited) = (&registered.name, LONGEST_HOLD.as_secs());
+                let message = format!("`{name}` did not come to the end of its batches within {waited} s");
+                DeployError::refused(message, "it goes on; try again")
+            })?;
+            all.push(held);
+        }
+        Ok(all)
+    }
+}
