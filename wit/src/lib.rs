@@ -13,8 +13,8 @@ pub mod function {
         path: "platform",
         world: "function",
         with: {
-            "isobar:platform/types@0.1.0": crate::types,
-            "isobar:platform/events@0.1.0": crate::events,
+            "isobar:platform/types@0.1.1": crate::types,
+            "isobar:platform/events@0.1.1": crate::events,
         },
         export_macro_name: "export_function",
         pub_export_macro: true,
@@ -29,8 +29,8 @@ pub mod scheduled_function {
         path: "platform",
         world: "scheduled-function",
         with: {
-            "isobar:platform/types@0.1.0": crate::types,
-            "isobar:platform/events@0.1.0": crate::events,
+            "isobar:platform/types@0.1.1": crate::types,
+            "isobar:platform/events@0.1.1": crate::events,
         },
         export_macro_name: "export_scheduled_function",
         pub_export_macro: true,
@@ -38,8 +38,25 @@ pub mod scheduled_function {
     });
 }
 
+/// Bindings of the export of a function whose state has another form than before.
+#[doc(hidden)]
+pub mod migrating_function {
+    wit_bindgen::generate!({
+        path: "platform",
+        world: "migrating-function",
+        with: {
+            "isobar:platform/types@0.1.1": crate::types,
+            "isobar:platform/events@0.1.1": crate::events,
+        },
+        export_macro_name: "export_migrating_function",
+        pub_export_macro: true,
+        default_bindings_module: "isobar_guest::migrating_function",
+    });
+}
+
 pub use function::exports::isobar::platform::handler::Guest as Handler;
 pub use imports::isobar::platform::{events, state, types};
+pub use migrating_function::exports::isobar::platform::migration::Guest as Migration;
 pub use scheduled_function::exports::isobar::platform::scheduled::Guest as Scheduled;
 
 mod packed;
@@ -62,6 +79,15 @@ macro_rules! scheduled {
     ($function:ident) => {
         #[cfg(target_arch = "wasm32")]
         $crate::scheduled_function::export_scheduled_function!($function with_types_in $crate::scheduled_function);
+    };
+}
+
+/// Exports a type that implements [`Migration`]. Only on wasm32, as [`handler!`].
+#[macro_export]
+macro_rules! migration {
+    ($function:ident) => {
+        #[cfg(target_arch = "wasm32")]
+        $crate::migrating_function::export_migrating_function!($function with_types_in $crate::migrating_function);
     };
 }
 

@@ -4,7 +4,7 @@ mod bindings {
     wit_bindgen::generate!({
         path: "wit",
         world: "grants",
-        with: { "isobar:platform/types@0.1.0": isobar_guest::types },
+        with: { "isobar:platform/types@0.1.1": isobar_guest::types },
         generate_all,
     });
 }

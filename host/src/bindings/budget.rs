@@ -9,7 +9,7 @@ use crate::delivery::Allowance;
 use crate::manifest::Limits;
 
 /// The longest key of state, in bytes: keys are names, and each is looked up in an index.
-const MOST_KEY_BYTES: usize = 1024;
+pub const MOST_KEY_BYTES: usize = 1024;
 
 /// What an entry of state takes while it is held, beside its key and value, about; a deleted one too.
 const HELD_ENTRY_BYTES: u64 = 256;

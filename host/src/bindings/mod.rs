@@ -18,10 +18,11 @@ use std::sync::Arc;
 
 use wasmtime::component::{Component, Linker};
 
+pub use budget::MOST_KEY_BYTES;
 pub use call::{CallContext, CallState};
 pub use http::Requests;
 pub use waits::Waits;
-pub use wire::{WireBatch, WireFailure, WireHeader, WireNext, WireTick};
+pub use wire::{WireBatch, WireFailure, WireHeader, WireNext, WirePacked, WirePackedRef, WireTick};
 
 use crate::engine::{Engine, clock, from_wasmtime};
 use crate::manifest::{Application, Function};

@@ -10,7 +10,7 @@ use super::wire::WirePacked;
 use crate::delivery::Packed;
 use crate::embedded::WriteError;
 
-const INTERFACE: &str = "isobar:platform/state@0.1.0";
+const INTERFACE: &str = "isobar:platform/state@0.1.1";
 
 pub(super) fn link(linker: &mut Linker<CallState>) -> wasmtime::Result<()> {
     let mut state = linker.instance(INTERFACE)?;

@@ -14,9 +14,9 @@ pub struct WirePackedRef<'a> {
 }
 
 /// `packed`, owned.
-#[derive(Clone, ComponentType, Lift, Lower)]
+#[derive(Clone, Default, ComponentType, Lift, Lower)]
 #[component(record)]
-pub(super) struct WirePacked {
+pub struct WirePacked {
     pub(super) data: Vec<u8>,
     pub(super) ends: Vec<u32>,
     pub(super) nulls: Vec<u32>,
@@ -105,7 +105,7 @@ pub enum WireFailure {
 /// `error`, as imports give it.
 #[derive(Clone, Debug, ComponentType, Lower)]
 #[component(variant)]
-pub(super) enum WireError {
+pub(crate) enum WireError {
     /// Trying again later may help.
     #[component(name = "unavailable")]
     Unavailable(String),
@@ -135,7 +135,7 @@ impl From<WireRejection> for Rejection {
 
 impl WirePacked {
     /// Checks what a guest gave.
-    pub(super) fn checked(self, what: &str) -> Result<Packed, WireError> {
+    pub(crate) fn checked(self, what: &str) -> Result<Packed, WireError> {
         Packed::from_parts(self.data, self.ends, self.nulls)
             .map_err(|e| WireError::Invalid(format!("`{what}` is not packed right: {e}")))
     }

@@ -67,8 +67,8 @@ fn files(template: Template) -> Files {
             ],
             part: of!("aggregate/spin.toml"),
             component: of!("python/component.toml"),
-            next: "python3 -m unittest discover -s functions/{{name}}\n  pip install componentize-py==0.25.1\n  isobar build\n  \
-                   isobar test {{name}} functions/{{name}}/example.jsonl",
+            next: "python3 -m unittest discover -s python/{{name}}\n  pip install componentize-py==0.25.1\n  isobar build\n  \
+                   isobar test {{name}} python/{{name}}/example.jsonl",
             is_rust: false,
         },
         Template::Enrich => Files {
@@ -112,7 +112,8 @@ pub fn run(args: &NewArgs) -> anyhow::Result<Outcome> {
     let text = format!("{}\n\n{}", before.trim_end(), filled(&format!("{part}{component}")));
     // Topics and tables may be there under these names.
     let whole = parsed(manifest, &text)?;
-    let folder = Path::new("functions").join(&args.name);
+    // A folder of the workspace would have to be a package of Rust.
+    let folder = Path::new(if is_rust { "functions" } else { "python" }).join(&args.name);
     ensure!(!root.join(&folder).exists(), "`{}` is there already; take another name", root.join(&folder).display());
     let mut made = BTreeMap::new();
     if is_rust {

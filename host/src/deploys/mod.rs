@@ -6,6 +6,7 @@
 
 mod decide;
 mod hosts;
+mod migrate;
 mod remove;
 mod shadow;
 mod start;
@@ -20,7 +21,7 @@ use tokio::sync::mpsc;
 
 use crate::bindings::tables::text::cut;
 use crate::config::Config;
-use crate::dispatch::{Dispatcher, Rollback};
+use crate::dispatch::{Dispatcher, Held, Rollback};
 use crate::embedded::promotion::Promotion;
 use crate::embedded::versions::{Deployment, Entry};
 use crate::embedded::{Store, WriteError};
@@ -39,6 +40,8 @@ const MOST_NAMED: usize = 20;
 const MOST_NAMES: usize = 200;
 const MOST_SAID: usize = 2_000;
 
+/// How long a version in charge may take to come to the end of its batches.
+const LONGEST_HOLD: Duration = Duration::from_secs(40);
 /// How often a rollback is tried that other hosts are in the way of, and how long between.
 const MOST_TRIES: u32 = 5;
 const TRY_EVERY: Duration = Duration::from_secs(3);
@@ -367,6 +370,10 @@ impl Deploys {
         action: &str,
         promotion: Option<Promotion>,
     ) -> Result<Vec<Taken>, DeployError> {
+        let migrated = match promotion {
+            Some(_) => None,
+            None => self.migrated(&decided).await?,
+        };
         let Decided { application, deployed, arrivals, versions, taken, gone } = decided;
         let held = self.hold_all(&gone).await?;
         let arrived: Vec<String> = arrivals.iter().map(|arrival| arrival.function.clone()).collect();
@@ -376,7 +383,8 @@ impl Deploys {
             .iter()
             .map(|(name, before)| Entry { before: Some(before.clone()), ..self::entry(name, who, action, None) });
         let entries = taken.iter().filter(is_told).map(entry).chain(removed).collect();
-        self.store.deploy(Deployment { application, deployed, arrivals, entries, promotion }).await?;
+        let migration = migrated.as_ref().map(|migrated| migrated.state.migration(&migrated.function));
+        self.store.deploy(Deployment { application, deployed, arrivals, entries, promotion, migration }).await?;
         let swapped: Vec<Arc<Registered>> = {
             let mut registry = self.registry();
             versions.into_iter().map(|(name, version)| registry.put(&name, version)).collect()
@@ -385,6 +393,8 @@ impl Deploys {
             let version = registered.version.load_full();
             tracing::info!(function = %registered.name, version = version.short(), who, action, "took over");
         }
+        // Its state has the form that the version takes it for.
+        drop(migrated);
         for function in arrived {
             // What it was compared with is not in charge any more.
             self.shadows.end(&function).await;
@@ -395,6 +405,19 @@ impl Deploys {
         }
         self.begin(swapped).await?;
         Ok(taken)
+    }
+
+    /// Lets a function come to the end of what it has, and begin nothing.
+    async fn stand_still(&self, function: &str) -> Result<Held, DeployError> {
+        let missing = || DeployError::Failed(format!("`{function}` does not run"));
+        let registered = self.registered(function).ok_or_else(missing)?;
+        self.dispatcher.hold(&registered, LONGEST_HOLD).await.ok_or_else(|| {
+            let waited = LONGEST_HOLD.as_secs();
+            let message = format!(
+                "the version in charge of `{function}` did not come to the end of its batches within {waited} s"
+            );
+            DeployError::refused(message, "it goes on; try again")
+        })
     }
 
     /// Lets workers go by the versions in charge, all that can.

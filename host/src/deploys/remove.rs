@@ -2,7 +2,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::shadow::LONGEST_HOLD;
 use super::{Ask, DeployError, Deploys};
 use crate::dispatch::Held;
 use crate::manifest;
@@ -49,13 +48,8 @@ impl Deploys {
     /// Lets functions come to the end of what they have, and begin nothing.
     pub(super) async fn hold_all(&self, gone: &BTreeMap<String, String>) -> Result<Vec<Held>, DeployError> {
         let mut all = Vec::new();
-        for registered in gone.keys().filter_map(|name| self.registered(name)) {
-            let held = self.dispatcher.hold(&registered, LONGEST_HOLD).await.ok_or_else(|| {
-                let (name, waited) = (&registered.name, LONGEST_HOLD.as_secs());
-                let message = format!("`{name}` did not come to the end of its batches within {waited} s");
-                DeployError::refused(message, "it goes on; try again")
-            })?;
-            all.push(held);
+        for name in gone.keys() {
+            all.push(self.stand_still(name).await?);
         }
         Ok(all)
     }

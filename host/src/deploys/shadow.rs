@@ -2,7 +2,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use std::time::Duration;
 
 use super::{Ask, Decided, DeployError, Deploys, Taken, Way, entry, short};
 use crate::clock::now_ms;
@@ -15,8 +14,6 @@ use crate::manifest::{Application, Function, Retention, TriggerSource};
 use crate::registry::Version;
 use crate::shadows::{Amends, Comparison, MOST_AMENDED, MOST_PUBLISHED, ShadowError};
 
-/// How long the version in charge may take to come to the end of its batches.
-pub(super) const LONGEST_HOLD: Duration = Duration::from_secs(40);
 /// What the audit log calls it when one is ended.
 const DROP: &str = "shadow drop";
 /// Digits of the name of a shadow's folder.
@@ -249,17 +246,9 @@ impl Deploys {
             ));
         }
         let gone = || ShadowError::None(format!("the shadow of `{function}` does not run"));
-        let (running, registered) = (self.shadows.of(function).ok_or_else(gone)?, self.registered(function));
-        let registered = registered.ok_or_else(gone)?;
+        let running = self.shadows.of(function).ok_or_else(gone)?;
         self.shadows.pursue(function).await?;
-        let held = self.dispatcher.hold(&registered, LONGEST_HOLD).await;
-        let held = held.ok_or_else(|| {
-            let waited = LONGEST_HOLD.as_secs();
-            let message = format!(
-                "the version in charge of `{function}` did not come to the end of its batches within {waited} s"
-            );
-            DeployError::refused(message, "it goes on; try again")
-        })?;
+        let held = self.stand_still(function).await?;
         self.shadows.arrive(function).await?;
         let amends = running.amends().await?;
         may_take_over(&shadow, &amends, allowed)?;

@@ -324,7 +324,14 @@ impl Start {
             entry.before = running(name).cloned();
             entries.push(entry);
         }
-        Ok(Some(Deployment { application, deployed: self.deployed.clone(), arrivals, entries, promotion: None }))
+        Ok(Some(Deployment {
+            application,
+            deployed: self.deployed.clone(),
+            arrivals,
+            entries,
+            promotion: None,
+            migration: None,
+        }))
     }
 }
 

@@ -16,6 +16,7 @@ mod ledger;
 mod letters;
 mod log;
 mod mark;
+pub mod migration;
 pub mod mirrors;
 mod outbox;
 mod overview;
@@ -117,6 +118,7 @@ impl Store {
             false => options(&path).synchronous(SqliteSynchronous::Full),
         };
         backup::sweep(folder.path());
+        migration::sweep(folder.path());
         let connection = prepared(&path, &options, &folder, &application).await;
         let connection = connection.map_err(|error| trouble::explained(error, &path))?;
         let readers = SqlitePoolOptions::new()

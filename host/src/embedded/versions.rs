@@ -10,9 +10,10 @@ use sha2::{Digest as _, Sha256};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteRow};
 use sqlx::{ConnectOptions as _, Connection as _, Row as _, SqliteConnection};
 
+use super::migration::Migration;
 use super::promotion::Promotion;
 use super::writer::{Told, Work, WriteError};
-use super::{FILE, Folder, Store, log, mark, promotion, schema, shadows, trouble};
+use super::{FILE, Folder, Store, log, mark, migration, promotion, schema, shadows, trouble};
 use crate::clock::now_ms;
 use crate::engine::inspect::MAX_COMPONENT_BYTES;
 use crate::manifest::Application;
@@ -94,6 +95,8 @@ pub struct Deployment {
     pub entries: Vec<Entry>,
     /// The shadow that takes over, where one does: it brings state, rows and records.
     pub promotion: Option<Promotion>,
+    /// State that gets another form, where it does.
+    pub migration: Option<Migration>,
 }
 
 /// An entry of the audit log.
@@ -247,19 +250,18 @@ pub fn digest_of(component: &[u8]) -> String {
 
 /// Does all of a deployment on the open transaction.
 pub(super) async fn deploy(connection: &mut SqliteConnection, deployment: &Deployment) -> Result<Vec<i64>, WriteError> {
-    let Deployment { application, deployed, arrivals, entries, promotion } = deployment;
+    let Deployment { application, deployed, arrivals, entries, promotion, migration } = deployment;
     crate::bindings::tables::schema::prepare(connection, &application.tables).await?;
     log::prepare(connection, application).await.map_err(|error| WriteError::Deploy(format!("{error:#}")))?;
     for function in application.functions.values().filter(|f| f.grants.state) {
-        let is_anew = promotion.as_ref().is_some_and(|p| p.replays && p.function == function.name);
-        if is_anew {
-            sqlx::query("INSERT OR REPLACE INTO state_version (function, version) VALUES (?, ?)")
-                .bind(&function.name)
-                .bind(function.grants.state_version)
-                .execute(&mut *connection)
-                .await?;
+        let is_replayed = promotion.as_ref().is_some_and(|p| p.replays && p.function == function.name);
+        if is_replayed || migration.as_ref().is_some_and(|m| m.function == function.name) {
+            migration::anew(connection, function).await?;
         }
-        hold_state(connection, &function.name, function.grants.state_version).await?;
+        migration::hold(connection, function).await?;
+    }
+    if let Some(migration) = migration {
+        migration::put(connection, migration).await?;
     }
     let at_ms = entries.first().map_or(0, |entry| entry.at_ms);
     for arrival in arrivals {
@@ -293,27 +295,6 @@ pub(super) async fn deploy(connection: &mut SqliteConnection, deployment: &Deplo
         Some(promotion) => promotion::promote(connection, application, promotion).await,
         None => Ok(Vec::new()),
     }
-}
-
-/// Holds what a function takes its state for against what it is.
-async fn hold_state(connection: &mut SqliteConnection, function: &str, wanted: u32) -> Result<(), WriteError> {
-    let stored = sqlx::query(
-        "INSERT INTO state_version (function, version) VALUES (?, ?)
-         ON CONFLICT (function) DO UPDATE SET version = version RETURNING version",
-    );
-    let stored: u32 = stored.bind(function).bind(wanted).fetch_one(connection).await?.try_get(0)?;
-    held(function, stored, wanted)
-}
-
-/// Refuses a function that takes its state for another than it is.
-fn held(function: &str, stored: u32, wanted: u32) -> Result<(), WriteError> {
-    if stored == wanted {
-        return Ok(());
-    }
-    Err(WriteError::Deploy(format!(
-        "the state of `{function}` is of version {stored}, and by spin.toml it would be taken for version {wanted}: leave \
-         `state_version = {stored}`, or start with an empty data folder, which computes everything anew"
-    )))
 }
 
 async fn keep(connection: &mut SqliteConnection, arrival: &Arrival, at_ms: i64) -> Result<(), WriteError> {
@@ -402,21 +383,6 @@ impl Store {
     /// [`WriteError`]: a table or topic is stored otherwise, or the file cannot be written; nothing is changed then.
     pub async fn deploy(&self, deployment: Deployment) -> Result<(), WriteError> {
         self.submit(Work::Deploy(Box::new(deployment))).await
-    }
-
-    /// Refuses an application whose functions take their state for another than it is, as [`Store::deploy`] would.
-    ///
-    /// # Errors
-    /// [`WriteError`].
-    pub async fn hold_states(&self, application: &Application) -> Result<(), WriteError> {
-        let rows = sqlx::query("SELECT function, version FROM state_version").fetch_all(&self.readers).await?;
-        for row in rows {
-            let (name, stored): (String, u32) = (row.try_get(0)?, row.try_get(1)?);
-            if let Some(function) = application.functions.get(&name).filter(|function| function.grants.state) {
-                held(&name, stored, function.grants.state_version)?;
-            }
-        }
-        Ok(())
     }
 
     /// Writes an entry of the audit log.

@@ -2,6 +2,7 @@
 //! savepoint of its own, so that one that fails takes none of the others with it.
 
 use std::collections::BTreeSet;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -299,9 +300,9 @@ async fn transaction(
     shares: &mut Shares,
     told: &Told,
 ) -> Result<Vec<Result<Vec<i64>, WriteError>>, WriteError> {
-    if let Some(promotion) = works.iter().find_map(promotion) {
+    if let Some(file) = works.iter().find_map(file_beside) {
         // No file can be added within a transaction.
-        mirrors::attach(connection, &promotion.file, promotion::PROMOTED).await?;
+        mirrors::attach(connection, file, promotion::PROMOTED).await?;
         let done = within(connection, application, works, shares, told).await;
         sqlx::raw_sql(promotion::DETACH).execute(connection).await?;
         return done;
@@ -309,11 +310,11 @@ async fn transaction(
     within(connection, application, works, shares, told).await
 }
 
-fn promotion(work: &Work) -> Option<&promotion::Promotion> {
-    match work {
-        Work::Deploy(deployment) => deployment.promotion.as_ref(),
-        _ => None,
-    }
+/// The file from which something is taken over.
+fn file_beside(work: &Work) -> Option<&Path> {
+    let Work::Deploy(deployment) = work else { return None };
+    let promoted = deployment.promotion.as_ref().map(|promotion| promotion.file.as_path());
+    promoted.or(deployment.migration.as_ref().map(|migration| migration.file.as_path()))
 }
 
 async fn within(

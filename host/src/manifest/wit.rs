@@ -11,7 +11,7 @@ use super::{Application, Column, ColumnKind, Function, Operation, Table, TableGr
 pub const PLATFORM: &str = include_str!("../../../wit/platform/platform.wit");
 
 /// Version of the package in [`PLATFORM`].
-pub const PLATFORM_VERSION: &str = "0.1.0";
+pub const PLATFORM_VERSION: &str = "0.1.1";
 
 /// Words that WIT understands by themselves: as names they take a `%` in front.
 const KEYWORDS: [&str; 44] = [
@@ -114,6 +114,14 @@ fn world(application: &Application, function: &Function) -> String {
         line(&mut text, format_args!("  export isobar:platform/scheduled@{PLATFORM_VERSION};"));
     }
     line(&mut text, format_args!("}}"));
+    if function.grants.state && function.grants.state_version > 1 {
+        line(
+            &mut text,
+            format_args!("\n/// The same of a version that knows what the state of an older one is to become."),
+        );
+        line(&mut text, format_args!("world migrating-function {{\n  include function;"));
+        line(&mut text, format_args!("  export isobar:platform/migration@{PLATFORM_VERSION};\n}}"));
+    }
     text
 }
 

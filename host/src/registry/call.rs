@@ -10,8 +10,10 @@ use wasmtime::{Store, UpdateDeadline};
 
 use super::Version;
 use super::turns::{Doing, Interrupted};
-use crate::bindings::{CallContext, CallState, Waits, WireBatch, WireFailure, WireNext, WireTick};
-use crate::delivery::{Cause, Effects, Failure, Rejection};
+use crate::bindings::{
+    CallContext, CallState, Waits, WireBatch, WireFailure, WireNext, WirePacked, WirePackedRef, WireTick,
+};
+use crate::delivery::{Cause, Effects, Failure, Packed, Rejection};
 use crate::embedded;
 use crate::engine::failure;
 
@@ -77,6 +79,33 @@ impl Version {
             Outcome::Done { .. } => Ok(()),
             Outcome::Failed { failure, .. } => Err(failure.to_string()),
         }
+    }
+
+    /// Gives entries of the state of an older `version` the form that they have in this one.
+    ///
+    /// # Errors
+    /// Why it cannot.
+    pub async fn migrate(
+        &self,
+        context: CallContext,
+        version: u32,
+        (keys, values): (&Packed, &Packed),
+    ) -> Result<(Packed, Packed), Failure> {
+        let params = Some((version, WirePackedRef::from(keys), WirePackedRef::from(values)));
+        let called = self.call::<_, (WirePacked, WirePacked)>(context, self.migrate, params, 0, 0).await;
+        let (keys, values) = match called.outcome {
+            Outcome::Done { answer, rejected, .. } if rejected.is_empty() => answer,
+            Outcome::Done { .. } => {
+                return Err(Failure::new(Cause::Answer, "it rejects entries of state; leave them out"));
+            }
+            Outcome::Failed { failure, .. } => return Err(failure),
+        };
+        let packed = |packed: WirePacked, what| {
+            packed
+                .checked(what)
+                .map_err(|_| Failure::new(Cause::Answer, &format!("`{what}` of its answer is not packed right")))
+        };
+        Ok((packed(keys, "keys")?, packed(values, "values")?))
     }
 
     /// Runs a tick.

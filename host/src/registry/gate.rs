@@ -4,6 +4,7 @@
 
 mod expected;
 mod fit;
+mod release;
 
 use crate::bindings::system::{self, Need};
 use crate::bindings::tables::text::cut;
@@ -12,17 +13,19 @@ use crate::manifest::schema::wit_name;
 use crate::manifest::{Application, Function, TriggerSource};
 
 /// The exports by which functions are called.
-pub const HANDLER: &str = "isobar:platform/handler@0.1.0";
+pub const HANDLER: &str = "isobar:platform/handler@0.1.1";
 /// The same, for languages without async exports.
-pub const HANDLER_SYNC: &str = "isobar:platform/handler-sync@0.1.0";
+pub const HANDLER_SYNC: &str = "isobar:platform/handler-sync@0.1.1";
 /// The export that schedules call.
-pub const SCHEDULED: &str = "isobar:platform/scheduled@0.1.0";
+pub const SCHEDULED: &str = "isobar:platform/scheduled@0.1.1";
+/// The export that gives state another form.
+pub const MIGRATION: &str = "isobar:platform/migration@0.1.1";
 /// The import by which functions keep state.
-pub const STATE: &str = "isobar:platform/state@0.1.0";
+pub const STATE: &str = "isobar:platform/state@0.1.1";
 /// What tools leave behind that has done its work when the component was built: componentize-py's initialisation.
 const LEFT_OVER: [&str; 1] = ["instance `exports`"];
 /// What imports and exports of the contract are made of.
-const PLUMBING: [&str; 2] = ["isobar:platform/events@0.1.0", "isobar:platform/types@0.1.0"];
+const PLUMBING: [&str; 2] = ["isobar:platform/events@0.1.1", "isobar:platform/types@0.1.1"];
 
 /// Refusals that are said one by one: who builds components reads them, and a stranger's may have any number.
 const MOST_SAID: usize = 20;
@@ -52,6 +55,7 @@ pub fn refusals(application: &Application, function: &Function, found: &Capabili
         Ok(expected) => expected,
         Err(error) => return vec![Refusal::new(format!("{error:#}"), "rename what it names")],
     };
+    let found = &release::current(found);
     let gate = Gate { application, function, expected };
     let mut refused = Refused::default();
     gate.irregular(found, &mut refused);
@@ -283,6 +287,10 @@ impl Gate<'_> {
             return;
         }
         match self.expected.exports.get(interface) {
+            Some(_) if interface == MIGRATION && !self.function.grants.state => refused.add(|| {
+                let message = format!("`{name}` exports `{interface}`, and spin.toml grants it no state");
+                Refusal::new(message, self.grant_hint(STATE, None))
+            }),
             Some(expected) if expected == exported => {}
             Some(_) => refused.add(|| {
                 let message = format!("`{name}` exports `{interface}` with another shape than the contract's");

@@ -49,6 +49,7 @@ pub struct Version {
     pre: InstancePre<CallState>,
     handle: Option<ComponentExportIndex>,
     run: Option<ComponentExportIndex>,
+    migrate: Option<ComponentExportIndex>,
     turns: Turns,
     /// What its words may not hold.
     secrets: Secrets,
@@ -167,6 +168,7 @@ impl Loader {
         };
         let handle = export(gate::HANDLER, "handle").or_else(|| export(gate::HANDLER_SYNC, "handle"));
         let run = export(gate::SCHEDULED, "run");
+        let migrate = export(gate::MIGRATION, "migrate");
         let pre = linker
             .instantiate_pre(&component)
             .map_err(from_wasmtime)
@@ -185,6 +187,7 @@ impl Loader {
             pre,
             handle,
             run,
+            migrate,
             turns: match place {
                 Place::New => self.cores.join(places()),
                 Place::Of(charge) => charge.turns.clone(),
@@ -205,6 +208,12 @@ impl Version {
     #[must_use]
     pub fn reads_sensitive(&self) -> bool {
         self.function.reads_sensitive(&self.application)
+    }
+
+    /// Whether it knows what the state of an older version is to become.
+    #[must_use]
+    pub fn migrates(&self) -> bool {
+        self.migrate.is_some()
     }
 
     /// What a call of it in `partition` has, where nothing is under way.

@@ -1,4 +1,4 @@
-"""`python3 -m unittest discover -s functions/{{name}}`"""
+"""`python3 -m unittest discover -s python/{{name}}`"""
 
 import unittest
 from functools import reduce

@@ -46,8 +46,8 @@ fn what_is_not_granted_is_refused_by_name() {
          [application.trigger.isobar.grants.counting] publish = [\"output\"]"
     );
     let state = refused(without("state = true"));
-    assert!(state.starts_with("`counting` imports `isobar:platform/state@0.1.0.get`, which spin.toml"), "{state}");
-    assert!(state.contains("`counting` imports `isobar:platform/state@0.1.0.put`"), "{state}");
+    assert!(state.starts_with("`counting` imports `isobar:platform/state@0.1.1.get`, which spin.toml"), "{state}");
+    assert!(state.contains("`counting` imports `isobar:platform/state@0.1.1.put`"), "{state}");
 }
 
 #[test]
@@ -72,7 +72,7 @@ fn an_export_that_a_trigger_needs_is_missed() {
         text.replace("topic = \"input\"\nbatch_max_records = 150", "id = \"c\"\ncron_expression = \"* * * * * *\"")
     });
     assert!(
-        scheduled.starts_with("`counting` does not export `isobar:platform/scheduled@0.1.0`, which its schedule needs"),
+        scheduled.starts_with("`counting` does not export `isobar:platform/scheduled@0.1.1`, which its schedule needs"),
         "{scheduled}"
     );
 }

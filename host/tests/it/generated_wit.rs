@@ -37,7 +37,7 @@ fn interfaces<'r>(
         Some((resolve.name_world_key(key), functions))
     };
     // What interfaces use comes along: the platform's types and events are no grants.
-    let plumbing = ["isobar:platform/types@0.1.0", "isobar:platform/events@0.1.0"];
+    let plumbing = ["isobar:platform/types@0.1.1", "isobar:platform/events@0.1.1"];
     items.filter_map(interface).filter(|(name, _)| !plumbing.contains(&name.as_str())).collect()
 }
 
@@ -68,12 +68,12 @@ fn check(application: &Application, function: &Function) {
 
     let (resolved, world) = resolve(application, function, "function");
     let imports = interfaces(&resolved, resolved.worlds[world].imports.iter());
-    assert_eq!(imports.iter().any(|(name, _)| name == "isobar:platform/state@0.1.0"), grants.state);
+    assert_eq!(imports.iter().any(|(name, _)| name == "isobar:platform/state@0.1.1"), grants.state);
     let exports = interfaces(&resolved, resolved.worlds[world].exports.iter());
     let is_topic = |source: &TriggerSource| matches!(source, TriggerSource::Topic(_));
     let exported = |interface: &str| exports.iter().any(|(name, _)| name == interface);
-    assert_eq!(exported("isobar:platform/handler@0.1.0"), function.triggers.iter().any(|t| is_topic(&t.source)));
-    assert_eq!(exported("isobar:platform/scheduled@0.1.0"), function.triggers.iter().any(|t| !is_topic(&t.source)));
+    assert_eq!(exported("isobar:platform/handler@0.1.1"), function.triggers.iter().any(|t| is_topic(&t.source)));
+    assert_eq!(exported("isobar:platform/scheduled@0.1.1"), function.triggers.iter().any(|t| !is_topic(&t.source)));
 }
 
 /// The fields of a record of an interface of tables, in order.

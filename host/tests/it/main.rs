@@ -34,6 +34,7 @@ mod shadows;
 mod shop;
 mod spin;
 mod stage;
+mod state_forms;
 mod stops;
 mod stores;
 mod swaps;

@@ -78,7 +78,7 @@ fn the_template_in_python_passes_its_tests_builds_and_works() {
         say!("SKIPPED: a component in Python: set ISOBAR_PYTHON to a componentize-py to build it");
         return;
     };
-    let tested = folder.run("python3", &["-m", "unittest", "discover", "-s", "functions/tally"]);
+    let tested = folder.run("python3", &["-m", "unittest", "discover", "-s", "python/tally"]);
     assert!(tested.status.success(), "{}", String::from_utf8_lossy(&tested.stderr));
     let manifest = folder.0.path().join("spin.toml");
     let text = std::fs::read_to_string(&manifest).unwrap();
@@ -89,7 +89,7 @@ fn the_template_in_python_passes_its_tests_builds_and_works() {
     .unwrap();
     folder.isobar(&["build"]).unwrap();
     folder.isobar(&["check"]).unwrap();
-    let tallied = folder.isobar(&["test", "tally", "functions/tally/example.jsonl"]).unwrap();
+    let tallied = folder.isobar(&["test", "tally", "python/tally/example.jsonl"]).unwrap();
     let row =
         r#"{"row":{"table":"tally_totals","cells":{"count":"2","greatest":"3","key":"a","least":"-1","sum":"2"}}}"#;
     assert!(tallied.contains(row) && tallied.contains("`many` is no whole number"), "{tallied}");

@@ -22,7 +22,7 @@ fn said(function: &str, component: &[u8]) -> String {
 /// What it says of a world that exports a handler and has these items, with these packages beside it.
 fn of_world(items: &str, packages: &str) -> String {
     let text =
-        format!("package test:hostile;\n{packages}\nworld hostile {{ export isobar:platform/handler@0.1.0; {items} }}");
+        format!("package test:hostile;\n{packages}\nworld hostile {{ export isobar:platform/handler@0.1.1; {items} }}");
     said("total", &of_wit(&text))
 }
 
@@ -30,7 +30,7 @@ fn of_world(items: &str, packages: &str) -> String {
 fn of_table(interface: &str) -> String {
     let name = interface.split_whitespace().next().expect("it has a name");
     let package = format!(
-        "package shop:tables {{ interface {name} {{ use isobar:platform/types@0.1.0.{{error}}; {} }} }}",
+        "package shop:tables {{ interface {name} {{ use isobar:platform/types@0.1.1.{{error}}; {} }} }}",
         &interface[name.len()..]
     );
     of_world(&format!("import shop:tables/{name};"), &package)
@@ -75,12 +75,12 @@ fn interfaces_and_functions_that_are_not_granted_are_refused() {
          [application.trigger.isobar.grants.total] tables.customers = [\"delete\"]"
     );
     assert!(of_table("secrets get: func();").contains("hint: spin.toml declares no such table"));
-    let wipe = "(component (import \"isobar:platform/state@0.1.0\" (instance (export \"wipe\" (func)))))";
+    let wipe = "(component (import \"isobar:platform/state@0.1.1\" (instance (export \"wipe\" (func)))))";
     let wipe = said("total", &of_text(wipe));
-    assert!(wipe.starts_with("`total` imports `isobar:platform/state@0.1.0.wipe`, which spin.toml does not"), "{wipe}");
-    let types = "(component (import \"isobar:platform/types@0.1.0\" (instance (export \"f\" (func)))))";
-    assert!(said("total", &of_text(types)).starts_with("`total` imports `isobar:platform/types@0.1.0.f`, which"));
-    for of_types_only in ["evil:thing/types", "shop:tables/secrets", "isobar:platform/handler@0.1.0"] {
+    assert!(wipe.starts_with("`total` imports `isobar:platform/state@0.1.1.wipe`, which spin.toml does not"), "{wipe}");
+    let types = "(component (import \"isobar:platform/types@0.1.1\" (instance (export \"f\" (func)))))";
+    assert!(said("total", &of_text(types)).starts_with("`total` imports `isobar:platform/types@0.1.1.f`, which"));
+    for of_types_only in ["evil:thing/types", "shop:tables/secrets", "isobar:platform/handler@0.1.1"] {
         let component = of_text(&format!("(component (import \"{of_types_only}\" (instance)))"));
         let expected = format!("`total` imports `{of_types_only}`, which spin.toml does not grant");
         assert!(said("total", &component).starts_with(&expected), "{}", said("total", &component));
@@ -134,9 +134,9 @@ fn a_column_that_the_gate_let_pass_would_not_be_linked() {
     let linked = |row: &str| {
         let component = of_wit(&format!(
             "package test:hostile; package shop:tables {{ interface customers {{
-                 use isobar:platform/types@0.1.0.{{error}}; record key {{ id: string }} record row {{ {row} }}
+                 use isobar:platform/types@0.1.1.{{error}}; record key {{ id: string }} record row {{ {row} }}
                  get: func(keys: list<key>) -> result<list<row>, error>; }} }}
-             world hostile {{ import shop:tables/customers; export isobar:platform/handler@0.1.0; }}"
+             world hostile {{ import shop:tables/customers; export isobar:platform/handler@0.1.1; }}"
         ));
         let component = engine.compile(&component).unwrap();
         let linker = bindings::linker(&engine, &application, &application.functions["total"], &component);
@@ -205,9 +205,9 @@ fn names_that_only_begin_like_those_of_the_system_are_refused() {
         ("wasi:http/incoming-handler@0.2.0", "isobar knows no such interface"),
         ("spin:variables/variables@2.0.0", "isobar has it in the versions `3.0`"),
         ("spin:key-value/key-value@3.0.0", "isobar knows no such interface"),
-        ("isobar:platform/state@0.1.7", "isobar has `isobar:platform/state@0.1.0`"),
-        ("isobar:platform/state@0.2.0", "isobar has `isobar:platform/state@0.1.0`"),
-        ("isobar:platform/state", "isobar has `isobar:platform/state@0.1.0`"),
+        ("isobar:platform/state@0.1.7", "isobar has `isobar:platform/state@0.1.1`"),
+        ("isobar:platform/state@0.2.0", "isobar has `isobar:platform/state@0.1.1`"),
+        ("isobar:platform/state", "isobar has `isobar:platform/state@0.1.1`"),
         ("shop:tables/days@0.1.0", "tables have no version"),
         ("shop:topics/answers@1.0.0", "topics have no version"),
     ] {
@@ -310,11 +310,11 @@ fn exports_are_those_of_the_contract() {
         said("total", &of_wit(&format!("package test:hostile; {packages} world hostile {{ {items} }}")))
     };
     let missing =
-        "`total` does not export `isobar:platform/handler@0.1.0`, which its topic trigger needs\n  hint: export it";
+        "`total` does not export `isobar:platform/handler@0.1.1`, which its topic trigger needs\n  hint: export it";
     assert!(world("", "").starts_with(missing));
-    assert!(world("export isobar:platform/scheduled@0.1.0;", "").starts_with(missing));
-    assert_eq!(world("export isobar:platform/handler-sync@0.1.0;", ""), "");
-    let both = "export isobar:platform/handler@0.1.0; export isobar:platform/scheduled@0.1.0;";
+    assert!(world("export isobar:platform/scheduled@0.1.1;", "").starts_with(missing));
+    assert_eq!(world("export isobar:platform/handler-sync@0.1.1;", ""), "");
+    let both = "export isobar:platform/handler@0.1.1; export isobar:platform/scheduled@0.1.1;";
     assert_eq!(world(both, ""), "", "one component may serve several triggers");
     let run = world(&format!("{both} export run: func();"), "");
     assert_eq!(run, "`total` exports function `run`, which nothing calls\n  hint: build it without that export");
@@ -322,14 +322,14 @@ fn exports_are_those_of_the_contract() {
     assert_eq!(more, "`total` exports `more:of/it`, which nothing calls\n  hint: build it without that export");
     for (version, handle) in [
         ("0.1.0", "(export \"handle\" (func))"),
-        ("0.1.0", ""),
+        ("0.1.1", ""),
         ("0.1.0", "(export \"handle\" (func)) (export \"more\" (func))"),
     ] {
         let component = exporting(&format!("isobar:platform/handler@{version}"), handle);
         let said = said("total", &component);
-        assert!(said.starts_with("`total` exports `isobar:platform/handler@0.1.0` with another shape than"), "{said}");
+        assert!(said.starts_with("`total` exports `isobar:platform/handler@0.1.1` with another shape than"), "{said}");
     }
-    for name in ["isobar:platform/handler@0.1.1", "isobar:platform/handler@0.2.0", "isobar:platform/handler"] {
+    for name in ["isobar:platform/handler@0.1.2", "isobar:platform/handler@0.2.0", "isobar:platform/handler"] {
         let said = said("total", &exporting(name, "(export \"handle\" (func))"));
         assert!(said.starts_with(missing), "{said}");
         assert!(said.contains(&format!("`total` exports `{name}`, which nothing calls")), "{said}");
@@ -342,12 +342,12 @@ fn an_export_that_waits_where_the_contract_does_not_is_of_another_shape() {
     let changed = platform.replace("handle: func(batch", "handle: async func(batch");
     assert_ne!(changed, platform);
     let text = format!(
-        "package test:hostile; world hostile {{ export isobar:platform/handler-sync@0.1.0; }}\n{}",
-        changed.replacen("package isobar:platform@0.1.0;", "package isobar:platform@0.1.0 {", 1) + "}"
+        "package test:hostile; world hostile {{ export isobar:platform/handler-sync@0.1.1; }}\n{}",
+        changed.replacen("package isobar:platform@0.1.1;", "package isobar:platform@0.1.1 {", 1) + "}"
     );
     let component = crate::components::of_wit_alone(&text);
     let said = said("total", &component);
-    assert!(said.starts_with("`total` exports `isobar:platform/handler-sync@0.1.0` with another shape"), "{said}");
+    assert!(said.starts_with("`total` exports `isobar:platform/handler-sync@0.1.1` with another shape"), "{said}");
 }
 
 #[test]

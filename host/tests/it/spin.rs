@@ -196,7 +196,7 @@ fn a_lock_that_cannot_run_is_refused_with_what_is_wrong() {
         ("/components/0/source/digest", json!("sha256:00"), "is not the one of the lock"),
         ("/components/0/source/source", json!("file:///nowhere.wasm"), "the component of `counting` is missing"),
         ("/triggers/1/trigger_config/topic", json!("inputs"), "did you mean `input`?"),
-        ("/metadata/triggers/isobar/grants/counting/state", json!(false), "imports `isobar:platform/state@0.1.0"),
+        ("/metadata/triggers/isobar/grants/counting/state", json!(false), "imports `isobar:platform/state@0.1.1"),
         ("/spin_lock_version", json!(7), "version 7"),
     ] {
         let spin = Spin::new(|lock| match pointer.strip_suffix("/digest") {

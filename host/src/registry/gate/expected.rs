@@ -8,7 +8,7 @@ use crate::engine::inspect::{self, Capabilities};
 use crate::manifest::{Application, Function, wit};
 
 /// The worlds of the contract whose exports may be there.
-const WORLDS: [&str; 3] = ["function", "function-sync", "scheduled-function"];
+const WORLDS: [&str; 4] = ["function", "function-sync", "scheduled-function", "migrating-function"];
 
 /// What spin.toml grants to `function`, as the shapes that its WIT has; and every export of the contract.
 pub(super) fn capabilities(application: &Application, function: &Function) -> anyhow::Result<Capabilities> {

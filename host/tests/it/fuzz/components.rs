@@ -31,7 +31,7 @@ fn components() {
     let (total, asks) = (&application.functions["total"], &application.functions["asks"]);
     let wide = of_wit(
         "package test:hostile; package evil:thing@1.0.0 { interface x { resource r { constructor(); } f: func(r: r); } }
-         world hostile { import evil:thing/x@1.0.0; export isobar:platform/handler@0.1.0; export evil:thing/x@1.0.0; }",
+         world hostile { import evil:thing/x@1.0.0; export isobar:platform/handler@0.1.1; export evil:thing/x@1.0.0; }",
     );
     let odd = of_text(
         "(component (import \"m\" (core module)) (import \"c\" (component)) (import \"r\" (type (sub resource)))
@@ -40,25 +40,25 @@ fn components() {
     );
     // A step from what is granted: a column more, half a key.
     let near = [
-        "customers { use isobar:platform/types@0.1.0.{error}; record key { id: string }
+        "customers { use isobar:platform/types@0.1.1.{error}; record key { id: string }
              record row { id: string, name: option<string>, debt: option<f64> }
              get: func(keys: list<key>) -> result<list<row>, error>; }",
-        "days { use isobar:platform/types@0.1.0.{error}; record key { id: string }
+        "days { use isobar:platform/types@0.1.1.{error}; record key { id: string }
              delete: func(keys: list<key>) -> result<_, error>; }",
     ];
     let near = near.map(|table| {
         let name = table.split(' ').next().expect("it has a name");
         of_wit(&format!(
             "package test:hostile; package shop:tables {{ interface {table} }}
-             world hostile {{ import shop:tables/{name}; export isobar:platform/handler@0.1.0; }}"
+             world hostile {{ import shop:tables/{name}; export isobar:platform/handler@0.1.1; }}"
         ))
     });
     let words = [
         "shop:tables/days",
         "shop:tables/customers",
         "shop:topics/answers",
-        "isobar:platform/state@0.1.0",
-        "isobar:platform/handler@0.1.0",
+        "isobar:platform/state@0.1.1",
+        "isobar:platform/handler@0.1.1",
         "wasi:cli/exit@0.2.0",
         "wasi:http/types@0.2.0",
         "\x08\x00",
@@ -127,7 +127,7 @@ fn compiled(engine: &Engine, application: &Arc<Application>, function: &Function
         }
     }
     for (name, _) in ty.exports(engine.wasmtime()) {
-        assert!(name.starts_with("isobar:platform/") && name.ends_with("@0.1.0"), "`{name}` is exported");
+        assert!(name.starts_with("isobar:platform/") && name.ends_with("@0.1.1"), "`{name}` is exported");
     }
     let linker = bindings::linker(engine, application, function, &component).expect("what is accepted can be linked");
     let linked = linker.instantiate_pre(&component);
@@ -147,8 +147,8 @@ fn granted(engine: &Engine, application: &Application, function: &Function, name
     let grants = &function.grants;
     let table = grants.tables.iter().find(|(table, _)| format!("shop:tables/{}", wit_name(table)) == name);
     match (name, table) {
-        ("isobar:platform/types@0.1.0" | "isobar:platform/events@0.1.0", _) => assert_eq!(functions().count(), 0),
-        ("isobar:platform/state@0.1.0", _) => assert!(grants.state),
+        ("isobar:platform/types@0.1.1" | "isobar:platform/events@0.1.1", _) => assert_eq!(functions().count(), 0),
+        ("isobar:platform/state@0.1.1", _) => assert!(grants.state),
         (topic, None) => {
             assert!(
                 grants.publish.iter().any(|granted| format!("shop:topics/{}", wit_name(granted)) == topic),

@@ -1,0 +1,3 @@
+//! The counting function with its counts as text: see `AS_TEXT` there.
+
+include!("../../counting/src/counting.rs");
