@@ -3,8 +3,11 @@
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
+use jiff::tz::TimeZone;
+use jiff::{Timestamp, civil};
 
 use super::{FunctionArgs, PlaceArgs};
+use crate::embedded::past::Mark;
 
 /// What `deploy` takes.
 #[derive(Debug, Clone, Args)]
@@ -89,6 +92,13 @@ pub struct ReplayArgs {
     /// The version, by the beginning of its digest [default: the one in charge]
     #[arg(long)]
     pub version: Option<String>,
+    /// Only batches from here on, with nothing in state: a position of each partition, or a time in UTC such as 2026-11-30 or
+    /// 2026-11-30T12:00:00Z
+    #[arg(long, value_name = "POSITION|TIME", value_parser = mark, conflicts_with = "apply")]
+    pub from: Option<Mark>,
+    /// Only batches that begin before
+    #[arg(long, value_name = "POSITION|TIME", value_parser = mark, conflicts_with = "apply")]
+    pub to: Option<Mark>,
     /// Put it in charge with what it made: rows, state, and the last records of keys
     #[arg(long)]
     pub apply: bool,
@@ -104,6 +114,17 @@ pub struct ReplayArgs {
     /// As JSON, for programs
     #[arg(long)]
     pub json: bool,
+}
+
+/// Reads where a part of a log begins or ends.
+fn mark(text: &str) -> Result<Mark, String> {
+    if let Some(position) = text.parse().ok().filter(|position| *position >= 0) {
+        return Ok(Mark::Position(position));
+    }
+    let midnight = |date: civil::Date| date.to_zoned(TimeZone::UTC).map(|zoned| zoned.timestamp());
+    let time = text.parse::<Timestamp>().or_else(|_| text.parse::<civil::Date>().and_then(midnight));
+    let time = time.map_err(|_| "write a position, or a time such as 2026-11-30 or 2026-11-30T12:00:00Z".to_owned())?;
+    Ok(Mark::Time(time.as_millisecond()))
 }
 
 /// What `promote` takes.

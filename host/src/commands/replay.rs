@@ -41,7 +41,7 @@ pub async fn run(args: &ReplayArgs) -> anyhow::Result<Outcome> {
     let shown = ShadowAsk { differences: Some(args.differences), sensitive: args.sensitive, brief: false };
     can_ask(args.apply, args.yes)?;
     let wish = Wish { applies: args.apply, is_sure: args.yes, shown, json: args.json };
-    let ask = ReplayAsk { version: args.version.clone() };
+    let ask = ReplayAsk { version: args.version.clone(), from: args.from, to: args.to };
     let done = async {
         let taken = reach.replay(&args.of.function, &ask).await?;
         see_through(&reach, &taken, &wish).await
@@ -125,7 +125,11 @@ async fn wait(reach: &Reach, function: &str) -> anyhow::Result<()> {
 /// Says what differences may come from.
 fn judge(comparison: &Comparison) {
     if comparison.differing == 0 {
-        ui::say("everything is as it was made before");
+        ui::say("everything that it made is as it was made before");
+    } else if comparison.of_part {
+        ui::hint(
+            "it knows nothing of records before and after the part: what is made of those, too, differs by that alone",
+        );
     } else if comparison.reads_others {
         ui::hint("it reads tables that others write, as they are now: what it read may have changed");
     } else if comparison.same_version {

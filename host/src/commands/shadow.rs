@@ -42,14 +42,18 @@ async fn show(args: &ShadowShowArgs) -> anyhow::Result<Outcome> {
 }
 
 pub(super) fn told(comparison: &Comparison) -> Vec<String> {
-    let Comparison { function, version, since_ms, ended, behind, records, batches, replays, .. } = comparison;
+    let Comparison { function, version, since_ms, ended, behind, records, batches, replays, of_part, .. } = comparison;
     let (version, since) = (short(version), ui::time(*since_ms));
     if let Some(reason) = ended {
         return vec![format!("the shadow of `{function}`, version {version} of {since}, has ended: {reason}")];
     }
     let mut lines = vec![format!(
         "`{function}`: version {version} {} since {since}; {} in {batches} batches compared, {behind} to come",
-        if *replays { "replays" } else { "is in the shadow" },
+        match (replays, of_part) {
+            (true, true) => "replays a part of the past",
+            (true, false) => "replays",
+            _ => "is in the shadow",
+        },
         ui::count(*records, "record"),
     )];
     let row = |t: &TableComparison| {

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::deploys::DeployError;
 use crate::dispatch::SourceStatus;
 use crate::dispatch::Spoken;
+use crate::embedded::past::Mark;
 use crate::embedded::tokens::Token;
 use crate::embedded::{Kind, TopicStatus, WriteError};
 
@@ -400,6 +401,12 @@ pub struct NewToken {
 pub struct ReplayAsk {
     /// The beginning of its digest; the running one where none is named.
     pub version: Option<String>,
+    /// Where a part begins that is replayed.
+    #[serde(default)]
+    pub from: Option<Mark>,
+    /// Where it ends.
+    #[serde(default)]
+    pub to: Option<Mark>,
 }
 
 fn none() -> Option<u64> {

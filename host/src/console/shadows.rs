@@ -4,6 +4,7 @@ use super::answers::{PromoteAsk, Refusal, ReplayAsk, ShadowAsk};
 use super::versions::at_rest;
 use super::view::View;
 use crate::deploys::Taken;
+use crate::embedded::past::Part;
 use crate::shadows::Comparison;
 
 /// Differences of each table where no number is asked for.
@@ -32,7 +33,9 @@ impl View {
     /// Why it may not or cannot.
     pub async fn replay(&self, function: &str, ask: &ReplayAsk, who: &str) -> Result<Taken, Refusal> {
         let running = self.running.as_ref().ok_or_else(at_rest)?;
-        Ok(running.deploys.replay(function, ask.version.as_deref(), who).await?)
+        let ReplayAsk { version, from, to } = ask;
+        let part = (from.is_some() || to.is_some()).then_some(Part { from: *from, to: *to });
+        Ok(running.deploys.replay(function, version.as_deref(), part, who).await?)
     }
 
     /// Puts the shadow of a function in charge.

@@ -7,6 +7,7 @@
 mod decide;
 mod hosts;
 mod migrate;
+mod promote;
 mod remove;
 mod shadow;
 mod start;

@@ -4,15 +4,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::{Ask, Decided, DeployError, Deploys, Taken, Way, entry, short};
-use crate::clock::now_ms;
-use crate::dispatch::held;
-use crate::embedded::mirrors::{MOST_BYTES, Mirrors, mirrored};
-use crate::embedded::promotion::Promotion;
+use crate::embedded::TopicStatus;
+use crate::embedded::mirrors::{Mirrors, mirrored};
+use crate::embedded::past::{Part, Span};
 use crate::embedded::shadows::{Beginning, Shadow};
 use crate::embedded::versions::Entry;
 use crate::manifest::{Application, Function, Retention, TriggerSource};
 use crate::registry::Version;
-use crate::shadows::{Amends, Comparison, MOST_AMENDED, MOST_PUBLISHED, ShadowError};
+use crate::shadows::{Comparison, ShadowError};
 
 /// What the audit log calls it when one is ended.
 const DROP: &str = "shadow drop";
@@ -40,10 +39,15 @@ impl Deploys {
     pub async fn begin_shadow(&self, ask: Ask, replays: bool, who: &str) -> Result<Taken, DeployError> {
         let _turn = self.turn.lock().await;
         let functions: Vec<String> = ask.components.keys().cloned().collect();
-        self.as_allowed(who, &functions, action(replays), self.follow(ask, replays, who)).await
+        let course = if replays { Course::Past(None) } else { Course::Beside };
+        self.as_allowed(who, &functions, course.action(), self.follow(ask, course, who)).await
     }
 
-    async fn follow(&self, ask: Ask, replays: bool, who: &str) -> Result<Taken, DeployError> {
+    async fn follow(&self, ask: Ask, course: Course, who: &str) -> Result<Taken, DeployError> {
+        let (replays, part) = match course {
+            Course::Beside => (false, None),
+            Course::Past(part) => (true, part),
+        };
         let [name] = ask.components.keys().cloned().collect::<Vec<_>>().try_into().map_err(|names: Vec<String>| {
             DeployError::refused(
                 format!("{} functions were to run in a shadow at one time", names.len()),
@@ -72,34 +76,36 @@ impl Deploys {
         self.shadows.end(&name).await;
         self.store.drop_shadow(&name, None).await?;
         let place: String = format!("{:032x}", rand::random::<u128>()).chars().take(PLACE_DIGITS).collect();
-        let entry = Entry { before: taken.before.clone(), ..entry(&name, who, action(replays), Some(&taken.version)) };
-        let (component, part, at_ms) = (version.component.to_string(), arrival.part.clone(), entry.at_ms);
-        self.store.begin_shadow(Beginning { arrival, place: place.clone(), replays, entry }).await?;
-        let is_whole = match replays {
+        let entry = Entry { before: taken.before.clone(), ..entry(&name, who, course.action(), Some(&taken.version)) };
+        let (component, declared, at_ms) = (version.component.to_string(), arrival.part.clone(), entry.at_ms);
+        let of_part = part.is_some();
+        self.store.begin_shadow(Beginning { arrival, place: place.clone(), replays, of_part, entry }).await?;
+        let made = async {
             // From now on nothing goes.
-            true => self.check_log(&version).await,
-            false => Ok(()),
+            let spans = match replays {
+                true => Some(self.spans(&version, part).await?),
+                false => None,
+            };
+            let mirrored = mirrored(&application, &name);
+            let made = Mirrors::make(&self.store, &place, mirrored, &version.function, spans.as_deref()).await;
+            made.map_err(|error| DeployError::Failed(format!("{error:#}")))
         };
-        if let Err(refused) = is_whole {
-            self.store.drop_shadow(&name, None).await?;
-            return Err(refused);
-        }
-        let made = Mirrors::make(&self.store, &place, mirrored(&application, &name), &version.function, replays).await;
-        let mirrors = match made {
+        let mirrors = match made.await {
             Ok(mirrors) => mirrors,
             Err(error) => {
                 self.store.drop_shadow(&name, None).await?;
-                return Err(DeployError::Failed(format!("{error:#}")));
+                return Err(error);
             }
         };
         let shadow = Shadow {
             function: name,
             version: taken.version.clone(),
             component,
-            part,
+            part: declared,
             place,
             at_ms,
             replays,
+            of_part,
             past: replays,
             ended: None,
         };
@@ -142,29 +148,51 @@ impl Deploys {
         Ok(())
     }
 
-    /// Refuses to replay what is not all there any more.
-    async fn check_log(&self, version: &Version) -> Result<(), DeployError> {
+    /// What of each partition is to be replayed, nothing where that is all; refused where it is not all there any more.
+    async fn spans(&self, version: &Version, part: Option<Part>) -> Result<Vec<Span>, DeployError> {
+        let spans = match part {
+            Some(part) => self.store.spans(&version.function.name, &part).await?,
+            None => Vec::new(),
+        };
         let topics: Vec<&str> = version.function.topics().collect();
-        let Some((topic, partition, first)) = self.store.trimmed_topic(&topics).await? else {
-            return Ok(());
+        let from = |topic: &str, partition: u32| match part {
+            Some(_) => {
+                let mut of_partition = spans.iter().filter(|s| s.source.as_ref() == topic && s.partition == partition);
+                // Of nothing nothing is needed.
+                of_partition.find(|span| span.first < span.next).map_or(i64::MAX, |span| span.first)
+            }
+            None => 0,
+        };
+        let gone = |p: &TopicStatus| topics.contains(&p.topic.as_str()) && p.first > from(&p.topic, p.partition);
+        let Some(TopicStatus { topic, partition, first, .. }) = self.store.topics().await?.into_iter().find(gone)
+        else {
+            return Ok(spans);
         };
         Err(DeployError::refused(
             format!("`{topic}`/{partition} begins at {first}: what came before is gone, and cannot be replayed"),
-            "a topic keeps everything unless spin.toml says `retention_max_hours` or `retention_max_bytes`",
+            "a topic keeps everything unless spin.toml says `retention_max_hours` or `retention_max_bytes`; `--from` replays what is left",
         ))
     }
 
-    /// Lets a version run over the past again: the one named by the beginning of its digest, else the one in charge.
+    /// Lets a version run over the past again, or a part of it: the one named by the beginning of its digest, else the one in charge.
     ///
     /// # Errors
     /// [`DeployError`]; the audit log has it.
-    pub async fn replay(&self, function: &str, version: Option<&str>, who: &str) -> Result<Taken, DeployError> {
+    pub async fn replay(
+        &self,
+        function: &str,
+        version: Option<&str>,
+        part: Option<Part>,
+        who: &str,
+    ) -> Result<Taken, DeployError> {
+        let _turn = self.turn.lock().await;
         let running = self.running().remove(function).unwrap_or_default();
         let ask = self.kept_ask(function, Some(version.unwrap_or(&running))).await?;
-        self.begin_shadow(ask, true, who).await
+        let course = Course::Past(part);
+        self.as_allowed(who, &[function.to_owned()], course.action(), self.follow(ask, course, who)).await
     }
 
-    async fn ask_of(&self, shadow: &Shadow) -> Result<Ask, DeployError> {
+    pub(super) async fn ask_of(&self, shadow: &Shadow) -> Result<Ask, DeployError> {
         let component = self.kept_component(&shadow.component).await?;
         let components = BTreeMap::from([(shadow.function.clone(), component)]);
         Ok(Ask { part: shadow.part.clone(), components, ..Ask::default() })
@@ -195,7 +223,7 @@ impl Deploys {
         Ok(Comparison { behind, ..Comparison::of(&shadow) })
     }
 
-    async fn shadow_of(&self, function: &str) -> Result<Shadow, DeployError> {
+    pub(super) async fn shadow_of(&self, function: &str) -> Result<Shadow, DeployError> {
         let found = self.store.shadows().await?.into_iter().find(|shadow| shadow.function == function);
         found.ok_or_else(|| ShadowError::None(format!("`{function}` has no shadow")).into())
     }
@@ -215,90 +243,25 @@ impl Deploys {
         };
         self.as_allowed(who, &[function.to_owned()], DROP, dropped).await
     }
-
-    /// Puts the shadow of a function in charge, with its state, and writes the rows and records in which it differs, unless there
-    /// are more than `allowed`; all of them where nothing is said.
-    ///
-    /// # Errors
-    /// [`DeployError`]; the audit log has it.
-    pub async fn promote(&self, function: &str, allowed: Option<u64>, who: &str) -> Result<Taken, DeployError> {
-        let _turn = self.turn.lock().await;
-        let promoted = self.put_shadow_in_charge(function, allowed, who);
-        self.as_allowed(who, &[function.to_owned()], "promote", promoted).await
-    }
-
-    async fn put_shadow_in_charge(
-        &self,
-        function: &str,
-        allowed: Option<u64>,
-        who: &str,
-    ) -> Result<Taken, DeployError> {
-        let shadow = self.shadow_of(function).await?;
-        if let Some(reason) = shadow.ended {
-            let hint = format!("`isobar deploy {function} --shadow` begins anew");
-            return Err(DeployError::refused(format!("the shadow of `{function}` has ended: {reason}"), hint));
-        }
-        let decided = self.decide(self.ask_of(&shadow).await?, Way { in_shadow: false, again: shadow.replays }).await?;
-        if decided.deployed.running.get(function) != Some(&shadow.version) {
-            return Err(DeployError::refused(
-                format!("version {} of `{function}` would be another one by what runs now", short(&shadow.version)),
-                "drop the shadow and begin anew",
-            ));
-        }
-        let gone = || ShadowError::None(format!("the shadow of `{function}` does not run"));
-        let running = self.shadows.of(function).ok_or_else(gone)?;
-        self.shadows.pursue(function).await?;
-        let held = self.stand_still(function).await?;
-        self.shadows.arrive(function).await?;
-        let amends = running.amends().await?;
-        may_take_over(&shadow, &amends, allowed)?;
-        let file = running.file().await?;
-        let topics = Arc::clone(&decided.application);
-        let partitions = |topic: &str| topics.topics.get(topic).map_or(1, |topic| topic.partitions);
-        let frames = held::frames(amends.published, partitions, now_ms(), true).map_err(held::unencodable)?;
-        let replays = shadow.replays;
-        let promotion = Promotion { function: function.to_owned(), file, replays, frames };
-        let taken = self.swap(decided, who, "promote", Some(promotion)).await?;
-        drop(held);
-        self.shadows.end(function).await;
-        taken.into_iter().next().ok_or_else(|| DeployError::Failed(format!("`{function}` does not run")))
-    }
 }
 
-/// Refuses what would change too much at one time, or more than is allowed.
-fn may_take_over(shadow: &Shadow, amends: &Amends, allowed: Option<u64>) -> Result<(), DeployError> {
-    let Amends { differing, unpublished, is_too_much, .. } = amends;
-    let function = &shadow.function;
-    if let Some(allowed) = allowed.filter(|allowed| differing > allowed) {
-        return Err(DeployError::refused(
-            format!("the shadow differs in {differing} rows and records, and {allowed} are allowed"),
-            format!("`isobar shadow show {function}` shows them; if they are meant, `--allow-differences {differing}`"),
-        ));
-    }
-    if *differing > MOST_AMENDED && !shadow.replays {
-        return Err(DeployError::refused(
-            format!(
-                "the shadow differs in {differing} rows and records, and {MOST_AMENDED} can be written when it takes over"
-            ),
-            format!(
-                "`isobar shadow drop {function}`, then `isobar deploy {function} --rebuild`, which computes all of them anew"
-            ),
-        ));
-    }
-    if *is_too_much {
-        return Err(DeployError::refused(
-            format!(
-                "{unpublished} records would be published when it takes over: at most {MOST_PUBLISHED} can be, and {} MiB of them",
-                MOST_BYTES >> 20
-            ),
-            "drop it, and compute everything anew in an empty data folder",
-        ));
-    }
-    Ok(())
+/// What a version in the shadow runs over.
+#[derive(Clone, Copy)]
+enum Course {
+    /// What comes from now on, with a copy of the state.
+    Beside,
+    /// The log, or a part of it, with nothing.
+    Past(Option<Part>),
 }
 
-fn action(replays: bool) -> &'static str {
-    if replays { "replay" } else { "shadow" }
+impl Course {
+    /// What the audit log calls it.
+    fn action(self) -> &'static str {
+        match self {
+            Course::Beside => "shadow",
+            Course::Past(_) => "replay",
+        }
+    }
 }
 
 /// Refuses what cannot be compared with the version in charge.

@@ -11,6 +11,7 @@ use futures::TryStreamExt as _;
 use sqlx::sqlite::SqliteRow;
 use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _, Row as _, SqliteConnection};
 
+use super::past::Span;
 use super::{FILE, Folder, Store, backup, folder, options, reserve};
 use crate::bindings::tables::schema::{each, physical_name, quoted};
 use crate::bindings::tables::sqlite;
@@ -87,7 +88,8 @@ pub fn mirrored(application: &Application, function: &str) -> Application {
 
 impl Mirrors {
     /// Makes the files for a shadow of `function`, whose commits are recorded already, as copies of what `main` holds now; where
-    /// it replays, the shadow's holds nothing, and the other what the function has made so far.
+    /// it replays, the shadow's holds nothing, and the other what the function has made so far; of a part of the past, where spans
+    /// are said, both stand at its borders.
     ///
     /// # Errors
     /// When they cannot be written; nothing of them is left then.
@@ -96,7 +98,7 @@ impl Mirrors {
         place: &str,
         application: Application,
         function: &Function,
-        replays: bool,
+        replays: Option<&[Span]>,
     ) -> anyhow::Result<Self> {
         ensure_room(main, &application).await?;
         let folder = folder_of(main, place);
@@ -108,7 +110,7 @@ impl Mirrors {
             mirrors.close().await;
             drop(mirrors);
             copy(main, &coming, &application, (&function.name, replays)).await?;
-            if replays {
+            if replays.is_some() {
                 let mirrors = Self::opened(main, coming.clone(), &application).await?;
                 main.tell_past(&mirrors.charge, function).await?;
                 mirrors.close().await;
@@ -146,16 +148,17 @@ impl Mirrors {
         Ok(Mirrors { charge, shadow, folder })
     }
 
-    /// Compares all tables; of each, the first differences are given, as many as `most` says of it.
+    /// Compares all tables; of each, the first differences are given, as many as `most` says of it. Where the shadow made a part of what
+    /// there is, only rows count that it made.
     ///
     /// # Errors
     /// When the files cannot be read.
-    pub async fn compare(&self, most: impl Fn(&str) -> u32) -> Result<Vec<Compared>, sqlx::Error> {
+    pub async fn compare(&self, most: impl Fn(&str) -> u32, of_part: bool) -> Result<Vec<Compared>, sqlx::Error> {
         let mut connection = options(&self.shadow_file()).read_only(true).connect().await?;
         attach(&mut connection, &self.folder.join(CHARGE).join(FILE), "charge").await?;
         let mut compared = Vec::new();
         for table in self.shadow.application().tables.values() {
-            compared.push(compare(&mut connection, table, most(&table.name)).await?);
+            compared.push(compare(&mut connection, table, most(&table.name), of_part).await?);
         }
         connection.close().await?;
         Ok(compared)
@@ -256,13 +259,13 @@ async fn copy(
     main: &Store,
     folder: &Path,
     application: &Application,
-    (function, replays): (&str, bool),
+    (function, replays): (&str, Option<&[Span]>),
 ) -> anyhow::Result<()> {
     let mut connection = options(&folder.join(SHADOW).join(FILE)).connect().await?;
     attach(&mut connection, &folder.join(CHARGE).join(FILE), "charge").await?;
     attach(&mut connection, &main.folder().path().join(FILE), "data").await?;
     let mut work = connection.begin().await?;
-    for (side, next) in [("main", if replays { "0" } else { "next" }), ("charge", "next")] {
+    for (side, next) in [("main", if replays.is_some() { "0" } else { "next" }), ("charge", "next")] {
         let sql = format!(
             "INSERT OR REPLACE INTO {side}.position SELECT function, source, partition, {next} FROM data.position WHERE function = ?"
         );
@@ -277,7 +280,15 @@ async fn copy(
         );
         sqlx::query(AssertSqlSafe(sql)).bind(REREAD).bind(function).execute(&mut *work).await?;
     }
-    if !replays {
+    for Span { source, partition, first, next } in replays.into_iter().flatten() {
+        for (side, next) in [("main", first), ("charge", next)] {
+            let sql =
+                format!("UPDATE {side}.position SET next = ? WHERE function = ? AND source = ? AND partition = ?");
+            let moved = sqlx::query(AssertSqlSafe(sql)).bind(next).bind(function).bind(source.as_ref()).bind(partition);
+            moved.execute(&mut *work).await?;
+        }
+    }
+    if replays.is_none() {
         sqlx::query(
             "INSERT INTO main.state (function, partition, key, value)
              SELECT (SELECT id FROM main.name WHERE name = ?1), partition, key, value FROM data.state
@@ -293,7 +304,7 @@ async fn copy(
         let both = table.columns.iter().filter(|column| declared.column(&column.name).is_some());
         let columns = both.map(|column| quoted(&column.name)).collect::<Vec<_>>().join(",");
         let physical = quoted(&physical_name(name));
-        for side in if replays { &["charge"][..] } else { &["main", "charge"] } {
+        for side in if replays.is_some() { &["charge"][..] } else { &["main", "charge"] } {
             let sql = format!("INSERT INTO {side}.{physical} ({columns}) SELECT {columns} FROM data.{physical}");
             sqlx::query(AssertSqlSafe(sql)).execute(&mut *work).await?;
         }
@@ -304,7 +315,12 @@ async fn copy(
 }
 
 /// Holds a table of the shadow's file (`main`) against that of the version in charge (`charge`).
-async fn compare(connection: &mut SqliteConnection, table: &Table, most: u32) -> Result<Compared, sqlx::Error> {
+async fn compare(
+    connection: &mut SqliteConnection,
+    table: &Table,
+    most: u32,
+    of_part: bool,
+) -> Result<Compared, sqlx::Error> {
     let physical = quoted(&physical_name(&table.name));
     let key = || table.key.iter().map(String::as_str);
     let on = each(key(), "s.? = c.?", " AND ");
@@ -313,7 +329,8 @@ async fn compare(connection: &mut SqliteConnection, table: &Table, most: u32) ->
     let (shadows, charges) = (each(columns(), "s.?", ","), each(columns(), "c.?", ","));
     let first = table.key.first().map(|key| quoted(key)).unwrap_or_default();
     let order = each(key(), "coalesce(s.?, c.?)", ",");
-    let from = format!("FROM main.{physical} s FULL JOIN charge.{physical} c ON {on}");
+    let join = if of_part { "LEFT" } else { "FULL" };
+    let from = format!("FROM main.{physical} s {join} JOIN charge.{physical} c ON {on}");
     let counts = format!(
         "SELECT count(*), coalesce(sum({differ}), 0), coalesce(sum(s.{first} IS NULL), 0), coalesce(sum(c.{first} IS NULL), 0) {from}"
     );

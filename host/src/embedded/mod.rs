@@ -20,7 +20,7 @@ pub mod migration;
 pub mod mirrors;
 mod outbox;
 mod overview;
-mod past;
+pub mod past;
 mod pauses;
 pub mod promotion;
 mod replica;

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use futures::TryStreamExt as _;
+use serde::{Deserialize, Serialize};
 use sqlx::Row as _;
 use sqlx::sqlite::SqliteRow;
 
@@ -22,7 +23,83 @@ const BATCHES_PER_READ: u32 = 32;
 /// Rows that are written at one time.
 const ROWS_PER_COMMIT: usize = 4096;
 
+/// Where a part of what a function has handled begins or ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Mark {
+    /// At this position of each partition.
+    Position(i64),
+    /// With the first record of each partition that is of this time or later, in milliseconds since the Unix epoch.
+    Time(i64),
+}
+
+/// A part of what a function has handled: the batches that begin in it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Part {
+    /// From here on; from the beginning where it is not said.
+    pub from: Option<Mark>,
+    /// Up to here; all of it where it is not said.
+    pub to: Option<Mark>,
+}
+
+/// What of a partition is in a part, by the borders of batches.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Span {
+    /// The topic.
+    pub source: Arc<str>,
+    /// The partition.
+    pub partition: u32,
+    /// The first position that is in it.
+    pub first: i64,
+    /// The first behind it.
+    pub next: i64,
+}
+
 impl Store {
+    /// What of each partition that a function has read is in a part.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub async fn spans(&self, function: &str, part: &Part) -> Result<Vec<Span>, WriteError> {
+        let read =
+            sqlx::query("SELECT source, partition, next FROM position WHERE function = ? ORDER BY source, partition");
+        let mut spans = Vec::new();
+        for row in read.bind(function).fetch_all(&self.readers).await? {
+            let (source, partition, end): (String, u32, i64) = (row.try_get(0)?, row.try_get(1)?, row.try_get(2)?);
+            let from = match part.from {
+                Some(mark) => self.position_of(&source, partition, mark).await?,
+                None => 0,
+            };
+            let to = match part.to {
+                Some(mark) => self.position_of(&source, partition, mark).await?,
+                None => i64::MAX,
+            };
+            let borders = sqlx::query(
+                "SELECT min(first), max(next) FROM ledger WHERE function = ? AND source = ? AND partition = ? AND first >= ? AND first < ?",
+            );
+            let borders = borders.bind(function).bind(&source).bind(partition).bind(from).bind(to);
+            let borders = borders.fetch_one(&self.readers).await?;
+            let (first, next): (Option<i64>, Option<i64>) = (borders.try_get(0)?, borders.try_get(1)?);
+            let (first, next) = first.zip(next).unwrap_or((end, end));
+            spans.push(Span { source: source.into(), partition, first, next });
+        }
+        Ok(spans)
+    }
+
+    /// Where a mark is in a partition; its end where nothing is so late.
+    async fn position_of(&self, topic: &str, partition: u32, mark: Mark) -> Result<i64, WriteError> {
+        let time_ms = match mark {
+            Mark::Position(position) => return Ok(position),
+            Mark::Time(time_ms) => time_ms,
+        };
+        let sql = "SELECT min(base) FROM log WHERE topic = ? AND partition = ? AND last_ms >= ?";
+        let row = sqlx::query(sql).bind(topic).bind(partition).bind(time_ms).fetch_one(&self.readers).await?;
+        let Some(base) = row.try_get::<Option<i64>, _>(0)? else { return Ok(i64::MAX) };
+        let records = self.read(topic, partition, base, 1).await?;
+        let late = records.offsets.iter().zip(&records.timestamps).find(|(at, time)| **at >= base && **time >= time_ms);
+        Ok(late.map_or(base, |(at, _)| *at))
+    }
+
     /// The batches that a function has handled in a partition, by the ledger, in the order in which it did; those after the entry
     /// `after`.
     ///
@@ -69,16 +146,6 @@ impl Store {
     pub async fn was_run_by_others(&self, function: &str, version: &str) -> Result<bool, WriteError> {
         let sql = "SELECT EXISTS (SELECT 1 FROM ledger WHERE function = ? AND version <> ?)";
         Ok(sqlx::query(sql).bind(function).bind(version).fetch_one(&self.readers).await?.try_get(0)?)
-    }
-
-    /// The partition of `topics` whose log does not hold everything that ever came, if there is one, and where it begins.
-    ///
-    /// # Errors
-    /// When the file cannot be read.
-    pub async fn trimmed_topic(&self, topics: &[&str]) -> Result<Option<(String, u32, i64)>, WriteError> {
-        let partitions = self.topics().await?;
-        let trimmed = partitions.into_iter().find(|p| topics.contains(&p.topic.as_str()) && p.first > 0);
-        Ok(trimmed.map(|p| (p.topic, p.partition, p.first)))
     }
 
     /// Writes into `mirror` what `function` has published and refused so far, as [`outcome`] tells it.

@@ -38,6 +38,8 @@ pub struct Shadow {
     pub at_ms: i64,
     /// Whether it began with nothing at the beginning of the log, and not as a copy.
     pub replays: bool,
+    /// Whether it replays a part of the past, and ends there.
+    pub of_part: bool,
     /// Whether it still has batches to handle that were handled before it began.
     pub past: bool,
     /// Why it does not go on, if it does not.
@@ -53,6 +55,8 @@ pub struct Beginning {
     pub place: String,
     /// As [`Shadow::replays`].
     pub replays: bool,
+    /// As [`Shadow::of_part`].
+    pub of_part: bool,
     /// What the audit log says of it.
     pub entry: Entry,
 }
@@ -134,10 +138,11 @@ pub(super) async fn perform(connection: &mut SqliteConnection, work: &Work) -> R
 }
 
 async fn begin(connection: &mut SqliteConnection, beginning: &Beginning) -> Result<(), WriteError> {
-    let Beginning { arrival, place, replays, entry } = beginning;
+    let Beginning { arrival, place, replays, of_part, entry } = beginning;
     versions::keep_component(connection, arrival).await?;
     sqlx::query(
-        "INSERT INTO shadow (function, version, component, part, place, at_ms, replays, past) VALUES (?, ?, ?, ?, ?, ?, ?7, ?7)",
+        "INSERT INTO shadow (function, version, component, part, place, at_ms, replays, past, of_part)
+         VALUES (?, ?, ?, ?, ?, ?, ?7, ?7, ?8)",
     )
     .bind(&arrival.function)
     .bind(&arrival.version)
@@ -146,6 +151,7 @@ async fn begin(connection: &mut SqliteConnection, beginning: &Beginning) -> Resu
     .bind(place)
     .bind(entry.at_ms)
     .bind(replays)
+    .bind(of_part)
     .execute(&mut *connection)
     .await?;
     versions::note(connection, entry).await
@@ -250,7 +256,7 @@ pub fn made_by(application: &Application, commit: &Commit) -> Result<Vec<u8>, Wr
 /// Tells who asks which functions have a shadow.
 pub(super) fn announce(work: &Work, told: &Told) {
     match work {
-        Work::Begin(beginning) => set(told, &beginning.arrival.function, true),
+        Work::Begin(beginning) => set(told, &beginning.arrival.function, !beginning.of_part),
         Work::Fail { function, .. } | Work::Drop { function, .. } => set(told, function, false),
         Work::Done { .. } | Work::Arrived { .. } => {}
     }
@@ -321,10 +327,12 @@ impl Store {
                 replays: row.try_get(6)?,
                 past: row.try_get(7)?,
                 ended: row.try_get(8)?,
+                of_part: row.try_get(9)?,
             })
         };
-        let rows =
-            sqlx::query("SELECT function, version, component, part, place, at_ms, replays, past, ended FROM shadow");
+        let rows = sqlx::query(
+            "SELECT function, version, component, part, place, at_ms, replays, past, ended, of_part FROM shadow",
+        );
         Ok(rows.try_map(shadow).fetch_all(&self.readers).await?)
     }
 
@@ -414,6 +422,7 @@ impl Store {
 
 /// The functions that have a shadow which goes on.
 pub(super) async fn shadowed(connection: &mut SqliteConnection) -> Result<BTreeSet<Arc<str>>, sqlx::Error> {
-    let rows = sqlx::query("SELECT function FROM shadow WHERE ended IS NULL").fetch_all(connection).await?;
+    let rows =
+        sqlx::query("SELECT function FROM shadow WHERE ended IS NULL AND of_part = 0").fetch_all(connection).await?;
     rows.iter().map(|row| Ok(row.try_get::<String, _>(0)?.into())).collect()
 }

@@ -30,6 +30,8 @@ pub struct Comparison {
     pub since_ms: i64,
     /// Whether it began with nothing at the beginning of the log, and not as a copy.
     pub replays: bool,
+    /// Whether it replays a part of the past, and only rows are compared that it made.
+    pub of_part: bool,
     /// Whether it reads tables that others write, of which it has seen what stands in them now.
     pub reads_others: bool,
     /// Whether the same version made all that it was compared with.
@@ -123,7 +125,7 @@ impl Running {
         let held = self.data.lock().await;
         let data = held.as_ref().ok_or_else(|| self.gone())?;
         let past = data.past.is_some();
-        let compared = data.mirrors.compare(|_| most).await?;
+        let compared = data.mirrors.compare(|_| most, self.shadow.of_part).await?;
         let spent = data.mirrors.spent().await?;
         drop(held);
         let is_hidden = |column: Option<&str>, table: &Table| {
@@ -168,7 +170,7 @@ impl Running {
         let data = held.as_ref().ok_or_else(|| self.gone())?;
         let mut amends = Amends::default();
         let most = |table: &str| if table == PUBLISHED { MOST_PUBLISHED } else { 0 };
-        for Compared { table, differing, differences, .. } in data.mirrors.compare(most).await? {
+        for Compared { table, differing, differences, .. } in data.mirrors.compare(most, false).await? {
             amends.differing += differing;
             if table.name == PUBLISHED {
                 amends.unpublished = differing;
@@ -255,6 +257,7 @@ impl Comparison {
             version: shadow.version.clone(),
             since_ms: shadow.at_ms,
             replays: shadow.replays,
+            of_part: shadow.of_part,
             reads_others: false,
             same_version: false,
             ended: shadow.ended.clone(),

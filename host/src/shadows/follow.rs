@@ -103,6 +103,9 @@ impl Running {
             }
             return Ok(past.len());
         }
+        if self.shadow.of_part {
+            return Ok(0);
+        }
         let batches = store.shadow_batches(&self.shadow.function).await?;
         if let Some(through) = self.handle_all(store, progress, &batches).await? {
             store.shadow_done(&self.shadow.function, through).await?;

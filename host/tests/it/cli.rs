@@ -68,6 +68,7 @@ fn help_says_what_there_is_and_what_exit_codes_mean() {
         "deploy | --help",
         "versions | --help",
         "rollback | --help",
+        "remove | --help",
         "diff | --help",
         "pull | --help",
         "watch | --help",

@@ -12,6 +12,7 @@ use isobar::console::answers::{DeployAsk, DeployWay};
 use isobar::console::client::Client;
 use isobar::delivery::{Allowance, Value};
 use isobar::deploys::{DeployError, Taken};
+use isobar::embedded::past::{Mark, Part};
 use isobar::manifest;
 use isobar::shadows::{Comparison, RowDifference};
 use rand::rngs::StdRng;
@@ -62,7 +63,7 @@ async fn compare(app: &App) -> Comparison {
 }
 
 /// Waits until everything is counted and compared.
-async fn compared(app: &App) -> Comparison {
+pub(crate) async fn compared(app: &App) -> Comparison {
     idle(app).await;
     let started = Instant::now();
     loop {
@@ -235,7 +236,7 @@ async fn what_cannot_be_compared_is_refused_and_a_deploy_ends_the_shadow() {
 async fn replay(app: &App, component: Option<Arc<[u8]>>, text: &str) -> Taken {
     match component {
         Some(component) => app.deploys.begin_shadow(ask(text, &[(FUNCTION, component)]), true, "tester").await,
-        None => app.deploys.replay(FUNCTION, None, "tester").await,
+        None => app.deploys.replay(FUNCTION, None, None, "tester").await,
     }
     .unwrap()
 }
@@ -307,8 +308,13 @@ async fn what_is_gone_from_the_log_cannot_be_replayed() {
     let mut file = SqliteConnectOptions::new().filename(dir.path().join("isobar.sqlite")).connect().await.unwrap();
     sqlx::query("DELETE FROM log WHERE topic = 'input' AND base = 0").execute(&mut file).await.unwrap();
     file.close().await.unwrap();
-    let refused = app.deploys.replay(FUNCTION, None, "tester").await.unwrap_err().to_string();
+    let refused = app.deploys.replay(FUNCTION, None, None, "tester").await.unwrap_err().to_string();
     assert!(refused.contains("begins at") && refused.contains("is gone, and cannot be replayed"), "{refused}");
+    // What is left can.
+    let last = app.store.topics().await.unwrap().iter().map(|topic| topic.first).max().unwrap();
+    let part = Part { from: Some(Mark::Position(last)), to: None };
+    app.deploys.replay(FUNCTION, None, Some(part), "tester").await.unwrap();
+    assert!(compared(&app).await.records > 0);
     app.stop().await;
 }
 
