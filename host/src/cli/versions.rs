@@ -92,6 +92,9 @@ pub struct ReplayArgs {
     /// The version, by the beginning of its digest [default: the one in charge]
     #[arg(long)]
     pub version: Option<String>,
+    /// What spin.toml says now, with its component as it is built, which need not have been in charge
+    #[arg(long, conflicts_with_all = ["version", "apply"])]
+    pub candidate: bool,
     /// Only batches from here on, with nothing in state: a position of each partition, or a time in UTC such as 2026-11-30 or
     /// 2026-11-30T12:00:00Z
     #[arg(long, value_name = "POSITION|TIME", value_parser = mark, conflicts_with = "apply")]
@@ -121,8 +124,9 @@ fn mark(text: &str) -> Result<Mark, String> {
     if let Some(position) = text.parse().ok().filter(|position| *position >= 0) {
         return Ok(Mark::Position(position));
     }
-    let midnight = |date: civil::Date| date.to_zoned(TimeZone::UTC).map(|zoned| zoned.timestamp());
-    let time = text.parse::<Timestamp>().or_else(|_| text.parse::<civil::Date>().and_then(midnight));
+    // A date alone is its midnight.
+    let in_utc = |time: civil::DateTime| time.to_zoned(TimeZone::UTC).map(|zoned| zoned.timestamp());
+    let time = text.parse::<Timestamp>().or_else(|_| text.parse::<civil::DateTime>().and_then(in_utc));
     let time = time.map_err(|_| "write a position, or a time such as 2026-11-30 or 2026-11-30T12:00:00Z".to_owned())?;
     Ok(Mark::Time(time.as_millisecond()))
 }
@@ -203,4 +207,26 @@ pub struct AuditArgs {
     /// As JSON, for programs
     #[arg(long)]
     pub json: bool,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_mark_is_a_position_or_a_time_in_utc() {
+        for (text, wanted) in [
+            ("0", Mark::Position(0)),
+            ("4500", Mark::Position(4500)),
+            ("1970-01-02", Mark::Time(86_400_000)),
+            ("1970-01-01T00:00:01Z", Mark::Time(1000)),
+            ("1970-01-01T02:00:00+02:00", Mark::Time(0)),
+            ("1970-01-01T00:01", Mark::Time(60_000)),
+        ] {
+            assert_eq!(mark(text), Ok(wanted), "{text}");
+        }
+        for text in ["", "-1", "yesterday", "2026-13-01"] {
+            assert!(mark(text).unwrap_err().contains("2026-11-30T12:00:00Z"), "{text}");
+        }
+    }
 }

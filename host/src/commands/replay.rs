@@ -1,16 +1,18 @@
 //! `isobar replay` and `isobar deploy --rebuild`: a version runs over the past again, beside what was made of it, and takes over
 //! with what it made where that is meant.
 
+use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use super::Outcome;
-use super::deploy::told;
+use super::deploy::{send, told};
 use super::reach::Reach;
 use super::shadow;
 use crate::cli::ReplayArgs;
-use crate::console::answers::{PromoteAsk, ReplayAsk, ShadowAsk};
+use crate::console::answers::{DeployWay, PromoteAsk, ReplayAsk, ShadowAsk};
 use crate::delivery::outcome::{PUBLISHED, is_own};
 use crate::deploys::Taken;
+use crate::embedded::past::Part;
 use crate::registry::short;
 use crate::shadows::Comparison;
 use crate::ui;
@@ -37,13 +39,23 @@ pub(super) struct Wish {
 /// # Errors
 /// Why it cannot be done; nothing has changed then.
 pub async fn run(args: &ReplayArgs) -> anyhow::Result<Outcome> {
-    let reach = Reach::open(&args.of.place).await?;
     let shown = ShadowAsk { differences: Some(args.differences), sensitive: args.sensitive, brief: false };
     can_ask(args.apply, args.yes)?;
     let wish = Wish { applies: args.apply, is_sure: args.yes, shown, json: args.json };
-    let ask = ReplayAsk { version: args.version.clone(), from: args.from, to: args.to };
+    let sent = match args.candidate {
+        true => {
+            let way = DeployWay::Compare(Part { from: args.from, to: args.to });
+            send(&args.of.place, &BTreeSet::from([args.of.function.clone()]), false, way).await?.into_iter().next()
+        }
+        false => None,
+    };
+    let reach = Reach::open(&args.of.place).await?;
+    let ask = ReplayAsk { version: args.version.clone(), from: args.from, to: args.to, apply: args.apply };
     let done = async {
-        let taken = reach.replay(&args.of.function, &ask).await?;
+        let taken = match sent {
+            Some(taken) => taken,
+            None => reach.replay(&args.of.function, &ask).await?,
+        };
         see_through(&reach, &taken, &wish).await
     };
     let done = done.await;

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::deploys::DeployError;
 use crate::dispatch::SourceStatus;
 use crate::dispatch::Spoken;
-use crate::embedded::past::Mark;
+use crate::embedded::past::{Mark, Part};
 use crate::embedded::tokens::Token;
 use crate::embedded::{Kind, TopicStatus, WriteError};
 
@@ -283,6 +283,8 @@ pub enum DeployWay {
     Shadow,
     /// One runs over the past again, with nothing, and then follows the version in charge in its shadow.
     Replay,
+    /// One runs over the past again, or over a part of it, to be compared with what is there.
+    Compare(Part),
 }
 
 impl DeployAsk {
@@ -407,6 +409,9 @@ pub struct ReplayAsk {
     /// Where it ends.
     #[serde(default)]
     pub to: Option<Mark>,
+    /// Whether it is to take over, and not only to be compared.
+    #[serde(default)]
+    pub apply: bool,
 }
 
 fn none() -> Option<u64> {

@@ -1,9 +1,9 @@
 //! Shadows of functions as they are seen from outside: compared, put in charge, dropped.
 
-use super::answers::{PromoteAsk, Refusal, ReplayAsk, ShadowAsk};
+use super::answers::{Fault, PromoteAsk, Refusal, ReplayAsk, ShadowAsk};
 use super::versions::at_rest;
 use super::view::View;
-use crate::deploys::Taken;
+use crate::deploys::{Course, Taken};
 use crate::embedded::past::Part;
 use crate::shadows::Comparison;
 
@@ -33,9 +33,14 @@ impl View {
     /// Why it may not or cannot.
     pub async fn replay(&self, function: &str, ask: &ReplayAsk, who: &str) -> Result<Taken, Refusal> {
         let running = self.running.as_ref().ok_or_else(at_rest)?;
-        let ReplayAsk { version, from, to } = ask;
-        let part = (from.is_some() || to.is_some()).then_some(Part { from: *from, to: *to });
-        Ok(running.deploys.replay(function, version.as_deref(), part, who).await?)
+        let ReplayAsk { version, from, to, apply } = ask;
+        let part = Part { from: *from, to: *to };
+        if *apply && part != Part::default() {
+            return Err(Refusal::new(Fault::Invalid, "what a part of the past comes to cannot take over")
+                .hint("leave `from` and `to` out, or `apply`"));
+        }
+        let course = if *apply { Course::Past } else { Course::Compared(part) };
+        Ok(running.deploys.replay(function, version.as_deref(), course, who).await?)
     }
 
     /// Puts the shadow of a function in charge.

@@ -1,6 +1,6 @@
 //! Tokens of programs: made, listed, taken away.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -19,40 +19,46 @@ const MOST_NAME: usize = 64;
 /// Days that a token may be taken at the most.
 const MOST_DAYS: u32 = 3650;
 const DAY_MS: i64 = 24 * 60 * 60 * 1000;
-/// How often the audit log has it that a token was turned away: more are counted only, for so long. Who has one cannot push
-/// everything else out of the log.
+/// For how long the audit log has one entry of all times that a token was turned away from the same thing, and of how many things: more
+/// are counted only. Who has one cannot push everything else out of the log.
 const AUDIT_EVERY: Duration = Duration::from_secs(60);
+const MOST_THINGS: usize = 10;
 /// Characters of a function's name there, as it stands in what was asked.
 const MOST_FUNCTION: usize = 200;
 /// Names under which the host itself stands in the audit log.
 const TAKEN: [&str; 3] = [OWNER, "operator", "isobar"];
 
-/// Requests of tokens that were turned away: when the audit log had the last one of a token, and how many came since.
+/// Requests of tokens that were turned away, by token.
 #[derive(Default)]
-pub(super) struct TurnedAway(Mutex<BTreeMap<Arc<str>, (Instant, u64)>>);
+pub(super) struct TurnedAway(Mutex<BTreeMap<Arc<str>, Turns>>);
+
+/// What a token was turned away from since a time, and how often more than the audit log has it.
+struct Turns {
+    since: Instant,
+    things: BTreeSet<(&'static str, String)>,
+    more: u64,
+}
 
 impl TurnedAway {
-    /// Counts one of `token` at `now`; gives how many came since the last that was noted, if this one is to be.
-    fn count(&self, token: &Arc<str>, now: Instant) -> Option<u64> {
+    /// Counts one of `token` at `now`; gives how many came that were not noted, if this one is to be.
+    fn count(&self, token: &Arc<str>, thing: (&'static str, &str), now: Instant) -> Option<u64> {
         let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        match all.get_mut(token) {
-            Some((noted, more)) if now.duration_since(*noted) < AUDIT_EVERY => {
-                *more += 1;
-                None
-            }
-            known => {
-                let more = known.map_or(0, |(_, more)| *more);
-                all.insert(Arc::clone(token), (now, 0));
-                Some(more)
-            }
+        let anew = |more| Turns { since: now, things: BTreeSet::new(), more };
+        let turns = all.entry(Arc::clone(token)).or_insert_with(|| anew(0));
+        if now.duration_since(turns.since) >= AUDIT_EVERY {
+            *turns = anew(turns.more);
         }
+        if turns.things.len() >= MOST_THINGS || !turns.things.insert((thing.0, thing.1.to_owned())) {
+            turns.more += 1;
+            return None;
+        }
+        Some(std::mem::take(&mut turns.more))
     }
 }
 
 impl View {
     /// Notes in the audit log that a token may not do what was asked with it.
     pub(super) async fn turned_away(&self, caller: &Caller, need: &Need) {
-        let Some(more) = self.turned_away.count(&caller.name, Instant::now()) else { return };
         let (action, function) = match need {
             Need::Deploy(function) => ("deploy", function.as_str()),
             Need::DeploySome => ("deploy", ""),
@@ -61,14 +67,19 @@ impl View {
             Need::ReadSensitive => ("read-sensitive", ""),
             Need::Owner => ("own", ""),
         };
+        let words = format!("the token may not {}", cut(&need.words(), MOST_FUNCTION));
+        self.note(&caller.name, (action, &cut(function, MOST_FUNCTION)), words).await;
+    }
+
+    async fn note(&self, token: &Arc<str>, thing: (&'static str, &str), words: String) {
+        let Some(more) = self.turned_away.count(token, thing, Instant::now()) else { return };
         let before = match more {
             0 => String::new(),
             more => format!("; {more} other requests of it were turned away before"),
         };
-        let refused = Some(format!("the token may not {}{before}", cut(&need.words(), MOST_FUNCTION)));
-        let entry = Entry { refused, ..Entry::done(&caller.name, action, &cut(function, MOST_FUNCTION)) };
+        let entry = Entry { refused: Some(format!("{words}{before}")), ..Entry::done(token, thing.0, thing.1) };
         if let Err(error) = self.store.audit(entry).await {
-            tracing::warn!(token = %caller.name, %error, "that a token was turned away could not be written");
+            tracing::warn!(%token, %error, "that a token was turned away could not be written");
         }
     }
 
@@ -77,8 +88,12 @@ impl View {
     /// # Errors
     /// When the data cannot be read.
     pub(super) async fn caller(&self, secret: &str) -> Result<Option<Caller>, Refusal> {
-        let token = self.store.token(secret).await?.filter(|token| now_ms() < token.expires_ms);
-        Ok(token.map(|token| Caller::of(&token.name, &token.scopes)))
+        let Some(token) = self.store.token(secret).await? else { return Ok(None) };
+        if now_ms() >= token.expires_ms {
+            self.note(&token.name.as_str().into(), ("ask", ""), "the token has expired".to_owned()).await;
+            return Ok(None);
+        }
+        Ok(Some(Caller::of(&token.name, &token.scopes)))
     }
 
     /// All tokens, by name.

@@ -5,7 +5,7 @@ use base64::prelude::BASE64_STANDARD;
 
 use super::answers::{AuditAsk, DeployAsk, DeployWay, DiffAsk, Fault, ManifestView, Refusal, RollbackAsk};
 use super::view::View;
-use crate::deploys::{self, Ask, Taken, VersionSummary};
+use crate::deploys::{self, Ask, Course, Taken, VersionSummary};
 use crate::embedded::versions::Entry;
 
 /// Entries of the audit log where no number is asked for.
@@ -65,8 +65,9 @@ impl View {
         }
         let (way, ask) = (ask.way, Ask { part: ask.part, components, ..Ask::default() });
         match way {
-            DeployWay::Shadow => Ok(vec![running.deploys.begin_shadow(ask, false, who).await?]),
-            DeployWay::Replay => Ok(vec![running.deploys.begin_shadow(ask, true, who).await?]),
+            DeployWay::Shadow => Ok(vec![running.deploys.begin_shadow(ask, Course::Beside, who).await?]),
+            DeployWay::Replay => Ok(vec![running.deploys.begin_shadow(ask, Course::Past, who).await?]),
+            DeployWay::Compare(part) => Ok(vec![running.deploys.begin_shadow(ask, Course::Compared(part), who).await?]),
             DeployWay::TakeOver => Ok(running.deploys.deploy(ask, who).await?),
         }
     }

@@ -7,7 +7,7 @@ use super::{Ask, DeployError, Deploys, Taken, stored};
 use crate::embedded::versions::{Arrival, Deployed, digest_of};
 use crate::manifest::access::unmarked;
 use crate::manifest::{self, Application, Problem};
-use crate::registry::{Place, Source, Version};
+use crate::registry::{Place, Source, Version, short};
 
 /// How it is decided what is to run.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -53,6 +53,12 @@ impl Deploys {
             ));
         }
         let mut deployed = self.store.deployed().await?.unwrap_or_default();
+        if let Some((function, version)) = &ask.instead_of
+            && self.version(function).is_none_or(|running| *running.digest != **version)
+        {
+            let message = format!("version {} of `{function}` is not in charge any more", short(version));
+            return Err(DeployError::unknown(message, format!("`isobar versions {function}` shows those there are")));
+        }
         self.may_go(&ask.gone).await?;
         let merged = merged(&deployed.manifest, &ask)?;
         let declared = parsed(&merged)?;
@@ -208,9 +214,13 @@ fn merged(running: &str, ask: &Ask) -> Result<String, DeployError> {
         ));
     }
     let merged = part.map_or_else(|| Ok(running.to_owned()), |part| manifest::merge(running, &part)).map_err(told)?;
-    match ask.gone.is_empty() {
-        true => Ok(merged),
-        false => manifest::without(&merged, &ask.gone).map_err(told),
+    if ask.gone.is_empty() {
+        return Ok(merged);
+    }
+    let left = manifest::without(&merged, &ask.gone).map_err(told)?;
+    match parsed(&left)?.functions.is_empty() {
+        true => Err(DeployError::refused("no function would be left", "stop the host instead")),
+        false => Ok(left),
     }
 }
 

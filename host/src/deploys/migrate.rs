@@ -9,10 +9,12 @@ use crate::bindings::MOST_KEY_BYTES;
 use crate::delivery::Packed;
 use crate::delivery::failure::hidden;
 use crate::dispatch::Held;
-use crate::embedded::migration::{Finished, Page};
+use crate::embedded::migration::{Finished, Page, entry_bytes};
 use crate::manifest::Limits;
 use crate::registry::Version;
 
+/// Bytes of state that are put in the place of others in one transaction, which all functions wait for.
+const MOST_BYTES: u64 = 256 * 1024 * 1024;
 /// How long the function may stand still for it.
 const LONGEST: Duration = Duration::from_secs(60);
 
@@ -20,8 +22,8 @@ const LONGEST: Duration = Duration::from_secs(60);
 pub(super) struct Migrated {
     pub(super) function: String,
     pub(super) state: Finished,
-    /// The function stands still until this is dropped.
-    pub(super) _held: Held,
+    /// The function stands still until this is dropped, if it runs.
+    pub(super) _held: Option<Held>,
 }
 
 impl Deploys {
@@ -32,7 +34,7 @@ impl Deploys {
         for name in decided.arrivals.iter().map(|arrival| &arrival.function) {
             let Some(version) = decided.versions.get(name).filter(|version| version.migrates()) else { continue };
             let grants = &version.function.grants;
-            let stored = self.store.state_version(name).await?.filter(|stored| *stored != grants.state_version);
+            let stored = self.store.state_version(name).await?.filter(|stored| *stored < grants.state_version);
             let Some(stored) = stored.filter(|_| grants.state) else { continue };
             if chosen.replace((name.clone(), version, stored)).is_some() {
                 return Err(DeployError::refused(
@@ -42,7 +44,11 @@ impl Deploys {
             }
         }
         let Some((function, version, stored)) = chosen else { return Ok(None) };
-        let held = self.stand_still(&function).await?;
+        // It may have been removed, and its state be there.
+        let held = match self.registered(&function) {
+            Some(_) => Some(self.stand_still(&function).await?),
+            None => None,
+        };
         let state = tokio::time::timeout(LONGEST, self.migrate(&function, version, stored)).await.map_err(|_| {
             DeployError::refused(
                 format!(
@@ -59,12 +65,14 @@ impl Deploys {
         let refused = |why: String| {
             DeployError::refused(
                 format!("version {} of `{function}` cannot take over the state that there is: {why}", version.short()),
-                "the version in charge goes on with its state",
+                format!(
+                    "the version in charge goes on with its state; `isobar deploy {function} --rebuild` computes it anew"
+                ),
             )
         };
         let limits = &version.function.limits;
         let mut staging = self.store.stage_state(function).await.map_err(DeployError::failed)?;
-        let (mut after, mut bytes) = (None::<(u32, String)>, 0);
+        let (mut after, mut most) = (None::<(u32, String)>, 0);
         loop {
             let from = after.as_ref().map(|(partition, key)| (*partition, key.as_str()));
             let Some(Page { partition, keys, values, last }) = self.store.state_page(function, from).await? else {
@@ -77,11 +85,24 @@ impl Deploys {
                 false => refused(failure.to_string()),
             })?;
             let entries = checked(&keys, &values, limits).map_err(refused)?;
-            bytes += entries.iter().map(|(key, value)| (key.len() + value.len()) as u64).sum::<u64>();
-            if bytes > limits.state_bytes {
-                return Err(refused(format!("it would be larger than its `state_bytes` of {}", limits.state_bytes)));
-            }
             staging.put(partition, &entries).await?;
+            most += entries.iter().map(|(key, value)| entry_bytes(key, value)).sum::<u64>();
+            // A key that came twice counts once.
+            if most > limits.state_bytes.min(MOST_BYTES) {
+                let bytes = staging.bytes().await?;
+                if bytes > limits.state_bytes {
+                    return Err(refused(format!(
+                        "it would be larger than its `state_bytes` of {}",
+                        limits.state_bytes
+                    )));
+                }
+                if bytes > MOST_BYTES {
+                    return Err(refused(format!(
+                        "it would be larger than the {} MiB that can be put in place",
+                        MOST_BYTES >> 20
+                    )));
+                }
+            }
             after = Some((partition, last));
         }
         Ok(staging.finish().await?)

@@ -33,6 +33,7 @@ use crate::shadows::Shadows;
 use decide::{Decided, Way};
 
 pub use hosts::{Hosts, Joined, Listening};
+pub use shadow::Course;
 pub use start::Start;
 pub use stored::{diff, has_read, versions};
 
@@ -130,6 +131,8 @@ pub struct Ask {
     pub components: BTreeMap<String, Arc<[u8]>>,
     /// Functions that are not to run any more.
     pub gone: BTreeSet<String>,
+    /// A function and its version, where it counts only while that is in charge.
+    pub instead_of: Option<(String, String)>,
 }
 
 /// What became of a function that was deployed.
@@ -256,8 +259,11 @@ impl Deploys {
                 return Ok(());
             }
             tracing::warn!(%function, version = short(version), reason, "a version is rolled back");
-            let ask = self.kept_ask(function, Some(before)).await?;
+            let instead_of = Some((function.to_owned(), version.to_owned()));
+            let ask = Ask { instead_of, ..self.kept_ask(function, Some(before)).await? };
             match self.put_in_charge(ask, ITSELF, "rollback").await {
+                // Somebody was faster.
+                Err(DeployError::Unknown { .. }) => {}
                 // Another host may be about to do the same.
                 Err(error) if self.hosts.is_some() && tries < MOST_TRIES => {
                     tracing::info!(%function, %error, "the rollback is tried again");
@@ -385,7 +391,14 @@ impl Deploys {
             .map(|(name, before)| Entry { before: Some(before.clone()), ..self::entry(name, who, action, None) });
         let entries = taken.iter().filter(is_told).map(entry).chain(removed).collect();
         let migration = migrated.as_ref().map(|migrated| migrated.state.migration(&migrated.function));
-        self.store.deploy(Deployment { application, deployed, arrivals, entries, promotion, migration }).await?;
+        let deployment = Deployment { application, deployed, arrivals, entries, promotion, migration };
+        if let Err(error) = self.store.deploy(deployment).await {
+            for held in held {
+                self.dispatcher.end(held).await;
+            }
+            self.begin(gone.keys().filter_map(|name| self.registered(name)).collect()).await?;
+            return Err(error.into());
+        }
         let swapped: Vec<Arc<Registered>> = {
             let mut registry = self.registry();
             versions.into_iter().map(|(name, version)| registry.put(&name, version)).collect()

@@ -8,7 +8,7 @@ use crate::clock::now_ms;
 use crate::dispatch::held;
 use crate::embedded::mirrors::MOST_BYTES;
 use crate::embedded::promotion::Promotion;
-use crate::embedded::shadows::Shadow;
+use crate::embedded::shadows::{Extent, Shadow};
 use crate::shadows::{Amends, MOST_AMENDED, MOST_PUBLISHED, ShadowError};
 
 impl Deploys {
@@ -34,10 +34,10 @@ impl Deploys {
             let hint = format!("`isobar deploy {function} --shadow` begins anew");
             return Err(DeployError::refused(format!("the shadow of `{function}` has ended: {reason}"), hint));
         }
-        if shadow.of_part {
+        if shadow.extent != Extent::Open {
             return Err(DeployError::refused(
-                format!("the shadow of `{function}` has only a part of the past"),
-                format!("`isobar replay {function} --apply` computes all of it anew"),
+                format!("the shadow of `{function}` is only for comparison: it does not follow the version in charge"),
+                format!("`isobar replay {function} --apply` computes everything anew to take over"),
             ));
         }
         let decided = self.decide(self.ask_of(&shadow).await?, Way { in_shadow: false, again: shadow.replays }).await?;

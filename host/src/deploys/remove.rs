@@ -1,11 +1,14 @@
 //! Functions that are not to run any more: what they know, wrote and published stays, and the log that was kept for them goes.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use super::{Ask, DeployError, Deploys};
 use crate::dispatch::Held;
 use crate::manifest;
 
+/// How long the last batches of a function may take that is removed.
+const LONGEST_LAST: Duration = Duration::from_secs(10);
 /// What the audit log calls it.
 const REMOVE: &str = "remove";
 
@@ -32,9 +35,6 @@ impl Deploys {
         if gone.is_empty() {
             return Ok(());
         }
-        if self.running().keys().all(|name| gone.contains(name)) {
-            return Err(DeployError::refused("no function would be left", "stop the host instead"));
-        }
         let shadows = self.store.shadows().await?;
         match shadows.iter().find(|shadow| gone.contains(&shadow.function) && shadow.ended.is_none()) {
             Some(shadow) => Err(DeployError::refused(
@@ -45,11 +45,19 @@ impl Deploys {
         }
     }
 
-    /// Lets functions come to the end of what they have, and begin nothing.
+    /// Lets functions come to the end of what they have, or to none of it where that takes long, and begin nothing.
     pub(super) async fn hold_all(&self, gone: &BTreeMap<String, String>) -> Result<Vec<Held>, DeployError> {
         let mut all = Vec::new();
-        for name in gone.keys() {
-            all.push(self.stand_still(name).await?);
+        for registered in gone.keys().filter_map(|name| self.registered(name)) {
+            let held = match self.dispatcher.hold(&registered, LONGEST_LAST).await {
+                Some(held) => Some(held),
+                None => {
+                    // Nothing of a call that is given up is committed, and it is done again should the function come back.
+                    self.dispatcher.give_up(&registered);
+                    self.dispatcher.hold(&registered, LONGEST_LAST).await
+                }
+            };
+            all.push(held.ok_or_else(|| DeployError::Failed(format!("`{}` does not end", registered.name)))?);
         }
         Ok(all)
     }

@@ -2,12 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::{Ask, Decided, DeployError, Deploys, Taken, Way, entry, short};
 use crate::embedded::TopicStatus;
-use crate::embedded::mirrors::{Mirrors, mirrored};
+use crate::embedded::mirrors::{Mirrors, discard, mirrored};
 use crate::embedded::past::{Part, Span};
-use crate::embedded::shadows::{Beginning, Shadow};
+use crate::embedded::shadows::{Beginning, Extent, Shadow};
 use crate::embedded::versions::Entry;
 use crate::manifest::{Application, Function, Retention, TriggerSource};
 use crate::registry::Version;
@@ -15,6 +16,8 @@ use crate::shadows::{Comparison, ShadowError};
 
 /// What the audit log calls it when one is ended.
 const DROP: &str = "shadow drop";
+/// How long a copy of what a function has written may take: where its rows are elsewhere, it stands still meanwhile.
+const LONGEST_COPY: Duration = Duration::from_secs(60);
 /// Digits of the name of a shadow's folder.
 const PLACE_DIGITS: usize = 12;
 
@@ -32,22 +35,18 @@ impl From<ShadowError> for DeployError {
 }
 
 impl Deploys {
-    /// Lets a version follow the one in charge in its shadow; where it replays, from the beginning of the log and with nothing.
+    /// Lets a version run in the shadow of the one in charge.
     ///
     /// # Errors
     /// [`DeployError`]; the audit log has it.
-    pub async fn begin_shadow(&self, ask: Ask, replays: bool, who: &str) -> Result<Taken, DeployError> {
+    pub async fn begin_shadow(&self, ask: Ask, course: Course, who: &str) -> Result<Taken, DeployError> {
         let _turn = self.turn.lock().await;
         let functions: Vec<String> = ask.components.keys().cloned().collect();
-        let course = if replays { Course::Past(None) } else { Course::Beside };
         self.as_allowed(who, &functions, course.action(), self.follow(ask, course, who)).await
     }
 
     async fn follow(&self, ask: Ask, course: Course, who: &str) -> Result<Taken, DeployError> {
-        let (replays, part) = match course {
-            Course::Beside => (false, None),
-            Course::Past(part) => (true, part),
-        };
+        let replays = !matches!(course, Course::Beside);
         let [name] = ask.components.keys().cloned().collect::<Vec<_>>().try_into().map_err(|names: Vec<String>| {
             DeployError::refused(
                 format!("{} functions were to run in a shadow at one time", names.len()),
@@ -72,25 +71,15 @@ impl Deploys {
             let (running, hint) = (charge.short(), "change the component, or what spin.toml says of the function");
             return Err(DeployError::refused(format!("version {running} of `{name}` is in charge already"), hint));
         };
-        comparable(&charge, &version, replays)?;
+        comparable(&charge, &version, course)?;
         self.shadows.end(&name).await;
         self.store.drop_shadow(&name, None).await?;
         let place: String = format!("{:032x}", rand::random::<u128>()).chars().take(PLACE_DIGITS).collect();
         let entry = Entry { before: taken.before.clone(), ..entry(&name, who, course.action(), Some(&taken.version)) };
         let (component, declared, at_ms) = (version.component.to_string(), arrival.part.clone(), entry.at_ms);
-        let of_part = part.is_some();
-        self.store.begin_shadow(Beginning { arrival, place: place.clone(), replays, of_part, entry }).await?;
-        let made = async {
-            // From now on nothing goes.
-            let spans = match replays {
-                true => Some(self.spans(&version, part).await?),
-                false => None,
-            };
-            let mirrored = mirrored(&application, &name);
-            let made = Mirrors::make(&self.store, &place, mirrored, &version.function, spans.as_deref()).await;
-            made.map_err(|error| DeployError::Failed(format!("{error:#}")))
-        };
-        let mirrors = match made.await {
+        let extent = course.extent();
+        self.store.begin_shadow(Beginning { arrival, place: place.clone(), replays, extent, entry }).await?;
+        let mirrors = match self.mirrors(&place, mirrored(&application, &name), &version, course).await {
             Ok(mirrors) => mirrors,
             Err(error) => {
                 self.store.drop_shadow(&name, None).await?;
@@ -105,12 +94,45 @@ impl Deploys {
             place,
             at_ms,
             replays,
-            of_part,
+            extent,
             past: replays,
             ended: None,
         };
         self.shadows.begin(shadow, &charge, version, mirrors);
         Ok(taken)
+    }
+
+    /// The data of a shadow that is begun. Where its rows are in a store of the operator's, the version in charge stands still while they
+    /// are read: only then is it known of which batches they are.
+    async fn mirrors(
+        &self,
+        place: &str,
+        mirrored: Application,
+        version: &Version,
+        course: Course,
+    ) -> Result<Mirrors, DeployError> {
+        let function = &version.function;
+        let _held = match stored_elsewhere(&version.application, &function.name) {
+            Some(_) => Some(self.stand_still(&function.name).await?),
+            None => None,
+        };
+        // From now on nothing goes from the log.
+        let spans = match course {
+            Course::Beside => None,
+            Course::Past => Some(self.spans(version, None).await?),
+            Course::Compared(part) => Some(self.spans(version, Some(part)).await?),
+        };
+        let made = Mirrors::make(&self.store, place, mirrored, function, spans.as_deref());
+        let made = tokio::time::timeout(LONGEST_COPY, made).await.map_err(|_| {
+            let (name, waited) = (&function.name, LONGEST_COPY.as_secs());
+            let message = format!("what `{name}` has written could not be copied within {waited} s");
+            discard(&self.store, place);
+            DeployError::refused(
+                message,
+                "nothing has changed; the tables are too large to be compared, or their store is too slow",
+            )
+        })?;
+        made.map_err(|error| DeployError::Failed(format!("{error:#}")))
     }
 
     /// Goes on with the shadows that there were when the host was stopped.
@@ -154,6 +176,9 @@ impl Deploys {
             Some(part) => self.store.spans(&version.function.name, &part).await?,
             None => Vec::new(),
         };
+        if part.is_some() && spans.iter().all(|span| span.first >= span.next) {
+            return Err(nothing_there(&version.function.name));
+        }
         let topics: Vec<&str> = version.function.topics().collect();
         let from = |topic: &str, partition: u32| match part {
             Some(_) => {
@@ -174,7 +199,7 @@ impl Deploys {
         ))
     }
 
-    /// Lets a version run over the past again, or a part of it: the one named by the beginning of its digest, else the one in charge.
+    /// Lets a version that is kept run over the past again: the one named by the beginning of its digest, else the one in charge.
     ///
     /// # Errors
     /// [`DeployError`]; the audit log has it.
@@ -182,13 +207,12 @@ impl Deploys {
         &self,
         function: &str,
         version: Option<&str>,
-        part: Option<Part>,
+        course: Course,
         who: &str,
     ) -> Result<Taken, DeployError> {
         let _turn = self.turn.lock().await;
         let running = self.running().remove(function).unwrap_or_default();
         let ask = self.kept_ask(function, Some(version.unwrap_or(&running))).await?;
-        let course = Course::Past(part);
         self.as_allowed(who, &[function.to_owned()], course.action(), self.follow(ask, course, who)).await
     }
 
@@ -246,12 +270,14 @@ impl Deploys {
 }
 
 /// What a version in the shadow runs over.
-#[derive(Clone, Copy)]
-enum Course {
+#[derive(Debug, Clone, Copy)]
+pub enum Course {
     /// What comes from now on, with a copy of the state.
     Beside,
-    /// The log, or a part of it, with nothing.
-    Past(Option<Part>),
+    /// The log from its beginning, with nothing, to take over.
+    Past,
+    /// A part of the log, or all that there is, with nothing, to be compared.
+    Compared(Part),
 }
 
 impl Course {
@@ -259,13 +285,33 @@ impl Course {
     fn action(self) -> &'static str {
         match self {
             Course::Beside => "shadow",
-            Course::Past(_) => "replay",
+            Course::Past | Course::Compared(_) => "replay",
+        }
+    }
+
+    fn extent(self) -> Extent {
+        match self {
+            Course::Beside | Course::Past => Extent::Open,
+            Course::Compared(part) if part == Part::default() => Extent::Past,
+            Course::Compared(_) => Extent::Part,
         }
     }
 }
 
+fn nothing_there(function: &str) -> DeployError {
+    let message = format!("`{function}` has handled nothing that could be replayed there");
+    DeployError::refused(message, "`--from` comes before `--to`, and both before what was handled last")
+}
+
+/// A table that a function writes to and that is kept in a store of the operator's, and which that is.
+fn stored_elsewhere<'a>(application: &'a Application, function: &str) -> Option<(&'a str, &'a str)> {
+    let mut tables = application.tables.values().filter(|table| application.writer_of(&table.name) == Some(function));
+    tables.find_map(|table| Some((table.name.as_str(), table.connection.as_deref()?)))
+}
+
 /// Refuses what cannot be compared with the version in charge.
-fn comparable(charge: &Version, shadow: &Version, replays: bool) -> Result<(), DeployError> {
+fn comparable(charge: &Version, shadow: &Version, course: Course) -> Result<(), DeployError> {
+    let replays = !matches!(course, Course::Beside);
     let (name, function) = (&shadow.function.name, &shadow.function);
     let refused = |message: String| Err(DeployError::refused(message, "deploy it without `--shadow`"));
     let schedules = |f: &Function| f.triggers.iter().any(|t| matches!(t.source, TriggerSource::Cron(_)));
@@ -284,16 +330,13 @@ fn comparable(charge: &Version, shadow: &Version, replays: bool) -> Result<(), D
     if topics(&charge.function) != topics(function) {
         return refused(format!("`{name}` would follow other topics than the version in charge"));
     }
-    let elsewhere = |application: &Application| {
-        let written = application
-            .tables
-            .values()
-            .find(|table| table.connection.is_some() && application.writer_of(&table.name) == Some(name));
-        written.map(|table| (table.name.clone(), table.connection.clone().unwrap_or_default()))
-    };
-    if let Some((table, connection)) = elsewhere(&charge.application).or_else(|| elsewhere(&shadow.application)) {
-        return refused(format!(
-            "`{name}` writes to table `{table}`, which is kept in `{connection}`, and only tables in the data folder are compared"
+    let elsewhere = stored_elsewhere(&charge.application, name).or_else(|| stored_elsewhere(&shadow.application, name));
+    if let Some((table, connection)) = elsewhere.filter(|_| course.extent() == Extent::Open) {
+        return Err(DeployError::refused(
+            format!(
+                "`{name}` writes to table `{table}`, which is kept in `{connection}`, and a shadow takes over tables in the data folder only"
+            ),
+            format!("`isobar replay {name}` compares what a version makes of the past with what is in `{connection}`"),
         ));
     }
     let letting_go = function.grants.publish.iter().find(|topic| {

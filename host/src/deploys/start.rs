@@ -175,10 +175,11 @@ impl Start {
         let removed = filed.keys().filter(|name| !changed(name) && !before.running.contains_key(*name));
         let removed: BTreeSet<String> = removed.cloned().collect();
         let others = self.going_on(before);
+        // Before it is seen what fits: what is gone is in nobody's way.
+        self.leave_out(&removed)?;
         if !others.is_empty() {
             self.take_over(&past, &others, config)?;
         }
-        self.leave_out(&removed)?;
         for name in deployed_anew.iter().filter(|_| !before.filed.is_empty()) {
             let (now, then) = (self.deployed.running.get(name), before.running.get(name));
             match then {
@@ -187,6 +188,9 @@ impl Start {
                     short(now.map_or("", String::as_str)),
                     short(then)
                 )),
+                None if before.filed.contains_key(name) => self
+                    .news
+                    .push(format!("`{name}` was removed, and has changed in spin.toml since: it is deployed again")),
                 None => self.news.push(format!("`{name}` is new in spin.toml and is deployed")),
                 _ => {}
             }

@@ -130,7 +130,11 @@ pub(super) fn check(running: &Application, application: &Application) -> Result<
         a.outboxes().into_iter().map(|(topic, (_, partitions))| (topic, partitions)).collect()
     };
     let moved = (writers(running) != writers(application) || outboxes(running) != outboxes(application))
-        .then(|| "it would change which functions write to tables in the operator's stores".to_owned());
+        .then(|| {
+            "it would change which functions write to tables that are kept apart from the log: those in the operator's stores, and \
+             all where the log is in Kafka"
+                .to_owned()
+        });
     let handed = running.tables.keys().find_map(|table| {
         let (before, after) = (running.writer_of(table)?, application.writer_of(table)?);
         let message = || format!("`{after}` would write to table `{table}` in the place of `{before}`");

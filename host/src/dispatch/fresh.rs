@@ -48,8 +48,11 @@ impl Fresh {
             Some(new) => new.before,
             None => Arc::clone(charge),
         };
+        let state = |version: &Version| version.function.grants.state.then_some(version.function.grants.state_version);
+        // It would take its state for what it is not any more.
+        let is_outdated = state(&before).is_some_and(|form| state(next).is_some_and(|now| now != form));
         // What failed before may fail again.
-        self.new = (!is_trying).then_some(New { before, left: FIRST, is_judged: false });
+        self.new = (!is_trying && !is_outdated).then_some(New { before, left: FIRST, is_judged: false });
     }
 
     /// Notes that something is handled.

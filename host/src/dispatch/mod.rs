@@ -125,12 +125,15 @@ struct AtWork {
     /// How many partitions have a worker; none where the log is in Kafka.
     workers: u32,
     tasks: TaskTracker,
+    /// Ends it after what it has under way.
     stop: CancellationToken,
+    /// Ends it at once.
+    kill: CancellationToken,
 }
 
 impl AtWork {
     fn new(stop: &CancellationToken) -> Self {
-        AtWork { workers: 0, tasks: TaskTracker::new(), stop: stop.child_token() }
+        AtWork { workers: 0, tasks: TaskTracker::new(), stop: stop.child_token(), kill: CancellationToken::new() }
     }
 }
 
@@ -178,7 +181,8 @@ impl Dispatcher {
         let at_work = place.insert(AtWork::new(&self.stop));
         self.shared.progress.joining(&registered.name, true);
         let (shared, registered) = (Arc::clone(&self.shared), Arc::clone(registered));
-        let work = partitions::run(shared, registered, Arc::clone(cluster), at_work.stop.clone());
+        let ends = partitions::Ends { stop: at_work.stop.clone(), kill: at_work.kill.clone() };
+        let work = partitions::run(shared, registered, Arc::clone(cluster), ends);
         self.tasks.spawn(at_work.tasks.track_future(work));
     }
 
@@ -249,12 +253,34 @@ impl Dispatcher {
         let at_work = at_work.entry(Arc::clone(&registered.name)).or_insert_with(|| AtWork::new(&self.stop));
         at_work.workers += workers.len() as u32;
         for worker in workers {
-            self.tasks.spawn(at_work.tasks.track_future(worker.run(at_work.stop.clone())));
+            let (kill, work) = (at_work.kill.clone(), worker.run(at_work.stop.clone()));
+            self.tasks.spawn(at_work.tasks.track_future(async move {
+                tokio::select! {
+                    () = kill.cancelled() => {}
+                    () = work => {}
+                }
+            }));
         }
     }
 
-    /// Ends what works for a function of which nothing is under way. What does not end in time is told, and begins nothing.
+    /// Gives up the calls of a function that is held. Should it not be removed then, it has to be begun anew.
+    pub fn give_up(&self, registered: &Registered) {
+        if let Some(at_work) = self.at_work().get(&registered.name) {
+            at_work.stop.cancel();
+            at_work.kill.cancel();
+        }
+    }
+
+    /// Ends what works for a function of which nothing is under way; it is known to nobody any more.
     pub async fn remove(&self, held: Held) {
+        let function = Arc::clone(&held.function);
+        self.end(held).await;
+        self.shared.progress.forget_function(&function);
+    }
+
+    /// Ends what works for a function of which nothing is under way, so that it can be begun anew. What does not end in time is told, and
+    /// begins nothing.
+    pub async fn end(&self, held: Held) {
         let function = Arc::clone(&held.function);
         let Some(AtWork { tasks, stop, .. }) = self.at_work().remove(&function) else { return };
         stop.cancel();
@@ -263,7 +289,6 @@ impl Dispatcher {
         if tokio::time::timeout(LONGEST_END, tasks.wait()).await.is_err() {
             tracing::warn!(%function, "what worked for it takes longer to end");
         }
-        self.shared.progress.forget_function(&function);
     }
 
     fn at_work(&self) -> MutexGuard<'_, BTreeMap<Arc<str>, AtWork>> {

@@ -34,6 +34,14 @@ struct Running {
     task: JoinHandle<()>,
 }
 
+/// How work on a function ends.
+pub(super) struct Ends {
+    /// After what is under way.
+    pub(super) stop: CancellationToken,
+    /// At once.
+    pub(super) kill: CancellationToken,
+}
+
 /// What all partitions of a function know.
 struct Function {
     shared: Arc<Shared>,
@@ -45,12 +53,8 @@ struct Function {
 }
 
 /// Works on the partitions of a function that are this host's, until it is told to stop.
-pub(super) async fn run(
-    shared: Arc<Shared>,
-    registered: Arc<Registered>,
-    cluster: Arc<Cluster>,
-    stop: CancellationToken,
-) {
+pub(super) async fn run(shared: Arc<Shared>, registered: Arc<Registered>, cluster: Arc<Cluster>, ends: Ends) {
+    let Ends { stop, kill } = ends;
     let version = registered.version.load_full();
     let source = version.function.triggers.first().map(|trigger| match &trigger.source {
         TriggerSource::Topic(topic) => topic.as_str().into(),
@@ -63,7 +67,7 @@ pub(super) async fn run(
     while !stop.is_cancelled() {
         let began = tokio::time::Instant::now();
         function.shared.progress.joining(&function.registered.name, true);
-        if let Err(error) = session(&function, &stop).await {
+        if let Err(error) = session(&function, &stop, &kill).await {
             if began.elapsed() > LONG_ENOUGH {
                 tries = 0;
             }
@@ -76,7 +80,7 @@ pub(super) async fn run(
 }
 
 /// One membership of the function's group.
-async fn session(function: &Arc<Function>, stop: &CancellationToken) -> anyhow::Result<()> {
+async fn session(function: &Arc<Function>, stop: &CancellationToken, kill: &CancellationToken) -> anyhow::Result<()> {
     let store = &function.shared.store;
     let version = function.registered.version.load_full();
     let name = &function.registered.name;
@@ -97,6 +101,8 @@ async fn session(function: &Arc<Function>, stop: &CancellationToken) -> anyhow::
     let mut running: BTreeMap<u32, Running> = BTreeMap::new();
     let ended = loop {
         let event = tokio::select! {
+            biased;
+            () = kill.cancelled() => break Err(anyhow::anyhow!("its calls were given up")),
             () = stop.cancelled() => break Ok(()),
             event = group.events.recv() => event,
         };

@@ -149,7 +149,7 @@ impl Progress {
         sources.remove(&(Arc::clone(&note.function), Arc::clone(&note.source), note.partition));
     }
 
-    /// Forgets a function that does not run any more, and the outbox that it had.
+    /// Forgets a function that does not run any more.
     pub(super) fn forget_function(&self, function: &Arc<str>) {
         self.sources.lock().unwrap_or_else(PoisonError::into_inner).retain(|(f, _, _), _| f != function);
         self.joining(function, false);

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteRow};
 use sqlx::{ConnectOptions as _, Connection as _, Row as _, SqliteConnection};
 
+use super::shares::ENTRY_BYTES;
 use super::writer::WriteError;
 use super::{Store, backup, folder};
 use crate::delivery::Packed;
@@ -16,6 +17,15 @@ const FILE: &str = "migration.sqlite";
 /// Entries that are read at one time, and bytes of their keys and values, but for the first.
 const PAGE_ENTRIES: u32 = 4096;
 const PAGE_BYTES: i64 = 4 * 1024 * 1024;
+
+/// The same of all there are.
+const STATE_BYTES: &str = "SELECT coalesce(sum(2 * length(CAST(key AS BLOB)) + length(value) + ?), 0) FROM state";
+
+/// What an entry of state takes, as [`super::shares`] counts it.
+#[must_use]
+pub fn entry_bytes(key: &str, value: &[u8]) -> u64 {
+    2 * key.len() as u64 + value.len() as u64 + ENTRY_BYTES
+}
 
 /// State that takes the place of what a function has.
 #[derive(Debug)]
@@ -71,6 +81,16 @@ impl Staging {
                 .await?;
         }
         Ok(work.commit().await?)
+    }
+
+    /// What a function is taken to have stored with it.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub async fn bytes(&mut self) -> Result<u64, WriteError> {
+        let bytes: i64 =
+            sqlx::query(STATE_BYTES).bind(ENTRY_BYTES as i64).fetch_one(&mut self.connection).await?.try_get(0)?;
+        Ok(bytes.unsigned_abs())
     }
 
     /// Lets go of the file's connection; the file stays as long as what this gives.

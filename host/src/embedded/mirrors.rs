@@ -82,6 +82,8 @@ pub struct Difference {
 pub fn mirrored(application: &Application, function: &str) -> Application {
     let mut mirrored = application.clone();
     mirrored.tables.retain(|table, _| application.writer_of(table) == Some(function));
+    // Wherever they are kept, those of the shadow are in its own file.
+    mirrored.tables.values_mut().for_each(|table| table.connection = None);
     mirrored.tables.extend(outcome::tables().map(|table| (table.name.clone(), table)));
     mirrored
 }
@@ -113,6 +115,7 @@ impl Mirrors {
             if replays.is_some() {
                 let mirrors = Self::opened(main, coming.clone(), &application).await?;
                 main.tell_past(&mirrors.charge, function).await?;
+                main.tell_stored(&mirrors.charge, function).await?;
                 mirrors.close().await;
             }
             // Whole or not at all, whenever the host is killed.
@@ -121,9 +124,7 @@ impl Mirrors {
         };
         let made = made.await;
         if made.is_err() {
-            // What stays is no shadow's, and goes with the next start.
-            let _ = std::fs::remove_dir_all(&folder);
-            let _ = std::fs::remove_dir_all(&coming);
+            discard(main, place);
         }
         made.context("a shadow's copy of the data could not be made")
     }
@@ -218,6 +219,14 @@ impl Mirrors {
     }
 }
 
+/// Removes what there is of files that were not made whole.
+pub fn discard(main: &Store, place: &str) {
+    let folder = folder_of(main, place);
+    // What stays is no shadow's, and goes with the next start.
+    let _ = std::fs::remove_dir_all(folder.with_extension("coming"));
+    let _ = std::fs::remove_dir_all(folder);
+}
+
 /// Removes files of shadows that are not among `places`.
 pub fn sweep(main: &Store, places: &[&str]) {
     let Ok(found) = std::fs::read_dir(main.folder().path().join(SHADOWS)) else { return };
@@ -300,7 +309,7 @@ async fn copy(
     }
     let running = main.application();
     for (name, table) in &running.tables {
-        let Some(declared) = application.tables.get(name) else { continue };
+        let Some(declared) = application.tables.get(name).filter(|_| table.connection.is_none()) else { continue };
         let both = table.columns.iter().filter(|column| declared.column(&column.name).is_some());
         let columns = both.map(|column| quoted(&column.name)).collect::<Vec<_>>().join(",");
         let physical = quoted(&physical_name(name));

@@ -34,7 +34,8 @@ pub enum Mark {
 }
 
 /// A part of what a function has handled: the batches that begin in it.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Part {
     /// From here on; from the beginning where it is not said.
     pub from: Option<Mark>,
@@ -129,6 +130,23 @@ impl Store {
         Ok(rows.try_map(recorded).fetch_all(&self.readers).await?)
     }
 
+    /// The last entry of the ledger of what comes before a position, or none.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub async fn handled_before(
+        &self,
+        function: &str,
+        source: &str,
+        partition: u32,
+        position: i64,
+    ) -> Result<i64, WriteError> {
+        let sql =
+            "SELECT coalesce(max(id), 0) FROM ledger WHERE function = ? AND source = ? AND partition = ? AND first < ?";
+        let entry = sqlx::query(sql).bind(function).bind(source).bind(partition).bind(position);
+        Ok(entry.fetch_one(&self.readers).await?.try_get(0)?)
+    }
+
     /// Microseconds of all calls of a function with batches, by the ledger.
     ///
     /// # Errors
@@ -162,6 +180,32 @@ impl Store {
         }
         for (topic, _) in letters {
             self.tell(mirror, function, topic, true).await?;
+        }
+        Ok(())
+    }
+
+    /// Writes into `mirror` what tables of `function` in the operator's stores hold, once all that was committed is there.
+    ///
+    /// # Errors
+    /// When a store or file cannot be read or written.
+    pub(super) async fn tell_stored(&self, mirror: &Store, function: &Function) -> Result<(), WriteError> {
+        let application = self.application();
+        let written = application.tables.values().filter(|t| application.writer_of(&t.name) == Some(&function.name));
+        for (table, connection) in written.filter_map(|table| Some((table, self.stores().of(table)?))) {
+            self.all_applied(table).await?;
+            connection.prepare().await?;
+            let mut rows = connection.rows(table, None);
+            let mut held = HeldTable::default();
+            while let Some(row) = rows.try_next().await? {
+                let cell =
+                    |name: &String| table.columns.iter().position(|c| c.name == *name).and_then(|at| row.get(at));
+                let key = table.key.iter().filter_map(cell).cloned().collect();
+                held.upsert(key, row.into_iter().map(Some).collect());
+                if held.rows.len() >= ROWS_PER_COMMIT {
+                    write(mirror, BTreeMap::from([(table.name.clone(), std::mem::take(&mut held))])).await?;
+                }
+            }
+            write(mirror, BTreeMap::from([(table.name.clone(), held)])).await?;
         }
         Ok(())
     }

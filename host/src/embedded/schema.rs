@@ -99,7 +99,7 @@ CREATE TABLE token (name TEXT PRIMARY KEY, hash BLOB NOT NULL UNIQUE, scopes TEX
 ";
 
 /// What came with format 7, also to a file of an older one.
-const SINCE_7: &str = "ALTER TABLE shadow ADD COLUMN of_part INTEGER NOT NULL DEFAULT 0;";
+const SINCE_7: &str = "ALTER TABLE shadow ADD COLUMN extent INTEGER NOT NULL DEFAULT 0;";
 
 /// What becomes of the tables of format 3.
 const FROM_3: &str = "ALTER TABLE attempt RENAME COLUMN since_ms TO spent_ms; UPDATE attempt SET spent_ms = 0;";

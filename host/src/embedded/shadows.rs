@@ -38,12 +38,33 @@ pub struct Shadow {
     pub at_ms: i64,
     /// Whether it began with nothing at the beginning of the log, and not as a copy.
     pub replays: bool,
-    /// Whether it replays a part of the past, and ends there.
-    pub of_part: bool,
+    /// How far it goes.
+    pub extent: Extent,
     /// Whether it still has batches to handle that were handled before it began.
     pub past: bool,
     /// Why it does not go on, if it does not.
     pub ended: Option<String>,
+}
+
+/// How far a shadow goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Extent {
+    /// On and on behind the version in charge, whose place it may take.
+    Open = 0,
+    /// To the end of a part of the past, of which only rows are compared that it made itself.
+    Part = 1,
+    /// To the end of what there was when it began.
+    Past = 2,
+}
+
+impl Extent {
+    fn of(stored: i64) -> Self {
+        match stored {
+            1 => Extent::Part,
+            2 => Extent::Past,
+            _ => Extent::Open,
+        }
+    }
 }
 
 /// A version that begins to run in the shadow.
@@ -55,8 +76,8 @@ pub struct Beginning {
     pub place: String,
     /// As [`Shadow::replays`].
     pub replays: bool,
-    /// As [`Shadow::of_part`].
-    pub of_part: bool,
+    /// As [`Shadow::extent`].
+    pub extent: Extent,
     /// What the audit log says of it.
     pub entry: Entry,
 }
@@ -138,10 +159,10 @@ pub(super) async fn perform(connection: &mut SqliteConnection, work: &Work) -> R
 }
 
 async fn begin(connection: &mut SqliteConnection, beginning: &Beginning) -> Result<(), WriteError> {
-    let Beginning { arrival, place, replays, of_part, entry } = beginning;
+    let Beginning { arrival, place, replays, extent, entry } = beginning;
     versions::keep_component(connection, arrival).await?;
     sqlx::query(
-        "INSERT INTO shadow (function, version, component, part, place, at_ms, replays, past, of_part)
+        "INSERT INTO shadow (function, version, component, part, place, at_ms, replays, past, extent)
          VALUES (?, ?, ?, ?, ?, ?, ?7, ?7, ?8)",
     )
     .bind(&arrival.function)
@@ -151,7 +172,7 @@ async fn begin(connection: &mut SqliteConnection, beginning: &Beginning) -> Resu
     .bind(place)
     .bind(entry.at_ms)
     .bind(replays)
-    .bind(of_part)
+    .bind(*extent as i64)
     .execute(&mut *connection)
     .await?;
     versions::note(connection, entry).await
@@ -256,7 +277,7 @@ pub fn made_by(application: &Application, commit: &Commit) -> Result<Vec<u8>, Wr
 /// Tells who asks which functions have a shadow.
 pub(super) fn announce(work: &Work, told: &Told) {
     match work {
-        Work::Begin(beginning) => set(told, &beginning.arrival.function, !beginning.of_part),
+        Work::Begin(beginning) => set(told, &beginning.arrival.function, beginning.extent == Extent::Open),
         Work::Fail { function, .. } | Work::Drop { function, .. } => set(told, function, false),
         Work::Done { .. } | Work::Arrived { .. } => {}
     }
@@ -327,11 +348,11 @@ impl Store {
                 replays: row.try_get(6)?,
                 past: row.try_get(7)?,
                 ended: row.try_get(8)?,
-                of_part: row.try_get(9)?,
+                extent: Extent::of(row.try_get(9)?),
             })
         };
         let rows = sqlx::query(
-            "SELECT function, version, component, part, place, at_ms, replays, past, ended, of_part FROM shadow",
+            "SELECT function, version, component, part, place, at_ms, replays, past, ended, extent FROM shadow",
         );
         Ok(rows.try_map(shadow).fetch_all(&self.readers).await?)
     }
@@ -423,6 +444,6 @@ impl Store {
 /// The functions that have a shadow which goes on.
 pub(super) async fn shadowed(connection: &mut SqliteConnection) -> Result<BTreeSet<Arc<str>>, sqlx::Error> {
     let rows =
-        sqlx::query("SELECT function FROM shadow WHERE ended IS NULL AND of_part = 0").fetch_all(connection).await?;
+        sqlx::query("SELECT function FROM shadow WHERE ended IS NULL AND extent = 0").fetch_all(connection).await?;
     rows.iter().map(|row| Ok(row.try_get::<String, _>(0)?.into())).collect()
 }

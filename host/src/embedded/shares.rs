@@ -16,7 +16,7 @@ use crate::manifest::{Application, Function, Limits};
 
 /// What an entry of state takes beside its key, which stands in the table and in its index, and its value, about: many small
 /// ones are not free.
-const ENTRY_BYTES: u64 = 64;
+pub(super) const ENTRY_BYTES: u64 = 64;
 
 /// Counting takes no more than this part of the writer's time for one function.
 const COUNTING_PART: u32 = 20;

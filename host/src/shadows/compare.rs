@@ -11,7 +11,7 @@ use crate::delivery::outcome::{PUBLISHED, bytes, is_own};
 use crate::delivery::{self, Packed, Published, Value};
 use crate::embedded::Store;
 use crate::embedded::mirrors::{Compared, Difference};
-use crate::embedded::shadows::Shadow;
+use crate::embedded::shadows::{Extent, Shadow};
 use crate::manifest::Table;
 
 /// Rows and records in which a shadow may differ when it takes over: they are written in one transaction, which others wait for.
@@ -125,7 +125,7 @@ impl Running {
         let held = self.data.lock().await;
         let data = held.as_ref().ok_or_else(|| self.gone())?;
         let past = data.past.is_some();
-        let compared = data.mirrors.compare(|_| most, self.shadow.of_part).await?;
+        let compared = data.mirrors.compare(|_| most, self.shadow.extent == Extent::Part).await?;
         let spent = data.mirrors.spent().await?;
         drop(held);
         let is_hidden = |column: Option<&str>, table: &Table| {
@@ -257,7 +257,7 @@ impl Comparison {
             version: shadow.version.clone(),
             since_ms: shadow.at_ms,
             replays: shadow.replays,
-            of_part: shadow.of_part,
+            of_part: shadow.extent == Extent::Part,
             reads_others: false,
             same_version: false,
             ended: shadow.ended.clone(),

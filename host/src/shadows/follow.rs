@@ -1,5 +1,6 @@
 //! A shadow's work: batch after batch, what the version in charge made of it beside what the shadow makes of it.
 
+use std::collections::btree_map::Entry;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
@@ -14,7 +15,7 @@ use crate::delivery::outcome::{self, Refused};
 use crate::delivery::{Effects, Failure, Interval, Records, retry};
 use crate::dispatch::Progress;
 use crate::embedded::mirrors::{Mirrors, REREAD};
-use crate::embedded::shadows::Recorded;
+use crate::embedded::shadows::{Extent, Recorded};
 use crate::embedded::{Commit, Note, Store, WriteError};
 use crate::registry::call::Outcome;
 
@@ -103,7 +104,7 @@ impl Running {
             }
             return Ok(past.len());
         }
-        if self.shadow.of_part {
+        if self.shadow.extent != Extent::Open {
             return Ok(0);
         }
         let batches = store.shadow_batches(&self.shadow.function).await?;
@@ -127,7 +128,17 @@ impl Running {
         };
         let unfinished = places.iter().find(|(_, (charge, shadow))| shadow < charge);
         if let Some(((source, partition), (charge, shadow))) = unfinished {
-            let cursor = cursors.entry(*partition).or_default();
+            let cursor = match cursors.entry(*partition) {
+                Entry::Occupied(known) => known.into_mut(),
+                Entry::Vacant(place) => {
+                    let all = places.iter().filter(|((_, p), (charge, shadow))| p == partition && shadow < charge);
+                    let mut first = i64::MAX;
+                    for ((source, _), (_, shadow)) in all {
+                        first = first.min(store.handled_before(function, source, *partition, *shadow).await?);
+                    }
+                    place.insert(first)
+                }
+            };
             loop {
                 let mut batches = store.past(function, *partition, *cursor).await?;
                 let Some(last) = batches.last().map(|batch| batch.id) else {

@@ -12,7 +12,7 @@ use isobar::console::answers::{Payload, StateAsk};
 use isobar::console::view::View;
 use isobar::delivery::Records;
 use isobar::delivery::partitioner::partition_of;
-use isobar::deploys::{self, Ask, DeployError, Settings, Taken};
+use isobar::deploys::{self, Ask, Course, DeployError, Settings, Taken};
 use isobar::embedded::{Commit, Frame, Kind, Note, Store};
 use isobar::manifest;
 
@@ -55,7 +55,7 @@ async fn try_prepare(data_dir: &Path, text: &str) -> anyhow::Result<Prepared> {
 }
 
 /// The same with what an operator says in isobar.toml.
-async fn prepare_under(data_dir: &Path, text: &str, config: &str) -> anyhow::Result<Prepared> {
+pub(crate) async fn prepare_under(data_dir: &Path, text: &str, config: &str) -> anyhow::Result<Prepared> {
     tokio::task::block_in_place(build);
     let root = application().parent().unwrap().to_owned();
     let (manifest, data_dir) = (text.to_owned(), data_dir.to_owned());
@@ -417,7 +417,7 @@ async fn a_policy_says_who_deploys_what_and_who_holds_what_is_sensitive() {
     assert!(by_another.to_string().contains("`somebody` may not deploy `counting`"), "{by_another}");
     let audit = app.store.audit_log(1).await.unwrap().remove(0);
     assert_eq!((audit.who.as_str(), audit.refused.is_some()), ("somebody", true));
-    let by_another = app.deploys.begin_shadow(ask(&base, &[(FUNCTION, otherwise())]), false, "somebody").await;
+    let by_another = app.deploys.begin_shadow(ask(&base, &[(FUNCTION, otherwise())]), Course::Beside, "somebody").await;
     assert!(by_another.is_err());
     deploy(&app, &base, otherwise()).await.unwrap();
     let by_another = app.deploys.roll_back(FUNCTION, None, "somebody").await.unwrap_err();

@@ -31,6 +31,7 @@ mod replays;
 mod reread;
 mod retention;
 mod rollbacks;
+mod shadow_cost;
 mod shadows;
 mod shop;
 mod spin;

@@ -11,7 +11,7 @@ use crate::shop;
 
 /// What format 7 added, taken away.
 const BACK_TO_6: &str = "
-ALTER TABLE shadow DROP COLUMN of_part;
+ALTER TABLE shadow DROP COLUMN extent;
 PRAGMA user_version = 6;
 ";
 /// What format 6 added, taken away.

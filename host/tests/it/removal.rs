@@ -1,5 +1,6 @@
 //! Functions that are taken out of a running host: what they know and wrote stays, and they may come back.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use isobar::app::App;
@@ -10,7 +11,7 @@ use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
 
 use crate::crash::read;
-use crate::deploys::{FUNCTION, alone, component, count, deploy, idle, part, prepare, start, whole};
+use crate::deploys::{FUNCTION, alone, ask, component, count, deploy, idle, part, prepare, start, whole};
 
 /// A function beside the one that counts, which reads what that publishes; the topic that both know keeps little.
 fn two() -> String {
@@ -66,6 +67,21 @@ async fn a_function_that_is_removed_stands_still_and_goes_on_where_it_was() {
     idle(&app).await;
     assert_eq!(counted(&app, "a").await, before + 4, "each once");
     assert_eq!(app.store.verify().await.unwrap().findings, vec![]);
+    app.stop().await;
+
+    // What another function changes meanwhile is in nobody's way: here, a topic that both have.
+    let app = start(dir.path(), &whole()).await;
+    let wider =
+        whole().replace("topics.input]\npartitions = 3", "topics.input]\nretention_max_hours = 48\npartitions = 3");
+    assert_ne!(wider, whole());
+    app.deploys.remove(FUNCTION, "tester").await.unwrap();
+    let deployed = app.deploys.deploy(ask(&wider, &[("source", component("source"))]), "tester").await.unwrap();
+    app.stop().await;
+    let app = start(dir.path(), &whole()).await;
+    assert!(!works(&app));
+    let running = app.store.deployed().await.unwrap().unwrap().running;
+    assert_eq!(running, BTreeMap::from([("source".to_owned(), deployed[0].version.clone())]));
+    app.deploys.deploy(ask(&wider, &[(FUNCTION, component(FUNCTION))]), "tester").await.unwrap();
     app.stop().await;
 
     // What is otherwise in the file is meant.

@@ -3,13 +3,15 @@
 use isobar::app::App;
 use isobar::delivery::partitioner::partition_of;
 use isobar::delivery::{Interval, Records};
+use isobar::deploys::Course;
 use isobar::embedded::past::{Mark, Part};
 use isobar::embedded::{Commit, Frame, Note};
 use isobar::shadows::Comparison;
+use local_services::services;
 
-use crate::deploys::{FUNCTION, alone, component, deploy, idle, start};
-use crate::shadows::compared;
-use crate::swaps::another_build;
+use crate::deploys::{FUNCTION, alone, ask, component, deploy, idle, prepare_under, start};
+use crate::shadows::{compared, otherwise};
+use crate::swaps::{another_build, publish as publish_numbers};
 
 /// Publishes so many records of a key at a time, and waits until they are counted.
 async fn publish(app: &App, key: &str, count: usize, time_ms: i64) {
@@ -29,7 +31,7 @@ async fn publish(app: &App, key: &str, count: usize, time_ms: i64) {
 }
 
 async fn replay(app: &App, from: Option<Mark>, to: Option<Mark>) -> Comparison {
-    app.deploys.replay(FUNCTION, None, Some(Part { from, to }), "tester").await.unwrap();
+    app.deploys.replay(FUNCTION, None, Course::Compared(Part { from, to }), "tester").await.unwrap();
     let comparison = compared(app).await;
     assert!(comparison.replays && comparison.of_part);
     comparison
@@ -60,15 +62,18 @@ async fn a_part_of_the_past_is_replayed_by_position_and_by_time() {
         // A count that began before it.
         (Some(Mark::Time(3_000)), None, 6, (2, 1)),
         (None, Some(Mark::Time(1_500)), 100, (1, 1)),
-        (Some(Mark::Time(9_000)), None, 0, (0, 0)),
-        (Some(Mark::Position(100)), Some(Mark::Position(50)), 0, (0, 0)),
     ] {
         let comparison = replay(&app, from, to).await;
         assert_eq!((comparison.records, rows(&comparison)), (records, wanted), "{from:?} to {to:?}: {comparison:?}");
         // What comes later is none of its business.
         let refused = app.deploys.promote(FUNCTION, None, "tester").await.unwrap_err().to_string();
-        assert!(refused.contains("only a part of the past"), "{refused}");
+        assert!(refused.contains("is only for comparison"), "{refused}");
         app.deploys.drop_shadow(FUNCTION, "tester").await.unwrap();
+    }
+    for (from, to) in [(Mark::Time(9_000), Mark::Time(9_999)), (Mark::Position(100), Mark::Position(50))] {
+        let course = Course::Compared(Part { from: Some(from), to: Some(to) });
+        let refused = app.deploys.replay(FUNCTION, None, course, "tester").await.unwrap_err().to_string();
+        assert!(refused.contains("has handled nothing that could be replayed there"), "{refused}");
     }
     replay(&app, Some(Mark::Time(2_000)), None).await;
     publish(&app, &keys[2], 1, 5_000).await;
@@ -81,5 +86,46 @@ async fn a_part_of_the_past_is_replayed_by_position_and_by_time() {
     assert_eq!(compared(&app).await.records, 16);
     deploy(&app, &alone(), another_build(&component(FUNCTION), 1)).await.unwrap();
     assert_eq!(app.store.shadows().await.unwrap(), []);
+    app.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_past_is_held_against_what_a_store_of_the_operators_has() {
+    let Some(services) = tokio::task::block_in_place(|| services("a replay beside tables in Postgres")) else { return };
+    let config = format!(
+        "[stores.postgres]\naddress = \"{}\"\ndatabase = \"postgres\"\nschema = \"r{:016x}\"\nuser = \"postgres\"\n",
+        services.postgres(),
+        rand::random::<u64>()
+    );
+    let dir = tempfile::tempdir().unwrap();
+    let app = prepare_under(dir.path(), &alone(), &config).await.unwrap().start().await.unwrap();
+    publish_numbers(&app.store, 0..69_000).await;
+    idle(&app).await;
+    app.deploys.replay(FUNCTION, None, Course::Compared(Part::default()), "tester").await.unwrap();
+    let comparison = compared(&app).await;
+    assert!(!comparison.of_part && comparison.replays);
+    assert_eq!((comparison.records, comparison.differing, rows(&comparison)), (69_000, 0, (23, 0)), "{comparison:?}");
+    app.deploys.drop_shadow(FUNCTION, "tester").await.unwrap();
+
+    // Another formula, which was never in charge: `k7` counts twice, and of `k20` one more can be counted.
+    let candidate = ask(&alone(), &[(FUNCTION, otherwise())]);
+    app.deploys.begin_shadow(candidate.clone(), Course::Compared(Part::default()), "tester").await.unwrap();
+    let comparison = compared(&app).await;
+    assert_eq!(rows(&comparison), (23, 2), "{comparison:?}");
+    app.deploys.drop_shadow(FUNCTION, "tester").await.unwrap();
+    // The function went on meanwhile, and its table is as it was.
+    publish_numbers(&app.store, 69_000..92_000).await;
+    idle(&app).await;
+    app.deploys.replay(FUNCTION, None, Course::Compared(Part::default()), "tester").await.unwrap();
+    assert_eq!(compared(&app).await.differing, 0);
+
+    for course in [Course::Past, Course::Beside] {
+        app.deploys.drop_shadow(FUNCTION, "tester").await.ok();
+        let refused = app.deploys.begin_shadow(candidate.clone(), course, "tester").await.unwrap_err().to_string();
+        assert!(
+            refused.contains("`totals`, which is kept in `postgres`") && refused.contains("isobar replay"),
+            "{refused}"
+        );
+    }
     app.stop().await;
 }

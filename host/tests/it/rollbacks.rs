@@ -8,7 +8,7 @@ use isobar::embedded::{Commit, Frame, Note, Store};
 
 use crate::crash::check;
 use crate::deploys::{FUNCTION, LONGEST, alone, ask, component, count, counted, deploy, idle, runs, start, whole};
-use crate::shadows::otherwise;
+use crate::shadows::{beside, otherwise};
 use crate::swaps::publish;
 
 /// The entries of the audit log that are no start: what, by whom.
@@ -48,6 +48,23 @@ async fn a_version_that_loses_what_the_one_before_handles_is_rolled_back_by_itse
     let kept = deploy(&app, &usual, otherwise()).await.unwrap();
     count(&app, "input", &["bad"]).await;
     assert_eq!((runs(&app.store).await, letters(&app.store).await), (kept.version, 2));
+    app.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_version_that_has_taken_over_state_in_another_form_is_not_held_against_the_one_before() {
+    let careful = alone().replace("max_attempts = 2", "max_attempts = 1\non_failure = \"rollback\"");
+    let second = careful.replace("state = true", "state = true\nstate_version = 2");
+    let dir = tempfile::tempdir().unwrap();
+    let app = start(dir.path(), &careful).await;
+    count(&app, "input", &["a"]).await;
+    let deployed = deploy(&app, &second, beside("migrating")).await.unwrap();
+    // Neither can count it, and the one before would take state for what it is not.
+    publish(&app.store, 49_999..50_000).await;
+    idle(&app).await;
+    count(&app, "input", &["a"]).await;
+    assert_eq!((runs(&app.store).await, letters(&app.store).await), (deployed.version, 1));
+    assert_eq!((counted(&app.store, "a").await, audit(&app.store).await.len()), (2, 1), "nobody tried to roll it back");
     app.stop().await;
 }
 

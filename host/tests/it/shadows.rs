@@ -11,7 +11,7 @@ use isobar::app::App;
 use isobar::console::answers::{DeployAsk, DeployWay};
 use isobar::console::client::Client;
 use isobar::delivery::{Allowance, Value};
-use isobar::deploys::{DeployError, Taken};
+use isobar::deploys::{Course, DeployError, Taken};
 use isobar::embedded::past::{Mark, Part};
 use isobar::manifest;
 use isobar::shadows::{Comparison, RowDifference};
@@ -55,7 +55,7 @@ pub(crate) fn beside(name: &str) -> Arc<[u8]> {
 }
 
 async fn follow(app: &App, component: Arc<[u8]>) -> Result<Taken, DeployError> {
-    app.deploys.begin_shadow(ask(&alone(), &[(FUNCTION, component)]), false, "tester").await
+    app.deploys.begin_shadow(ask(&alone(), &[(FUNCTION, component)]), Course::Beside, "tester").await
 }
 
 async fn compare(app: &App) -> Comparison {
@@ -217,13 +217,14 @@ async fn what_cannot_be_compared_is_refused_and_a_deploy_ends_the_shadow() {
     let said = refused(follow(&app, component(FUNCTION)).await);
     assert!(said.contains("is in charge already"), "{said}");
     let source = ask(&whole(), &[("source", another_build(&component("source"), 1))]);
-    let said = refused(app.deploys.begin_shadow(source, false, "tester").await);
+    let said = refused(app.deploys.begin_shadow(source, Course::Beside, "tester").await);
     assert!(said.contains("`source` runs on a schedule"), "{said}");
     let both = ask(&whole(), &[("source", component("source")), (FUNCTION, otherwise())]);
-    let said = refused(app.deploys.begin_shadow(both, false, "tester").await);
+    let said = refused(app.deploys.begin_shadow(both, Course::Beside, "tester").await);
     assert!(said.contains("2 functions"), "{said}");
     let other = alone().replace("state = true", "state = true\nstate_version = 2");
-    let said = refused(app.deploys.begin_shadow(ask(&other, &[(FUNCTION, otherwise())]), false, "tester").await);
+    let said =
+        refused(app.deploys.begin_shadow(ask(&other, &[(FUNCTION, otherwise())]), Course::Beside, "tester").await);
     assert!(said.contains("of another version"), "{said}");
     let said = app.deploys.promote(FUNCTION, Some(0), "tester").await.unwrap_err().to_string();
     assert!(said.contains("has no shadow"), "{said}");
@@ -235,8 +236,8 @@ async fn what_cannot_be_compared_is_refused_and_a_deploy_ends_the_shadow() {
 
 async fn replay(app: &App, component: Option<Arc<[u8]>>, text: &str) -> Taken {
     match component {
-        Some(component) => app.deploys.begin_shadow(ask(text, &[(FUNCTION, component)]), true, "tester").await,
-        None => app.deploys.replay(FUNCTION, None, None, "tester").await,
+        Some(component) => app.deploys.begin_shadow(ask(text, &[(FUNCTION, component)]), Course::Past, "tester").await,
+        None => app.deploys.replay(FUNCTION, None, Course::Past, "tester").await,
     }
     .unwrap()
 }
@@ -308,12 +309,12 @@ async fn what_is_gone_from_the_log_cannot_be_replayed() {
     let mut file = SqliteConnectOptions::new().filename(dir.path().join("isobar.sqlite")).connect().await.unwrap();
     sqlx::query("DELETE FROM log WHERE topic = 'input' AND base = 0").execute(&mut file).await.unwrap();
     file.close().await.unwrap();
-    let refused = app.deploys.replay(FUNCTION, None, None, "tester").await.unwrap_err().to_string();
+    let refused = app.deploys.replay(FUNCTION, None, Course::Past, "tester").await.unwrap_err().to_string();
     assert!(refused.contains("begins at") && refused.contains("is gone, and cannot be replayed"), "{refused}");
     // What is left can.
     let last = app.store.topics().await.unwrap().iter().map(|topic| topic.first).max().unwrap();
     let part = Part { from: Some(Mark::Position(last)), to: None };
-    app.deploys.replay(FUNCTION, None, Some(part), "tester").await.unwrap();
+    app.deploys.replay(FUNCTION, None, Course::Compared(part), "tester").await.unwrap();
     assert!(compared(&app).await.records > 0);
     app.stop().await;
 }
@@ -324,7 +325,7 @@ async fn what_is_sensitive_is_shown_to_those_who_ask_for_it() {
     let secret = alone().replace("partitions = 2", "partitions = 2\nsensitive = true");
     assert_ne!(secret, alone());
     let app = start(dir.path(), &secret).await;
-    app.deploys.begin_shadow(ask(&secret, &[(FUNCTION, otherwise())]), false, "tester").await.unwrap();
+    app.deploys.begin_shadow(ask(&secret, &[(FUNCTION, otherwise())]), Course::Beside, "tester").await.unwrap();
     count(&app, "input", &["k7"]).await;
     let told = compared(&app).await;
     let records = told.tables.iter().find(|table| table.table == "published records").unwrap();

@@ -9,7 +9,7 @@ use isobar::console::answers::{Payload, StateAsk};
 use isobar::console::view::View;
 
 use crate::crash::{RECORDS, check, read};
-use crate::deploys::{FUNCTION, LONGEST, alone, component, count, deploy, idle, runs, start, whole};
+use crate::deploys::{FUNCTION, LONGEST, alone, ask, component, count, deploy, idle, runs, start, whole};
 use crate::shadows::beside;
 
 /// The manifest with another version of the function's state.
@@ -69,6 +69,45 @@ async fn state_gets_another_form_while_records_flow() {
     assert_eq!(state(&app, "k1").await, Payload::Text((counts + 2).to_string()));
     app.stop().await;
     assert!(!dir.path().join("migration.sqlite").exists());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn state_that_a_version_cannot_take_over_stays_as_it_is() {
+    let dir = tempfile::tempdir().unwrap();
+    let app = start(dir.path(), &whole()).await;
+    idle(&app).await;
+    // More than is read at one time; the last of a partition cannot be taken over.
+    let keys: Vec<String> = (0..20_000).map(|number| format!("many {number}")).collect();
+    let keys: Vec<&str> = keys.iter().map(String::as_str).chain(["strange"]).collect();
+    count(&app, "input", &keys).await;
+    let before = runs(&app.store).await;
+    let told = deploy(&app, &version(2), beside("migrating")).await.unwrap_err().to_string();
+    assert!(told.contains("cannot take over the state") && told.contains("`strange` is not known"), "{told}");
+    assert_eq!(runs(&app.store).await, before);
+    assert!(!dir.path().join("migration.sqlite").exists());
+    count(&app, "input", &["k1", "many 7"]).await;
+    let output = read(&app.store, "output", 2).await;
+    assert_eq!((output["many 7"].len(), output["many 7"][1].1.as_str()), (2, "2"), "it goes on with its state");
+
+    app.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn state_of_a_function_that_was_removed_gets_another_form_page_by_page() {
+    let dir = tempfile::tempdir().unwrap();
+    let app = start(dir.path(), &whole()).await;
+    idle(&app).await;
+    let keys: Vec<String> = (0..20_000).map(|number| format!("many {number}")).collect();
+    let keys: Vec<&str> = keys.iter().map(String::as_str).collect();
+    count(&app, "input", &keys).await;
+    app.deploys.remove(FUNCTION, "tester").await.unwrap();
+    let back = ask(&version(2), &[(FUNCTION, beside("migrating"))]);
+    app.deploys.deploy(back, "tester").await.unwrap();
+    count(&app, "input", &keys).await;
+    let output = read(&app.store, "output", 2).await;
+    assert!(keys.iter().all(|key| output[*key].last().unwrap().1 == "2"), "each was counted twice");
+    assert_eq!(state(&app, "many 19999").await, Payload::Text("2".to_owned()));
+    app.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -156,7 +156,7 @@ impl Deploys {
         let gone = running.into_keys().filter(|name| !proposal.running.contains_key(name)).collect();
         let part = (!others.is_empty()).then(|| manifest::part(&proposal.manifest, &others)).transpose();
         let part = part.map_err(|problems| DeployError::problems(&problems))?.unwrap_or_default();
-        let mut decided = self.decide(Ask { part, components, gone }, Way::default()).await?;
+        let mut decided = self.decide(Ask { part, components, gone, ..Ask::default() }, Way::default()).await?;
         if decided.deployed.running != proposal.running {
             return Err(DeployError::Failed("by what runs here it would come to other versions".to_owned()));
         }

@@ -96,7 +96,19 @@ impl Hosts {
         Cluster::fit(application, &found).map_err(refused)?;
         Cluster::missing(application, &found).map_err(refused)?;
         // It would be found out when it is too late: all hosts follow what is activated.
-        store.hold_states(application).await?;
+        for function in application.functions.values().filter(|function| function.grants.state) {
+            let (name, wanted) = (&function.name, function.grants.state_version);
+            if let Some(stored) = store.state_version(name).await?.filter(|stored| *stored != wanted) {
+                return Err(DeployError::refused(
+                    format!(
+                        "the state of `{name}` is of version {stored}, and by spin.toml it would be taken for version {wanted}"
+                    ),
+                    format!(
+                        "where the log is in Kafka, state keeps its form: leave `state_version = {stored}`, or deploy it under another name"
+                    ),
+                ));
+            }
+        }
         for (name, function) in &application.functions {
             let Some(before) = running.functions.get(name) else { continue };
             if sources(before) != sources(function) {

@@ -55,6 +55,9 @@ mod component {
             if version != 1 {
                 return Err(Failure::Retry(format!("version {version} is not known")));
             }
+            if Items::of(&keys).any(|key| key == Some(b"strange")) {
+                return Err(Failure::Retry("`strange` is not known".to_owned()));
+            }
             let mut texts = PackedBuilder::default();
             for value in Items::of(&values) {
                 let value = value.unwrap_or_default().try_into().map_or(0, i64::from_le_bytes);
