@@ -216,8 +216,7 @@ impl Prepared {
         let (hosts, listening) = hosts.map(|(hosts, listening)| (Arc::new(hosts), listening)).unzip();
         let (dispatcher, asked) = Dispatcher::start(Arc::clone(&store), &registry, cluster.clone(), stop).await?;
         let dispatcher = Arc::new(dispatcher);
-        let (at_work, is_shared) = (Arc::clone(&dispatcher), cluster.is_some());
-        let place = (is_shared, hosts);
+        let (at_work, place) = (Arc::clone(&dispatcher), (cluster.clone(), hosts));
         let deploys = Deploys::new(Arc::clone(&store), loader, settings, at_work, registry, place);
         deploys.resume_shadows().await?;
         let deploys = Arc::new(deploys);

@@ -16,6 +16,8 @@ pub(super) struct Way {
     pub(super) in_shadow: bool,
     /// Whether the functions that are named are loaded although they are in charge already.
     pub(super) again: bool,
+    /// Whether they are only to be compared, and never to take over.
+    pub(super) compares: bool,
 }
 
 /// A deploy that was found to be right.
@@ -40,16 +42,16 @@ impl Decided {
 impl Deploys {
     /// Finds out whether what is asked can be, without changing anything.
     pub(super) async fn decide(&self, ask: Ask, way: Way) -> Result<Decided, DeployError> {
-        if self.is_shared && self.hosts.is_none() {
+        if self.cluster.is_some() && self.hosts.is_none() {
             return Err(DeployError::refused(
                 "the log is in Kafka, and [kafka] of isobar.toml names no key by which hosts would believe each other's deploys",
                 "give all hosts the same `control_key_file` or `control_key_env`; or change spin.toml and start them anew",
             ));
         }
-        if self.is_shared && (way.in_shadow || way.again) {
+        if self.cluster.is_some() && way.in_shadow && !way.compares {
             return Err(DeployError::refused(
-                "the log is in Kafka, where functions have no shadows and are not replayed",
-                "compare versions on a host with a log of its own",
+                "the log is in Kafka, where functions have no shadows that could take over",
+                "`isobar replay` compares what a version makes of the past with what is there",
             ));
         }
         let mut deployed = self.store.deployed().await?.unwrap_or_default();
@@ -82,7 +84,7 @@ impl Deploys {
         }
         let running = self.store.application();
         if let Some(hosts) = &self.hosts {
-            hosts.fit(&self.store, &running, &mut application).await?;
+            hosts.fit(&self.store, &running, &mut application, way.compares).await?;
         }
         stored::check(&running, &application)?;
         let application = Arc::new(application);

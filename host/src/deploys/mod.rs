@@ -4,6 +4,7 @@
 //! grants, compiled and instantiated once. Then one transaction makes it so, and each partition goes on with the new version
 //! after the batch that it has. Nothing is undone, because nothing can fail any more.
 
+mod comparable;
 mod decide;
 mod hosts;
 mod migrate;
@@ -26,6 +27,7 @@ use crate::dispatch::{Dispatcher, Held, Rollback};
 use crate::embedded::promotion::Promotion;
 use crate::embedded::versions::{Deployment, Entry};
 use crate::embedded::{Store, WriteError};
+use crate::kafka::Cluster;
 use crate::manifest::variables::{Resolved, resolve};
 use crate::manifest::{Application, Problem};
 use crate::registry::{Loader, Registered, Registry, Version, short};
@@ -171,8 +173,8 @@ pub struct Deploys {
     registry: Mutex<Registry>,
     /// One deploy at a time.
     turn: tokio::sync::Mutex<()>,
-    /// Whether the log is in Kafka.
-    is_shared: bool,
+    /// Where the log is, if not in the data folder.
+    cluster: Option<Arc<Cluster>>,
     /// The hosts of a log in Kafka, where they deploy together.
     hosts: Option<Arc<Hosts>>,
 }
@@ -208,11 +210,11 @@ impl Deploys {
         settings: Settings,
         dispatcher: Arc<Dispatcher>,
         registry: Registry,
-        (is_shared, hosts): (bool, Option<Arc<Hosts>>),
+        (cluster, hosts): (Option<Arc<Cluster>>, Option<Arc<Hosts>>),
     ) -> Self {
         let (registry, turn) = (Mutex::new(registry), tokio::sync::Mutex::default());
-        let shadows = Shadows::new(Arc::clone(&store), Arc::clone(dispatcher.progress()));
-        Deploys { store, loader, settings, dispatcher, shadows, registry, turn, is_shared, hosts }
+        let shadows = Shadows::new(Arc::clone(&store), Arc::clone(dispatcher.progress()), cluster.clone());
+        Deploys { store, loader, settings, dispatcher, shadows, registry, turn, cluster, hosts }
     }
 
     /// Lets versions take over, all of them or none. Doing so again changes nothing.

@@ -40,7 +40,7 @@ impl Deploys {
                 format!("`isobar replay {function} --apply` computes everything anew to take over"),
             ));
         }
-        let decided = self.decide(self.ask_of(&shadow).await?, Way { in_shadow: false, again: shadow.replays }).await?;
+        let decided = self.decide(self.ask_of(&shadow).await?, Way { again: shadow.replays, ..Way::default() }).await?;
         if decided.deployed.running.get(function) != Some(&shadow.version) {
             return Err(DeployError::refused(
                 format!("version {} of `{function}` would be another one by what runs now", short(&shadow.version)),

@@ -1,16 +1,18 @@
 //! Shadows by deploy: a version that is to be compared first, then put in charge with its state, or dropped.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::comparable::{comparable, publishes_alone, stored_elsewhere};
 use super::{Ask, Decided, DeployError, Deploys, Taken, Way, entry, short};
 use crate::embedded::TopicStatus;
 use crate::embedded::mirrors::{Mirrors, discard, mirrored};
-use crate::embedded::past::{Part, Span};
+use crate::embedded::past::{Part, Past, Span};
 use crate::embedded::shadows::{Beginning, Extent, Shadow};
 use crate::embedded::versions::Entry;
-use crate::manifest::{Application, Function, Retention, TriggerSource};
+use crate::kafka::past::Published;
+use crate::manifest::Application;
 use crate::registry::Version;
 use crate::shadows::{Comparison, ShadowError};
 
@@ -63,8 +65,9 @@ impl Deploys {
             let hint = format!("`isobar shadow drop {name}` ends it, `isobar promote {name}` puts it in charge");
             return Err(DeployError::refused(format!("`{name}` has a shadow already"), hint));
         }
-        let Decided { application, arrivals, mut versions, taken, .. } =
-            self.decide(ask, Way { in_shadow: true, again: replays }).await?;
+        let Decided { application, arrivals, mut versions, taken, .. } = self
+            .decide(ask, Way { in_shadow: true, again: replays, compares: course.extent() != Extent::Open })
+            .await?;
         let taken = taken.into_iter().next();
         let arrived = arrivals.into_iter().find(|arrival| arrival.function == name);
         let (Some(taken), Some(arrival), Some(version)) = (taken, arrived, versions.remove(&name)) else {
@@ -72,6 +75,11 @@ impl Deploys {
             return Err(DeployError::refused(format!("version {running} of `{name}` is in charge already"), hint));
         };
         comparable(&charge, &version, course)?;
+        let mut beside_others = false;
+        if let Some(cluster) = &self.cluster {
+            publishes_alone(&version)?;
+            beside_others = !cluster.others(&application).await.map_err(DeployError::failed)?.is_empty();
+        }
         self.shadows.end(&name).await;
         self.store.drop_shadow(&name, None).await?;
         let place: String = format!("{:032x}", rand::random::<u128>()).chars().take(PLACE_DIGITS).collect();
@@ -98,7 +106,7 @@ impl Deploys {
             past: replays,
             ended: None,
         };
-        self.shadows.begin(shadow, &charge, version, mirrors);
+        self.shadows.begin(shadow, &charge, version, mirrors, beside_others);
         Ok(taken)
     }
 
@@ -116,13 +124,30 @@ impl Deploys {
             Some(_) => Some(self.stand_still(&function.name).await?),
             None => None,
         };
+        self.store.all_applied_of(&function.name).await?;
         // From now on nothing goes from the log.
-        let spans = match course {
-            Course::Beside => None,
-            Course::Past => Some(self.spans(version, None).await?),
-            Course::Compared(part) => Some(self.spans(version, Some(part)).await?),
+        let spans = match (course, &self.cluster) {
+            (Course::Beside, _) => None,
+            (Course::Compared(part), Some(cluster)) => Some(cluster.spans(&version.application, function, part).await?),
+            (Course::Compared(part), None) => Some(self.spans(version, Some(part)).await?),
+            (Course::Past, _) => Some(self.spans(version, None).await?),
         };
-        let made = Mirrors::make(&self.store, place, mirrored, function, spans.as_deref());
+        if let (Course::Compared(_), Some(spans)) = (course, &spans)
+            && spans.iter().all(|span| span.first >= span.next)
+        {
+            return Err(nothing_there(&function.name));
+        }
+        let published;
+        let past: &dyn Past = match &self.cluster {
+            Some(cluster) => {
+                let (cluster, application) = (Arc::clone(cluster), Arc::clone(&version.application));
+                published = Published { cluster, application };
+                &published
+            }
+            None => self.store.as_ref(),
+        };
+        let replays = spans.as_deref().map(|spans| (spans, past));
+        let made = Mirrors::make(&self.store, place, mirrored, function, replays);
         let made = tokio::time::timeout(LONGEST_COPY, made).await.map_err(|_| {
             let (name, waited) = (&function.name, LONGEST_COPY.as_secs());
             let message = format!("what `{name}` has written could not be copied within {waited} s");
@@ -140,10 +165,13 @@ impl Deploys {
     /// # Errors
     /// When the data cannot be read or written. What one shadow lacks ends it.
     pub async fn resume_shadows(&self) -> Result<(), DeployError> {
-        if self.is_shared {
-            return Ok(());
-        }
         let _turn = self.turn.lock().await;
+        if self.cluster.is_some() {
+            // What was compared is begun anew by who wants to know.
+            for shadow in self.store.shadows().await? {
+                self.store.drop_shadow(&shadow.function, None).await?;
+            }
+        }
         self.shadows.sweep().await?;
         for shadow in self.store.shadows().await?.into_iter().filter(|shadow| shadow.ended.is_none()) {
             if let Err(error) = self.resume(shadow.clone()).await {
@@ -156,8 +184,12 @@ impl Deploys {
 
     async fn resume(&self, shadow: Shadow) -> Result<(), DeployError> {
         let name = shadow.function.clone();
-        let Decided { application, mut versions, .. } =
-            self.decide(self.ask_of(&shadow).await?, Way { in_shadow: true, again: shadow.replays }).await?;
+        let Decided { application, mut versions, .. } = self
+            .decide(
+                self.ask_of(&shadow).await?,
+                Way { in_shadow: true, again: shadow.replays, compares: shadow.extent != Extent::Open },
+            )
+            .await?;
         let version = versions.remove(&name).filter(|version| *version.digest == shadow.version);
         let version = version.ok_or_else(|| {
             DeployError::Failed(format!("version {} is another one by what runs now", short(&shadow.version)))
@@ -166,7 +198,7 @@ impl Deploys {
         let mirrors = mirrors.map_err(|error| DeployError::Failed(format!("{error:#}")))?;
         let mirrors = mirrors.ok_or_else(|| DeployError::Failed("its data are not in the data folder".to_owned()))?;
         let charge = self.version(&shadow.function).unwrap_or_else(|| Arc::clone(&version));
-        self.shadows.begin(shadow, &charge, version, mirrors);
+        self.shadows.begin(shadow, &charge, version, mirrors, false);
         Ok(())
     }
 
@@ -176,9 +208,6 @@ impl Deploys {
             Some(part) => self.store.spans(&version.function.name, &part).await?,
             None => Vec::new(),
         };
-        if part.is_some() && spans.iter().all(|span| span.first >= span.next) {
-            return Err(nothing_there(&version.function.name));
-        }
         let topics: Vec<&str> = version.function.topics().collect();
         let from = |topic: &str, partition: u32| match part {
             Some(_) => {
@@ -289,7 +318,7 @@ impl Course {
         }
     }
 
-    fn extent(self) -> Extent {
+    pub(super) fn extent(self) -> Extent {
         match self {
             Course::Beside | Course::Past => Extent::Open,
             Course::Compared(part) if part == Part::default() => Extent::Past,
@@ -301,63 +330,4 @@ impl Course {
 fn nothing_there(function: &str) -> DeployError {
     let message = format!("`{function}` has handled nothing that could be replayed there");
     DeployError::refused(message, "`--from` comes before `--to`, and both before what was handled last")
-}
-
-/// A table that a function writes to and that is kept in a store of the operator's, and which that is.
-fn stored_elsewhere<'a>(application: &'a Application, function: &str) -> Option<(&'a str, &'a str)> {
-    let mut tables = application.tables.values().filter(|table| application.writer_of(&table.name) == Some(function));
-    tables.find_map(|table| Some((table.name.as_str(), table.connection.as_deref()?)))
-}
-
-/// Refuses what cannot be compared with the version in charge.
-fn comparable(charge: &Version, shadow: &Version, course: Course) -> Result<(), DeployError> {
-    let replays = !matches!(course, Course::Beside);
-    let (name, function) = (&shadow.function.name, &shadow.function);
-    let refused = |message: String| Err(DeployError::refused(message, "deploy it without `--shadow`"));
-    let schedules = |f: &Function| f.triggers.iter().any(|t| matches!(t.source, TriggerSource::Cron(_)));
-    if schedules(&charge.function) || schedules(function) {
-        return refused(format!("`{name}` runs on a schedule, and only what is made of records is compared"));
-    }
-    if !function.allowed_outbound_hosts.is_empty() {
-        return refused(format!("`{name}` may send HTTP requests, and a shadow may not: they would be sent twice"));
-    }
-    let topics = |f: &Function| -> Vec<String> {
-        let topic = |t: &TriggerSource| if let TriggerSource::Topic(topic) = t { Some(topic.clone()) } else { None };
-        let mut topics: Vec<String> = f.triggers.iter().filter_map(|t| topic(&t.source)).collect();
-        topics.sort();
-        topics
-    };
-    if topics(&charge.function) != topics(function) {
-        return refused(format!("`{name}` would follow other topics than the version in charge"));
-    }
-    let elsewhere = stored_elsewhere(&charge.application, name).or_else(|| stored_elsewhere(&shadow.application, name));
-    if let Some((table, connection)) = elsewhere.filter(|_| course.extent() == Extent::Open) {
-        return Err(DeployError::refused(
-            format!(
-                "`{name}` writes to table `{table}`, which is kept in `{connection}`, and a shadow takes over tables in the data folder only"
-            ),
-            format!("`isobar replay {name}` compares what a version makes of the past with what is in `{connection}`"),
-        ));
-    }
-    let letting_go = function.grants.publish.iter().find(|topic| {
-        shadow.application.topics.get(*topic).is_some_and(|topic| topic.retention != Retention::default())
-    });
-    if let Some(topic) = letting_go.filter(|_| replays) {
-        return refused(format!(
-            "`{name}` publishes to `{topic}`, which lets go of old records, so that it cannot be said what it published"
-        ));
-    }
-    let written = |version: &Version| -> BTreeSet<String> {
-        let application = &version.application;
-        application.tables.keys().filter(|table| application.writer_of(table) == Some(name)).cloned().collect()
-    };
-    if let Some(table) = written(charge).difference(&written(shadow)).next() {
-        return refused(format!("`{name}` would not write table `{table}` any more, whose rows could not be compared"));
-    }
-    if charge.function.grants.state_version != function.grants.state_version && !replays {
-        return refused(format!(
-            "the state of `{name}` would be of another version than what is stored; `isobar deploy {name} --rebuild` computes it anew"
-        ));
-    }
-    Ok(())
 }

@@ -11,7 +11,7 @@ use futures::TryStreamExt as _;
 use sqlx::sqlite::SqliteRow;
 use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _, Row as _, SqliteConnection};
 
-use super::past::Span;
+use super::past::{Past, Span, Telling};
 use super::{FILE, Folder, Store, backup, folder, options, reserve};
 use crate::bindings::tables::schema::{each, physical_name, quoted};
 use crate::bindings::tables::sqlite;
@@ -100,7 +100,7 @@ impl Mirrors {
         place: &str,
         application: Application,
         function: &Function,
-        replays: Option<&[Span]>,
+        replays: Option<(&[Span], &dyn Past)>,
     ) -> anyhow::Result<Self> {
         ensure_room(main, &application).await?;
         let folder = folder_of(main, place);
@@ -111,10 +111,12 @@ impl Mirrors {
             // The writers count what there is when they begin.
             mirrors.close().await;
             drop(mirrors);
-            copy(main, &coming, &application, (&function.name, replays)).await?;
-            if replays.is_some() {
+            copy(main, &coming, &application, (&function.name, replays.map(|(spans, _)| spans))).await?;
+            if let Some((_, past)) = replays {
                 let mirrors = Self::opened(main, coming.clone(), &application).await?;
-                main.tell_past(&mirrors.charge, function).await?;
+                let mut telling = Telling::new(&mirrors.charge, function);
+                past.tell(&mut telling).await?;
+                telling.finish().await?;
                 main.tell_stored(&mirrors.charge, function).await?;
                 mirrors.close().await;
             }
@@ -274,7 +276,8 @@ async fn copy(
     attach(&mut connection, &folder.join(CHARGE).join(FILE), "charge").await?;
     attach(&mut connection, &main.folder().path().join(FILE), "data").await?;
     let mut work = connection.begin().await?;
-    for (side, next) in [("main", if replays.is_some() { "0" } else { "next" }), ("charge", "next")] {
+    let all = [("main", if replays.is_some() { "0" } else { "next" }), ("charge", "next")];
+    for (side, next) in all.into_iter().filter(|_| replays.is_none_or(<[Span]>::is_empty)) {
         let sql = format!(
             "INSERT OR REPLACE INTO {side}.position SELECT function, source, partition, {next} FROM data.position WHERE function = ?"
         );
@@ -291,9 +294,10 @@ async fn copy(
     }
     for Span { source, partition, first, next } in replays.into_iter().flatten() {
         for (side, next) in [("main", first), ("charge", next)] {
-            let sql =
-                format!("UPDATE {side}.position SET next = ? WHERE function = ? AND source = ? AND partition = ?");
-            let moved = sqlx::query(AssertSqlSafe(sql)).bind(next).bind(function).bind(source.as_ref()).bind(partition);
+            let sql = format!(
+                "INSERT OR REPLACE INTO {side}.position (function, source, partition, next) VALUES (?, ?, ?, ?)"
+            );
+            let moved = sqlx::query(AssertSqlSafe(sql)).bind(function).bind(source.as_ref()).bind(partition).bind(next);
             moved.execute(&mut *work).await?;
         }
     }
@@ -309,7 +313,7 @@ async fn copy(
     }
     let running = main.application();
     for (name, table) in &running.tables {
-        let Some(declared) = application.tables.get(name).filter(|_| table.connection.is_none()) else { continue };
+        let Some(declared) = application.tables.get(name).filter(|_| table.is_in_data_folder()) else { continue };
         let both = table.columns.iter().filter(|column| declared.column(&column.name).is_some());
         let columns = both.map(|column| quoted(&column.name)).collect::<Vec<_>>().join(",");
         let physical = quoted(&physical_name(name));

@@ -120,6 +120,18 @@ impl Store {
         Ok(())
     }
 
+    /// Waits until everything that is committed now is in the tables that `function` writes to.
+    ///
+    /// # Errors
+    /// As of a question about one of them.
+    pub async fn all_applied_of(&self, function: &str) -> Result<(), WriteError> {
+        let application = self.application();
+        for table in application.tables.values().filter(|table| application.writer_of(&table.name) == Some(function)) {
+            self.all_applied(table).await?;
+        }
+        Ok(())
+    }
+
     /// Waits until everything that is committed now is applied to the store of `table`, as long as it gets on.
     ///
     /// # Errors

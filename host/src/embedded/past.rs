@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use futures::TryStreamExt as _;
+use futures::future::BoxFuture;
 use serde::{Deserialize, Serialize};
 use sqlx::Row as _;
 use sqlx::sqlite::SqliteRow;
@@ -16,7 +17,7 @@ use super::{Commit, Note, Store};
 use crate::delivery::letters::Letter;
 use crate::delivery::outcome::{self, Refused};
 use crate::delivery::{Effects, HeldTable, Interval, Records};
-use crate::manifest::Function;
+use crate::manifest::{Application, Function};
 
 /// Batches that are read at one time.
 const BATCHES_PER_READ: u32 = 32;
@@ -166,24 +167,6 @@ impl Store {
         Ok(sqlx::query(sql).bind(function).bind(version).fetch_one(&self.readers).await?.try_get(0)?)
     }
 
-    /// Writes into `mirror` what `function` has published and refused so far, as [`outcome`] tells it.
-    ///
-    /// # Errors
-    /// When a file cannot be read or written.
-    pub(super) async fn tell_past(&self, mirror: &Store, function: &Function) -> Result<(), WriteError> {
-        let application = self.application();
-        let letters = application.letter_topics();
-        let letters = letters.iter().filter(|(_, functions)| functions.contains(function.name.as_str()));
-        let published = function.grants.publish.iter().filter(|topic| outcome::counts(function, topic));
-        for topic in published {
-            self.tell(mirror, function, topic, false).await?;
-        }
-        for (topic, _) in letters {
-            self.tell(mirror, function, topic, true).await?;
-        }
-        Ok(())
-    }
-
     /// Writes into `mirror` what tables of `function` in the operator's stores hold, once all that was committed is there.
     ///
     /// # Errors
@@ -210,33 +193,85 @@ impl Store {
         Ok(())
     }
 
-    async fn tell(&self, mirror: &Store, function: &Function, topic: &str, is_letters: bool) -> Result<(), WriteError> {
+    async fn tell(&self, telling: &mut Telling<'_>, topic: &str, is_letters: bool) -> Result<(), WriteError> {
         let mut frames = sqlx::query(
             "SELECT base, next, frame, partition FROM log WHERE topic = ? AND publisher =
                (SELECT id FROM name WHERE name = ?) ORDER BY partition, base",
         )
         .bind(topic)
-        .bind(&function.name)
+        .bind(&telling.function.name)
         .fetch(&self.readers);
-        let mut told: BTreeMap<String, HeldTable> = BTreeMap::new();
         while let Some(row) = frames.try_next().await? {
-            let records = decoded(&row, topic, row.try_get(3)?)?;
-            let rows = match is_letters {
-                true => refused(&records, &function.name),
-                false => {
-                    let records = records.keys.iter().zip(records.values.iter());
-                    let published = records.map(|(key, value)| (topic, key, value));
-                    outcome::rows(published, &Refused { topic: "", partition: 0, offsets: &[] })
-                }
-            };
-            for (table, held) in rows {
-                told.entry(table).or_default().follow(held);
-            }
-            if told.values().map(|held| held.rows.len()).sum::<usize>() >= ROWS_PER_COMMIT {
-                write(mirror, std::mem::take(&mut told)).await?;
-            }
+            telling.take(topic, is_letters, &decoded(&row, topic, row.try_get(3)?)?).await?;
         }
-        write(mirror, told).await
+        Ok(())
+    }
+}
+
+/// Who knows what a function has published and refused.
+pub trait Past: Sync {
+    /// Tells it all.
+    fn tell<'t>(&'t self, telling: &'t mut Telling<'_>) -> BoxFuture<'t, Result<(), WriteError>>;
+}
+
+impl Past for Store {
+    fn tell<'t>(&'t self, telling: &'t mut Telling<'_>) -> BoxFuture<'t, Result<(), WriteError>> {
+        Box::pin(async move {
+            for (topic, is_letters) in telling.topics(&self.application()) {
+                self.tell(telling, &topic, is_letters).await?;
+            }
+            Ok(())
+        })
+    }
+}
+
+/// What a function has published and refused, written into a data file as [`outcome`] tells it.
+pub struct Telling<'t> {
+    mirror: &'t Store,
+    /// The function.
+    pub function: &'t Function,
+    told: BTreeMap<String, HeldTable>,
+}
+
+impl<'t> Telling<'t> {
+    pub(super) fn new(mirror: &'t Store, function: &'t Function) -> Self {
+        Telling { mirror, function, told: BTreeMap::new() }
+    }
+
+    /// The topics that are compared, and whether they hold dead letters.
+    #[must_use]
+    pub fn topics(&self, application: &Application) -> Vec<(String, bool)> {
+        let published = self.function.grants.publish.iter().filter(|topic| outcome::counts(self.function, topic));
+        let letters = application.letter_topics();
+        let letters = letters.iter().filter(|(_, functions)| functions.contains(self.function.name.as_str()));
+        let published = published.map(|topic| (topic.clone(), false));
+        published.chain(letters.map(|(topic, _)| (topic.clone(), true))).collect()
+    }
+
+    /// Takes records of a topic, which are the function's, or dead letters, which may be.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub async fn take(&mut self, topic: &str, is_letters: bool, records: &Records) -> Result<(), WriteError> {
+        let rows = match is_letters {
+            true => refused(records, &self.function.name),
+            false => {
+                let records = records.keys.iter().zip(records.values.iter());
+                let published = records.map(|(key, value)| (topic, key, value));
+                outcome::rows(published, &Refused { topic: "", partition: 0, offsets: &[] })
+            }
+        };
+        for (table, held) in rows {
+            self.told.entry(table).or_default().follow(held);
+        }
+        if self.told.values().map(|held| held.rows.len()).sum::<usize>() >= ROWS_PER_COMMIT {
+            write(self.mirror, std::mem::take(&mut self.told)).await?;
+        }
+        Ok(())
+    }
+
+    pub(super) async fn finish(self) -> Result<(), WriteError> {
+        write(self.mirror, self.told).await
     }
 }
 

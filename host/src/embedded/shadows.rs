@@ -104,7 +104,7 @@ pub struct Recorded {
     /// As in the commit.
     pub version: Arc<str>,
     /// What it came to: [`Recorded::tables`] reads it.
-    pub(super) made: Vec<u8>,
+    pub made: Vec<u8>,
 }
 
 /// What the writer does of it.

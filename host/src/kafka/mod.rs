@@ -16,6 +16,7 @@ mod lineage;
 mod loads;
 mod offsets;
 mod owned;
+pub mod past;
 mod positions;
 mod reader;
 mod restore;

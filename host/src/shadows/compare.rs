@@ -36,6 +36,8 @@ pub struct Comparison {
     pub reads_others: bool,
     /// Whether the same version made all that it was compared with.
     pub same_version: bool,
+    /// Whether other hosts went on while the tables were read with which it is compared.
+    pub beside_others: bool,
     /// Why it does not go on, if it does not; then nothing is compared.
     pub ended: Option<String>,
     /// Whether it still has batches to handle that were handled before it began.
@@ -124,7 +126,7 @@ impl Running {
         let behind = self.behind(store).await?;
         let held = self.data.lock().await;
         let data = held.as_ref().ok_or_else(|| self.gone())?;
-        let past = data.past.is_some();
+        let (past, told) = (data.past.is_some(), self.is_shared.then_some(data.told));
         let compared = data.mirrors.compare(|_| most, self.shadow.extent == Extent::Part).await?;
         let spent = data.mirrors.spent().await?;
         drop(held);
@@ -139,14 +141,19 @@ impl Running {
             past,
             batches: spent.batches,
             records: spent.records,
-            charge_micros: match self.shadow.replays {
-                true => store.spent_on(&self.shadow.function).await?,
-                false => spent.charge_micros,
+            charge_micros: match told {
+                Some((micros, _)) => micros,
+                None if self.shadow.replays => store.spent_on(&self.shadow.function).await?,
+                None => spent.charge_micros,
             },
             shadow_micros: spent.shadow_micros,
             failure: self.failure(),
             reads_others: self.reads_others(),
-            same_version: !store.was_run_by_others(&self.shadow.function, &self.shadow.version).await?,
+            same_version: match told {
+                Some((_, by_others)) => !by_others,
+                None => !store.was_run_by_others(&self.shadow.function, &self.shadow.version).await?,
+            },
+            beside_others: self.beside_others,
             differing: tables.iter().map(|table| table.differing).sum(),
             tables,
             ..Comparison::of(&self.shadow)
@@ -260,6 +267,7 @@ impl Comparison {
             of_part: shadow.extent == Extent::Part,
             reads_others: false,
             same_version: false,
+            beside_others: false,
             ended: shadow.ended.clone(),
             behind: 0,
             past: shadow.past,

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use tracing::{info, warn};
 
+use super::log::Log;
 use super::{Data, Running};
 use crate::bindings::CallContext;
 use crate::delivery::failure::{hidden, rejected_by};
@@ -21,8 +22,6 @@ use crate::registry::call::Outcome;
 
 /// The part of its time that a shadow works while others have work: a quarter.
 pub const SHARE: u32 = 4;
-/// Bytes of records that are read at one time.
-const READ_BYTES: usize = 4 * 1024 * 1024;
 /// The first wait for what was not available, in milliseconds, and how often it is doubled.
 const BACKOFF_MS: u32 = 100;
 const MOST_DOUBLINGS: u32 = 6;
@@ -56,13 +55,13 @@ struct Made {
 }
 
 impl Running {
-    pub(super) async fn run(self: Arc<Self>, store: Arc<Store>, progress: Arc<Progress>) {
+    pub(super) async fn run(self: Arc<Self>, store: Arc<Store>, log: Arc<Log>, progress: Arc<Progress>) {
         let function = self.shadow.function.as_str();
         let mut news = store.shadow_news();
         let mut waits = 0;
         while !self.stop.is_cancelled() {
             news.mark_unchanged();
-            match self.follow(&store, &progress).await {
+            match self.follow(&store, &log, &progress).await {
                 // Whoever ends it sees to the rest.
                 Err(_) if self.stop.is_cancelled() => return,
                 Ok(0) => {
@@ -94,10 +93,10 @@ impl Running {
     }
 
     /// Handles some batches; gives how many.
-    async fn follow(&self, store: &Arc<Store>, progress: &Progress) -> Result<usize, Trouble> {
-        let past = self.past(store).await?;
+    async fn follow(&self, store: &Arc<Store>, log: &Log, progress: &Progress) -> Result<usize, Trouble> {
+        let past = self.past(store, log).await?;
         if !past.is_empty() {
-            let through = self.handle_all(store, progress, &past).await?;
+            let through = self.handle_all(store, log, progress, &past).await?;
             let mut held = self.data.lock().await;
             if let (Some(Data { past: Some(cursors), .. }), Some(through)) = (held.as_mut(), through) {
                 cursors.extend(past.first().map(|batch| (batch.note.partition, through)));
@@ -108,7 +107,7 @@ impl Running {
             return Ok(0);
         }
         let batches = store.shadow_batches(&self.shadow.function).await?;
-        if let Some(through) = self.handle_all(store, progress, &batches).await? {
+        if let Some(through) = self.handle_all(store, log, progress, &batches).await? {
             store.shadow_done(&self.shadow.function, through).await?;
         } else if store.shadows().await?.iter().any(|s| s.function == self.shadow.function && s.ended.is_some()) {
             return Err(Trouble::Ended("what was kept for it is gone".to_owned()));
@@ -117,9 +116,9 @@ impl Running {
     }
 
     /// Some batches that were handled before it began, of one partition; none once all of them are done.
-    async fn past(&self, store: &Store) -> Result<Vec<Recorded>, Trouble> {
+    async fn past(&self, store: &Store, log: &Log) -> Result<Vec<Recorded>, Trouble> {
         let mut held = self.data.lock().await;
-        let Some(Data { mirrors, past: Some(cursors), .. }) = held.as_mut() else { return Ok(Vec::new()) };
+        let Some(Data { mirrors, past: Some(cursors), told, .. }) = held.as_mut() else { return Ok(Vec::new()) };
         let function = self.shadow.function.as_str();
         let places = mirrors.places(function).await.map_err(WriteError::from)?;
         let left = |note: &Note, interval: Interval| {
@@ -140,13 +139,15 @@ impl Running {
                 }
             };
             loop {
-                let mut batches = store.past(function, *partition, *cursor).await?;
+                let mut batches = log.past(&function.into(), *partition, *cursor).await?;
                 let Some(last) = batches.last().map(|batch| batch.id) else {
                     let place = format!("`{source}`/{partition} from {shadow} to {charge}");
                     return Err(Trouble::Ended(format!("the ledger has no batches of {place}")));
                 };
                 batches.retain(|batch| left(&batch.note, batch.interval));
                 if !batches.is_empty() {
+                    told.0 += batches.iter().map(|batch| batch.micros).sum::<u64>();
+                    told.1 |= batches.iter().any(|batch| *batch.version != *self.shadow.version);
                     return Ok(batches);
                 }
                 *cursor = last;
@@ -163,6 +164,7 @@ impl Running {
     async fn handle_all(
         &self,
         store: &Arc<Store>,
+        log: &Log,
         progress: &Progress,
         batches: &[Recorded],
     ) -> Result<Option<i64>, Trouble> {
@@ -172,7 +174,7 @@ impl Running {
                 break;
             }
             let began = Instant::now();
-            self.handle(store, batch).await?;
+            self.handle(store, log, batch).await?;
             through = Some(batch.id);
             if !self.hurries.load(Ordering::Relaxed) && !progress.idle() {
                 let rest = began.elapsed() * (SHARE - 1);
@@ -182,7 +184,7 @@ impl Running {
         Ok(through)
     }
 
-    async fn handle(&self, store: &Arc<Store>, batch: &Recorded) -> Result<(), Trouble> {
+    async fn handle(&self, store: &Arc<Store>, log: &Log, batch: &Recorded) -> Result<(), Trouble> {
         let place = (Arc::clone(&of(batch).note.source), batch.note.partition);
         let (mirrors, known) = {
             let held = self.data.lock().await;
@@ -201,7 +203,7 @@ impl Running {
         // After a crash, one of the two may have been written.
         let made = match shadow < next {
             true => {
-                let records = records(store, batch).await?;
+                let records = records(log, batch).await?;
                 let records = meant_for(&records, &batch.note.function).unwrap_or(records);
                 Some(self.make(store, &mirrors, batch, &records).await?)
             }
@@ -342,11 +344,11 @@ fn first_of(batch: &Recorded, position: i64) -> i64 {
 }
 
 /// The records of a batch.
-async fn records(store: &Store, batch: &Recorded) -> Result<Records, Trouble> {
+async fn records(log: &Log, batch: &Recorded) -> Result<Records, Trouble> {
     let Interval { first, next } = batch.interval;
     let (mut all, mut from) = (Records::default(), first);
     while from < next {
-        let read = store.read(&batch.note.source, batch.note.partition, from, READ_BYTES).await?;
+        let read = log.read(&batch.note.source, batch.note.partition, from).await?;
         let part = read.slice(read.index_of(from), read.index_of(next));
         let Some(last) = part.offsets.last() else { break };
         from = last + 1;

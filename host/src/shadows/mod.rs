@@ -4,6 +4,7 @@
 
 mod compare;
 mod follow;
+mod log;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -19,10 +20,12 @@ use crate::dispatch::Progress;
 use crate::embedded::mirrors::{Mirrors, sweep};
 use crate::embedded::shadows::Shadow;
 use crate::embedded::{Store, WriteError};
+use crate::kafka::Cluster;
 use crate::registry::Version;
 
 pub use compare::{Amends, CellDifference, Comparison, MOST_AMENDED, MOST_PUBLISHED, RowDifference, TableComparison};
 pub use follow::SHARE;
+use log::Log;
 
 /// How long a shadow that is to take over may take for what it is behind, while the version in charge goes on.
 const LONGEST_PURSUIT: Duration = Duration::from_secs(60);
@@ -72,6 +75,9 @@ pub struct Running {
     hurries: AtomicBool,
     /// Whether it, or the version in charge, reads what is sensitive or publishes it: then words and records may hold it.
     hides: bool,
+    /// Whether the log is in Kafka, and other hosts went on while the tables were copied.
+    is_shared: bool,
+    beside_others: bool,
     stop: CancellationToken,
     task: Mutex<Option<JoinHandle<()>>>,
 }
@@ -85,6 +91,8 @@ struct Data {
     /// While there is something to handle that was handled before it began: the ledger's last entry that it has handled, by
     /// partition.
     past: Option<BTreeMap<u32, i64>>,
+    /// What the ledger said of batches of the past, where it is in Kafka: microseconds, and whether another version had some.
+    told: (u64, bool),
 }
 
 impl Running {
@@ -132,6 +140,7 @@ fn hides(version: &Version) -> bool {
 /// The shadows at work.
 pub struct Shadows {
     store: Arc<Store>,
+    log: Arc<Log>,
     progress: Arc<Progress>,
     running: Mutex<BTreeMap<String, Arc<Running>>>,
     tasks: TaskTracker,
@@ -141,30 +150,41 @@ pub struct Shadows {
 impl Shadows {
     /// None at first.
     #[must_use]
-    pub fn new(store: Arc<Store>, progress: Arc<Progress>) -> Self {
+    pub fn new(store: Arc<Store>, progress: Arc<Progress>, cluster: Option<Arc<Cluster>>) -> Self {
         let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
-        Shadows { store, progress, running: Mutex::default(), tasks, stop }
+        let log = Arc::new(Log::new(Arc::clone(&store), cluster));
+        Shadows { store, log, progress, running: Mutex::default(), tasks, stop }
     }
 
     /// Lets a shadow follow the version in charge.
-    pub fn begin(&self, shadow: Shadow, charge: &Version, version: Arc<Version>, mirrors: Mirrors) {
+    pub fn begin(
+        &self,
+        shadow: Shadow,
+        charge: &Version,
+        version: Arc<Version>,
+        mirrors: Mirrors,
+        beside_others: bool,
+    ) {
         let mirrors = Arc::new(mirrors);
         let running = Arc::new(Running {
             data: tokio::sync::Mutex::new(Some(Data {
                 mirrors,
                 positions: BTreeMap::new(),
                 past: shadow.past.then(BTreeMap::new),
+                told: (0, false),
             })),
             failure: Mutex::default(),
             hurries: AtomicBool::new(false),
             hides: hides(charge) || hides(&version),
+            is_shared: self.log.is_shared(),
+            beside_others,
             task: Mutex::default(),
             version,
             stop: self.stop.child_token(),
             shadow,
         });
         self.running().insert(running.shadow.function.clone(), Arc::clone(&running));
-        let task = Arc::clone(&running).run(Arc::clone(&self.store), Arc::clone(&self.progress));
+        let task = Arc::clone(&running).run(Arc::clone(&self.store), Arc::clone(&self.log), Arc::clone(&self.progress));
         *running.task.lock().unwrap_or_else(PoisonError::into_inner) = Some(self.tasks.spawn(task));
     }
 

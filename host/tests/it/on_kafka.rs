@@ -1,6 +1,7 @@
 //! Exactly once on Kafka: two hosts that count are killed, stopped and frozen, and so is the broker; afterwards every record was
 //! counted once, as a consumer of others sees it, which reads what is committed.
 
+mod replays;
 mod together;
 
 use std::collections::BTreeMap;

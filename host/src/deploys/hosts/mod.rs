@@ -84,17 +84,21 @@ impl Hosts {
         self.seen.borrow().knowing.clone()
     }
 
-    /// Takes topics as they are in the cluster; refuses what hosts cannot do while they run.
+    /// Takes topics as they are in the cluster; refuses what hosts cannot do while they run, unless versions are only compared.
     pub(super) async fn fit(
         &self,
         store: &Store,
         running: &Application,
         application: &mut Application,
+        compares: bool,
     ) -> Result<(), DeployError> {
         let refused = |error: anyhow::Error| DeployError::Refused { message: format!("{error:#}"), hint: None };
         let found = self.cluster.topics().await.map_err(DeployError::failed)?;
         Cluster::fit(application, &found).map_err(refused)?;
         Cluster::missing(application, &found).map_err(refused)?;
+        if compares {
+            return Ok(());
+        }
         // It would be found out when it is too late: all hosts follow what is activated.
         for function in application.functions.values().filter(|function| function.grants.state) {
             let (name, wanted) = (&function.name, function.grants.state_version);

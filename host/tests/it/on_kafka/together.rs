@@ -23,7 +23,7 @@ const SWAPS: u32 = 30;
 const KILLS: u32 = 4;
 const KEY: &str = "0123456789abcdef0123456789abcdef";
 const LIMIT: &str = "[application.trigger.isobar.limits.counting]\nmemory_mb = 200\n[component.counting]\n";
-const FUNCTION: &str = "counting";
+pub(super) const FUNCTION: &str = "counting";
 
 /// A manifest whose counting function is another build, and otherwise `changed`.
 fn manifest(dir: &Path, number: u8, changed: impl Fn(String) -> String) -> PathBuf {
@@ -37,7 +37,7 @@ fn built() -> PathBuf {
 }
 
 /// A manifest whose counting function has this component.
-fn manifest_with(dir: &Path, number: u8, component: &[u8], changed: impl Fn(String) -> String) -> PathBuf {
+pub(super) fn manifest_with(dir: &Path, number: u8, component: &[u8], changed: impl Fn(String) -> String) -> PathBuf {
     let built = built();
     let text = fs::read_to_string(crate::crash::application()).unwrap();
     let text = text.replace("../../../target", built.to_str().unwrap());
@@ -62,7 +62,7 @@ fn keyed(config: &Path, name: &str, key: &str, more: &str) -> PathBuf {
 }
 
 /// A Kafka that holds nothing, a folder, and an operator's file with the key; the schema of the table, too.
-fn begin(services: &Services) -> (TempDir, PathBuf, String) {
+pub(super) fn begin(services: &Services) -> (TempDir, PathBuf, String) {
     services.new_kafka(1);
     let dir = tempfile::tempdir().unwrap();
     let (unkeyed, schema) = config(services, dir.path());
@@ -101,14 +101,14 @@ impl Host<'_> {
     }
 
     /// Returns once the host can be reached.
-    fn reached(&mut self) -> &Self {
+    pub(super) fn reached(&mut self) -> &Self {
         self.start();
         self.wait_for(0);
         self
     }
 }
 
-fn told(output: &Output) -> String {
+pub(super) fn told(output: &Output) -> String {
     String::from_utf8_lossy(&[output.stdout.as_slice(), output.stderr.as_slice()].concat()).into_owned()
 }
 
