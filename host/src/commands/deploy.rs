@@ -154,7 +154,10 @@ pub async fn rollback(args: &RollbackArgs) -> anyhow::Result<Outcome> {
         ui::line(serde_json::to_string_pretty(&taken)?)?;
         return Ok(Outcome::Done);
     }
-    ui::say(told(&taken));
+    match &taken.before {
+        Some(_) => ui::say(told(&taken)),
+        None => ui::say(format_args!("`{}`: version {} runs again", taken.function, short(&taken.version))),
+    }
     if taken.before.as_ref().is_some_and(|before| *before != taken.version) {
         ui::hint(format_args!(
             "rows and records that the other version wrote stay as they are; `isobar replay {} --apply` computes them anew",

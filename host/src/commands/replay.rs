@@ -143,7 +143,9 @@ fn judge(comparison: &Comparison) {
             "it knows nothing of records before and after the part: what is made of those, too, differs by that alone",
         );
     } else if comparison.beside_others {
-        ui::hint("other hosts went on while the tables were read: rows that they wrote meanwhile differ by that alone");
+        ui::hint(
+            "other hosts went on while the tables were read: rows and records that they wrote meanwhile differ by that alone",
+        );
     } else if comparison.reads_others {
         ui::hint("it reads tables that others write, as they are now: what it read may have changed");
     } else if comparison.same_version {

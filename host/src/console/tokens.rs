@@ -21,8 +21,8 @@ const MOST_DAYS: u32 = 3650;
 const DAY_MS: i64 = 24 * 60 * 60 * 1000;
 /// For how long the audit log has one entry of all times that a token was turned away from the same thing, and of how many things: more
 /// are counted only. Who has one cannot push everything else out of the log.
-const AUDIT_EVERY: Duration = Duration::from_secs(60);
-const MOST_THINGS: usize = 10;
+const AUDIT_EVERY: Duration = Duration::from_secs(600);
+const MOST_THINGS: usize = 5;
 /// Characters of a function's name there, as it stands in what was asked.
 const MOST_FUNCTION: usize = 200;
 /// Names under which the host itself stands in the audit log.

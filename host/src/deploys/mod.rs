@@ -395,10 +395,8 @@ impl Deploys {
         let migration = migrated.as_ref().map(|migrated| migrated.state.migration(&migrated.function));
         let deployment = Deployment { application, deployed, arrivals, entries, promotion, migration };
         if let Err(error) = self.store.deploy(deployment).await {
-            for held in held {
-                self.dispatcher.end(held).await;
-            }
-            self.begin(gone.keys().filter_map(|name| self.registered(name)).collect()).await?;
+            drop(held);
+            self.let_go_on(&gone).await;
             return Err(error.into());
         }
         let swapped: Vec<Arc<Registered>> = {

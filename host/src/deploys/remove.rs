@@ -1,11 +1,13 @@
 //! Functions that are not to run any more: what they know, wrote and published stays, and the log that was kept for them goes.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::{Ask, DeployError, Deploys};
 use crate::dispatch::Held;
 use crate::manifest;
+use crate::registry::Registered;
 
 /// How long the last batches of a function may take that is removed.
 const LONGEST_LAST: Duration = Duration::from_secs(10);
@@ -47,6 +49,23 @@ impl Deploys {
 
     /// Lets functions come to the end of what they have, or to none of it where that takes long, and begin nothing.
     pub(super) async fn hold_all(&self, gone: &BTreeMap<String, String>) -> Result<Vec<Held>, DeployError> {
+        let held = self.try_to_hold(gone).await;
+        if held.is_err() {
+            self.let_go_on(gone).await;
+        }
+        held
+    }
+
+    /// Lets functions go on that were to be removed, those whose calls were given up anew.
+    pub(super) async fn let_go_on(&self, gone: &BTreeMap<String, String>) {
+        let registered: Vec<Arc<Registered>> = gone.keys().filter_map(|name| self.registered(name)).collect();
+        registered.iter().for_each(|registered| self.dispatcher.forget_given_up(registered));
+        if let Err(error) = self.begin(registered).await {
+            tracing::error!(%error, "functions that were not removed do not go on");
+        }
+    }
+
+    async fn try_to_hold(&self, gone: &BTreeMap<String, String>) -> Result<Vec<Held>, DeployError> {
         let mut all = Vec::new();
         for registered in gone.keys().filter_map(|name| self.registered(name)) {
             let held = match self.dispatcher.hold(&registered, LONGEST_LAST).await {

@@ -18,7 +18,7 @@ use crate::shadows::{Comparison, ShadowError};
 
 /// What the audit log calls it when one is ended.
 const DROP: &str = "shadow drop";
-/// How long a copy of what a function has written may take: where its rows are elsewhere, it stands still meanwhile.
+/// How long a function may stand still while what it has written is read.
 const LONGEST_COPY: Duration = Duration::from_secs(60);
 /// Digits of the name of a shadow's folder.
 const PLACE_DIGITS: usize = 12;
@@ -110,8 +110,8 @@ impl Deploys {
         Ok(taken)
     }
 
-    /// The data of a shadow that is begun. Where its rows are in a store of the operator's, the version in charge stands still while they
-    /// are read: only then is it known of which batches they are.
+    /// The data of a shadow that is begun. Where its rows are in a store of the operator's, or the log is in Kafka, the version in charge
+    /// stands still while they are read: only then is it known of which batches they are.
     async fn mirrors(
         &self,
         place: &str,
@@ -120,11 +120,36 @@ impl Deploys {
         course: Course,
     ) -> Result<Mirrors, DeployError> {
         let function = &version.function;
-        let _held = match stored_elsewhere(&version.application, &function.name) {
-            Some(_) => Some(self.stand_still(&function.name).await?),
-            None => None,
-        };
+        let is_apart = self.cluster.is_some() || stored_elsewhere(&version.application, &function.name).is_some();
+        if !is_apart {
+            return self.copied(place, mirrored, version, course).await;
+        }
+        // What waits for stores is applied before, as far as it goes, so that it stands still for as short as can be.
         self.store.all_applied_of(&function.name).await?;
+        let _held = self.stand_still(&function.name).await?;
+        let copied = async {
+            self.store.all_applied_of(&function.name).await?;
+            self.copied(place, mirrored, version, course).await
+        };
+        tokio::time::timeout(LONGEST_COPY, copied).await.unwrap_or_else(|_| {
+            discard(&self.store, place);
+            let (name, waited) = (&function.name, LONGEST_COPY.as_secs());
+            let message =
+                format!("what `{name}` has written could not be read within {waited} s, in which it stands still");
+            let hint =
+                "nothing has changed; its tables or topics hold too much to be compared, or their stores are too slow";
+            Err(DeployError::refused(message, hint))
+        })
+    }
+
+    async fn copied(
+        &self,
+        place: &str,
+        mirrored: Application,
+        version: &Version,
+        course: Course,
+    ) -> Result<Mirrors, DeployError> {
+        let function = &version.function;
         // From now on nothing goes from the log.
         let spans = match (course, &self.cluster) {
             (Course::Beside, _) => None,
@@ -147,16 +172,7 @@ impl Deploys {
             None => self.store.as_ref(),
         };
         let replays = spans.as_deref().map(|spans| (spans, past));
-        let made = Mirrors::make(&self.store, place, mirrored, function, replays);
-        let made = tokio::time::timeout(LONGEST_COPY, made).await.map_err(|_| {
-            let (name, waited) = (&function.name, LONGEST_COPY.as_secs());
-            let message = format!("what `{name}` has written could not be copied within {waited} s");
-            discard(&self.store, place);
-            DeployError::refused(
-                message,
-                "nothing has changed; the tables are too large to be compared, or their store is too slow",
-            )
-        })?;
+        let made = Mirrors::make(&self.store, place, mirrored, function, replays).await;
         made.map_err(|error| DeployError::Failed(format!("{error:#}")))
     }
 

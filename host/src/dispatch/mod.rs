@@ -263,6 +263,14 @@ impl Dispatcher {
         }
     }
 
+    /// Forgets what worked for a function whose calls were given up, so that it can begin anew.
+    pub fn forget_given_up(&self, registered: &Registered) {
+        let mut at_work = self.at_work();
+        if at_work.get(&registered.name).is_some_and(|at_work| at_work.kill.is_cancelled()) {
+            at_work.remove(&registered.name);
+        }
+    }
+
     /// Gives up the calls of a function that is held. Should it not be removed then, it has to be begun anew.
     pub fn give_up(&self, registered: &Registered) {
         if let Some(at_work) = self.at_work().get(&registered.name) {
@@ -271,16 +279,9 @@ impl Dispatcher {
         }
     }
 
-    /// Ends what works for a function of which nothing is under way; it is known to nobody any more.
+    /// Ends what works for a function of which nothing is under way; it is known to nobody any more. What does not end in time is told,
+    /// and begins nothing.
     pub async fn remove(&self, held: Held) {
-        let function = Arc::clone(&held.function);
-        self.end(held).await;
-        self.shared.progress.forget_function(&function);
-    }
-
-    /// Ends what works for a function of which nothing is under way, so that it can be begun anew. What does not end in time is told, and
-    /// begins nothing.
-    pub async fn end(&self, held: Held) {
         let function = Arc::clone(&held.function);
         let Some(AtWork { tasks, stop, .. }) = self.at_work().remove(&function) else { return };
         stop.cancel();
@@ -289,6 +290,7 @@ impl Dispatcher {
         if tokio::time::timeout(LONGEST_END, tasks.wait()).await.is_err() {
             tracing::warn!(%function, "what worked for it takes longer to end");
         }
+        self.shared.progress.forget_function(&function);
     }
 
     fn at_work(&self) -> MutexGuard<'_, BTreeMap<Arc<str>, AtWork>> {

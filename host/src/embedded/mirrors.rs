@@ -11,7 +11,7 @@ use futures::TryStreamExt as _;
 use sqlx::sqlite::SqliteRow;
 use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _, Row as _, SqliteConnection};
 
-use super::past::{Past, Span, Telling};
+use super::past::{Ends, Past, Span, Telling};
 use super::{FILE, Folder, Store, backup, folder, options, reserve};
 use crate::bindings::tables::schema::{each, physical_name, quoted};
 use crate::bindings::tables::sqlite;
@@ -111,10 +111,10 @@ impl Mirrors {
             // The writers count what there is when they begin.
             mirrors.close().await;
             drop(mirrors);
-            copy(main, &coming, &application, (&function.name, replays.map(|(spans, _)| spans))).await?;
+            let ends = copy(main, &coming, &application, (&function.name, replays.map(|(spans, _)| spans))).await?;
             if let Some((_, past)) = replays {
                 let mirrors = Self::opened(main, coming.clone(), &application).await?;
-                let mut telling = Telling::new(&mirrors.charge, function);
+                let mut telling = Telling::new(&mirrors.charge, function, ends);
                 past.tell(&mut telling).await?;
                 telling.finish().await?;
                 main.tell_stored(&mirrors.charge, function).await?;
@@ -265,13 +265,14 @@ async fn ensure_room(main: &Store, application: &Application) -> anyhow::Result<
     Ok(backup::ensure_room(folder, 2 * bytes + kept)?)
 }
 
-/// Copies what `main` holds of `function` into both files, all of it as of one moment, while others go on to commit.
+/// Copies what `main` holds of `function` into both files, all of it as of one moment, while others go on to commit; gives where topics
+/// ended then.
 async fn copy(
     main: &Store,
     folder: &Path,
     application: &Application,
     (function, replays): (&str, Option<&[Span]>),
-) -> anyhow::Result<()> {
+) -> anyhow::Result<Ends> {
     let mut connection = options(&folder.join(SHADOW).join(FILE)).connect().await?;
     attach(&mut connection, &folder.join(CHARGE).join(FILE), "charge").await?;
     attach(&mut connection, &main.folder().path().join(FILE), "data").await?;
@@ -292,8 +293,11 @@ async fn copy(
         );
         sqlx::query(AssertSqlSafe(sql)).bind(REREAD).bind(function).execute(&mut *work).await?;
     }
-    for Span { source, partition, first, next } in replays.into_iter().flatten() {
-        for (side, next) in [("main", first), ("charge", next)] {
+    for Span { source, partition, first, next, is_open } in replays.into_iter().flatten() {
+        let stands = sqlx::query("SELECT next FROM data.position WHERE function = ? AND source = ? AND partition = ?");
+        let stands = stands.bind(function).bind(source.as_ref()).bind(partition).fetch_optional(&mut *work).await?;
+        let stands: Option<i64> = stands.filter(|_| *is_open).map(|row| row.try_get(0)).transpose()?;
+        for (side, next) in [("main", *first), ("charge", stands.unwrap_or(*next))] {
             let sql = format!(
                 "INSERT OR REPLACE INTO {side}.position (function, source, partition, next) VALUES (?, ?, ?, ?)"
             );
@@ -322,9 +326,13 @@ async fn copy(
             sqlx::query(AssertSqlSafe(sql)).execute(&mut *work).await?;
         }
     }
+    let mut ends = Ends::new();
+    for row in sqlx::query("SELECT topic, partition, next FROM data.log_end").fetch_all(&mut *work).await? {
+        ends.insert((row.try_get(0)?, row.try_get(1)?), row.try_get(2)?);
+    }
     work.commit().await?;
     connection.close().await?;
-    Ok(())
+    Ok(ends)
 }
 
 /// Holds a table of the shadow's file (`main`) against that of the version in charge (`charge`).

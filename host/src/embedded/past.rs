@@ -1,7 +1,7 @@
 //! What a function has done before, for a version that runs over it again: the batches that the ledger knows, the last records
 //! that it published, and those of its input that it refused.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use futures::TryStreamExt as _;
@@ -55,6 +55,8 @@ pub struct Span {
     pub first: i64,
     /// The first behind it.
     pub next: i64,
+    /// Whether it goes on to where the function stands when its tables are copied.
+    pub is_open: bool,
 }
 
 impl Store {
@@ -83,7 +85,7 @@ impl Store {
             let borders = borders.fetch_one(&self.readers).await?;
             let (first, next): (Option<i64>, Option<i64>) = (borders.try_get(0)?, borders.try_get(1)?);
             let (first, next) = first.zip(next).unwrap_or((end, end));
-            spans.push(Span { source: source.into(), partition, first, next });
+            spans.push(Span { source: source.into(), partition, first, next, is_open: part.to.is_none() });
         }
         Ok(spans)
     }
@@ -202,11 +204,18 @@ impl Store {
         .bind(&telling.function.name)
         .fetch(&self.readers);
         while let Some(row) = frames.try_next().await? {
-            telling.take(topic, is_letters, &decoded(&row, topic, row.try_get(3)?)?).await?;
+            let (next, partition): (i64, u32) = (row.try_get(1)?, row.try_get(3)?);
+            let end = telling.ends.get(&(topic.to_owned(), partition)).copied().unwrap_or_default();
+            if next <= end {
+                telling.take(topic, is_letters, &decoded(&row, topic, partition)?).await?;
+            }
         }
         Ok(())
     }
 }
+
+/// Where topics end, by topic and partition.
+pub(super) type Ends = HashMap<(String, u32), i64>;
 
 /// Who knows what a function has published and refused.
 pub trait Past: Sync {
@@ -228,14 +237,16 @@ impl Past for Store {
 /// What a function has published and refused, written into a data file as [`outcome`] tells it.
 pub struct Telling<'t> {
     mirror: &'t Store,
+    /// Where the topics of the data folder ended when its tables were copied: what came later is not told.
+    ends: Ends,
     /// The function.
     pub function: &'t Function,
     told: BTreeMap<String, HeldTable>,
 }
 
 impl<'t> Telling<'t> {
-    pub(super) fn new(mirror: &'t Store, function: &'t Function) -> Self {
-        Telling { mirror, function, told: BTreeMap::new() }
+    pub(super) fn new(mirror: &'t Store, function: &'t Function, ends: Ends) -> Self {
+        Telling { mirror, ends, function, told: BTreeMap::new() }
     }
 
     /// The topics that are compared, and whether they hold dead letters.

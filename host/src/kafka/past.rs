@@ -32,7 +32,12 @@ impl Past for Published {
                     let mut from = 0;
                     loop {
                         let records = self.cluster.read(&topic, partition, from, CHUNK_BYTES).await?;
-                        let Some(last) = records.offsets.last() else { break };
+                        let Some((first, last)) = records.offsets.first().zip(records.offsets.last()) else { break };
+                        if from == 0 && *first > 0 {
+                            return Err(WriteError::Log(format!(
+                                "`{topic}`/{partition} begins at {first}: it cannot be said what was published before"
+                            )));
+                        }
                         telling.take(&topic, is_letters, &records).await?;
                         from = last + 1;
                     }
@@ -50,13 +55,29 @@ impl Cluster {
         Self::names(application, function).ledger
     }
 
-    /// The batches that lines of a ledger's partition tell of, in their order.
+    /// The batches that lines of a ledger's partition tell of from the offset `from` on, in their order, and where the next line is to
+    /// be read. A line may tell of no batch, as where records were read again.
     #[must_use]
-    pub fn handled(function: &Arc<str>, partition: u32, lines: &Records) -> Vec<Recorded> {
-        let batch = |(value, offset): (Option<&[u8]>, &i64)| {
-            let line: Line = serde_json::from_slice(value?).ok()?;
-            let (first, next) = line.interval?;
-            Some(Recorded {
+    pub fn handled(
+        function: &Arc<str>,
+        partition: u32,
+        lines: &Records,
+        from: i64,
+        most: usize,
+    ) -> (Vec<Recorded>, i64) {
+        let (mut batches, mut through) = (Vec::new(), from);
+        let begins = lines.index_of(from);
+        for (value, offset) in lines.values.iter().zip(&lines.offsets).skip(begins) {
+            if batches.len() >= most {
+                break;
+            }
+            through = offset + 1;
+            let line: Option<Line> = value.and_then(|value| serde_json::from_slice(value).ok());
+            let Some((line, (first, next))) = line.and_then(|line| line.interval.map(|interval| (line, interval)))
+            else {
+                continue;
+            };
+            batches.push(Recorded {
                 // The next one to read: nothing is before the first.
                 id: offset + 1,
                 note: Note { function: Arc::clone(function), source: line.source.into(), partition },
@@ -68,9 +89,9 @@ impl Cluster {
                 records: line.records,
                 version: line.version.into(),
                 made: Vec::new(),
-            })
-        };
-        lines.values.iter().zip(&lines.offsets).filter_map(batch).collect()
+            });
+        }
+        (batches, through)
     }
 
     /// What of each partition that a function has read is in a part.
@@ -115,7 +136,7 @@ impl Cluster {
                         "`{input}`/{partition} begins at {kept}: what came before is gone, and cannot be replayed; `--from {kept}` replays what is left"
                     )));
                 }
-                spans.push(Span { source: input.as_str().into(), partition, first, next });
+                spans.push(Span { source: input.as_str().into(), partition, first, next, is_open: false });
             }
             Ok(spans)
         })

@@ -55,7 +55,7 @@ struct Made {
 }
 
 impl Running {
-    pub(super) async fn run(self: Arc<Self>, store: Arc<Store>, log: Arc<Log>, progress: Arc<Progress>) {
+    pub(super) async fn run(self: Arc<Self>, store: Arc<Store>, log: Log, progress: Arc<Progress>) {
         let function = self.shadow.function.as_str();
         let mut news = store.shadow_news();
         let mut waits = 0;
@@ -118,7 +118,7 @@ impl Running {
     /// Some batches that were handled before it began, of one partition; none once all of them are done.
     async fn past(&self, store: &Store, log: &Log) -> Result<Vec<Recorded>, Trouble> {
         let mut held = self.data.lock().await;
-        let Some(Data { mirrors, past: Some(cursors), told, .. }) = held.as_mut() else { return Ok(Vec::new()) };
+        let Some(Data { mirrors, past: Some(cursors), .. }) = held.as_mut() else { return Ok(Vec::new()) };
         let function = self.shadow.function.as_str();
         let places = mirrors.places(function).await.map_err(WriteError::from)?;
         let left = |note: &Note, interval: Interval| {
@@ -133,24 +133,25 @@ impl Running {
                     let all = places.iter().filter(|((_, p), (charge, shadow))| p == partition && shadow < charge);
                     let mut first = i64::MAX;
                     for ((source, _), (_, shadow)) in all {
-                        first = first.min(store.handled_before(function, source, *partition, *shadow).await?);
+                        first = first.min(log.before(function, source, *partition, *shadow).await?);
                     }
                     place.insert(first)
                 }
             };
             loop {
-                let mut batches = log.past(&function.into(), *partition, *cursor).await?;
-                let Some(last) = batches.last().map(|batch| batch.id) else {
+                if self.stop.is_cancelled() {
+                    return Err(Trouble::Away("it ends".to_owned()));
+                }
+                let (mut batches, through) = log.past(&function.into(), *partition, *cursor).await?;
+                if through <= *cursor {
                     let place = format!("`{source}`/{partition} from {shadow} to {charge}");
                     return Err(Trouble::Ended(format!("the ledger has no batches of {place}")));
-                };
+                }
                 batches.retain(|batch| left(&batch.note, batch.interval));
                 if !batches.is_empty() {
-                    told.0 += batches.iter().map(|batch| batch.micros).sum::<u64>();
-                    told.1 |= batches.iter().any(|batch| *batch.version != *self.shadow.version);
                     return Ok(batches);
                 }
-                *cursor = last;
+                *cursor = through;
             }
         }
         store.shadow_arrived(function).await?;
@@ -237,6 +238,8 @@ impl Running {
         }
         if let Some(data) = held.as_mut() {
             data.positions.insert(place, (charge.max(next), shadow.max(next)));
+            data.told.0 += batch.micros;
+            data.told.1 |= *batch.version != *self.shadow.version;
         }
         Ok(())
     }
@@ -356,6 +359,10 @@ async fn records(log: &Log, batch: &Recorded) -> Result<Records, Trouble> {
         if read.offsets.last().is_some_and(|last| *last >= next) {
             break;
         }
+    }
+    if log.is_shared() && all.len() < batch.records as usize {
+        let Note { source, partition, .. } = &batch.note;
+        return Err(Trouble::Ended(format!("records of `{source}`/{partition} from {first} to {next} are gone")));
     }
     let Some(chosen) = &batch.reread else { return Ok(all) };
     let mut again = Records::default();

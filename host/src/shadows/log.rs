@@ -39,19 +39,35 @@ impl Log {
         self.cluster.is_some()
     }
 
-    /// As [`Store::past`].
+    /// As [`Store::past`], and how far the ledger was read for it; no further where nothing is left.
     pub(super) async fn past(
         &self,
         function: &Arc<str>,
         partition: u32,
         after: i64,
-    ) -> Result<Vec<Recorded>, WriteError> {
-        let Some(cluster) = &self.cluster else { return self.store.past(function, partition, after).await };
+    ) -> Result<(Vec<Recorded>, i64), WriteError> {
+        let Some(cluster) = &self.cluster else {
+            let batches = self.store.past(function, partition, after).await?;
+            let through = batches.last().map_or(after, |batch| batch.id);
+            return Ok((batches, through));
+        };
         let ledger = Cluster::ledger(&self.store.application(), function);
         let lines = self.block(cluster, &ledger, partition, after).await?;
-        let mut batches = Cluster::handled(function, partition, &lines.slice(lines.index_of(after), lines.len()));
-        batches.truncate(MOST_BATCHES);
-        Ok(batches)
+        Ok(Cluster::handled(function, partition, &lines, after, MOST_BATCHES))
+    }
+
+    /// After which entry of the ledger that is found which comes from a position on.
+    pub(super) async fn before(
+        &self,
+        function: &str,
+        source: &str,
+        partition: u32,
+        position: i64,
+    ) -> Result<i64, WriteError> {
+        match &self.cluster {
+            Some(_) => Ok(0),
+            None => self.store.handled_before(function, source, partition, position).await,
+        }
     }
 
     /// Records of a partition at `from` and later, if there are any; some before may be among them.

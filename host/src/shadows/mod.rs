@@ -140,7 +140,8 @@ fn hides(version: &Version) -> bool {
 /// The shadows at work.
 pub struct Shadows {
     store: Arc<Store>,
-    log: Arc<Log>,
+    /// Where the log is, if not in the data folder.
+    cluster: Option<Arc<Cluster>>,
     progress: Arc<Progress>,
     running: Mutex<BTreeMap<String, Arc<Running>>>,
     tasks: TaskTracker,
@@ -152,8 +153,7 @@ impl Shadows {
     #[must_use]
     pub fn new(store: Arc<Store>, progress: Arc<Progress>, cluster: Option<Arc<Cluster>>) -> Self {
         let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
-        let log = Arc::new(Log::new(Arc::clone(&store), cluster));
-        Shadows { store, log, progress, running: Mutex::default(), tasks, stop }
+        Shadows { store, cluster, progress, running: Mutex::default(), tasks, stop }
     }
 
     /// Lets a shadow follow the version in charge.
@@ -176,7 +176,7 @@ impl Shadows {
             failure: Mutex::default(),
             hurries: AtomicBool::new(false),
             hides: hides(charge) || hides(&version),
-            is_shared: self.log.is_shared(),
+            is_shared: self.cluster.is_some(),
             beside_others,
             task: Mutex::default(),
             version,
@@ -184,7 +184,8 @@ impl Shadows {
             shadow,
         });
         self.running().insert(running.shadow.function.clone(), Arc::clone(&running));
-        let task = Arc::clone(&running).run(Arc::clone(&self.store), Arc::clone(&self.log), Arc::clone(&self.progress));
+        let log = Log::new(Arc::clone(&self.store), self.cluster.clone());
+        let task = Arc::clone(&running).run(Arc::clone(&self.store), log, Arc::clone(&self.progress));
         *running.task.lock().unwrap_or_else(PoisonError::into_inner) = Some(self.tasks.spawn(task));
     }
 

@@ -2,16 +2,19 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use isobar::app::App;
 use isobar::console::answers::StateAsk;
 use isobar::console::view::View;
+use isobar::embedded::Note;
 use isobar::manifest;
 use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
 
 use crate::crash::read;
 use crate::deploys::{FUNCTION, alone, ask, component, count, deploy, idle, part, prepare, start, whole};
+use crate::stage;
 
 /// A function beside the one that counts, which reads what that publishes; the topic that both know keeps little.
 fn two() -> String {
@@ -164,5 +167,19 @@ async fn state_of_a_function_that_is_gone_stays_until_it_is_deleted_and_then_it_
     assert_eq!(page.entries[0].bytes, 8);
     assert_eq!(last(&app).await, "3", "it has counted all of them anew");
     assert_eq!(app.store.verify().await.unwrap().findings, vec![]);
+    app.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_function_whose_call_lasts_is_removed_without_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let long = |text: &str| text.replace("timeout_ms = 400", "timeout_ms = 600000");
+    let app = stage::start(&dir.path().join("data"), long).await;
+    stage::write(&app.store, "tricks", &[("k", "sleep")]).await;
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    app.deploys.remove("hostile", "tester").await.unwrap();
+    assert!(app.dispatcher.progress().sources().iter().all(|source| source.function != "hostile"));
+    let note = Note { function: "hostile".into(), source: "tricks".into(), partition: 0 };
+    assert_eq!(app.store.position(&note).await.unwrap(), 0, "it is done again should it come back");
     app.stop().await;
 }

@@ -1,5 +1,7 @@
 //! Replays of a part of the past.
 
+use std::time::Duration;
+
 use isobar::app::App;
 use isobar::delivery::partitioner::partition_of;
 use isobar::delivery::{Interval, Records};
@@ -10,7 +12,7 @@ use isobar::shadows::Comparison;
 use local_services::services;
 
 use crate::deploys::{FUNCTION, alone, ask, component, deploy, idle, prepare_under, start};
-use crate::shadows::{compared, otherwise};
+use crate::shadows::{compared, ended, flow, otherwise};
 use crate::swaps::{another_build, publish as publish_numbers};
 
 /// Publishes so many records of a key at a time, and waits until they are counted.
@@ -86,6 +88,27 @@ async fn a_part_of_the_past_is_replayed_by_position_and_by_time() {
     assert_eq!(compared(&app).await.records, 16);
     deploy(&app, &alone(), another_build(&component(FUNCTION), 1)).await.unwrap();
     assert_eq!(app.store.shadows().await.unwrap(), []);
+    app.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_replay_is_compared_with_is_of_one_moment_in_the_middle_of_a_flow() {
+    let dir = tempfile::tempdir().unwrap();
+    let app = start(dir.path(), &alone()).await;
+    publish_numbers(&app.store, 0..23_000).await;
+    idle(&app).await;
+    let mut next = 23_000;
+    for _ in 0..4 {
+        let (publishing, enough) = flow(&app, next);
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        app.deploys.replay(FUNCTION, None, Course::Compared(Part::default()), "tester").await.unwrap();
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        next = ended(publishing, &enough).await;
+        let comparison = compared(&app).await;
+        let records = comparison.records as i64;
+        assert!(comparison.differing == 0 && records > 0 && records < next, "of {next}: {comparison:?}");
+        app.deploys.drop_shadow(FUNCTION, "tester").await.unwrap();
+    }
     app.stop().await;
 }
 

@@ -58,8 +58,7 @@ async fn a_shadow_costs_the_version_in_charge_no_more_than_its_share() {
     ratios.sort_unstable_by(f64::total_cmp);
     let median = ratios[ratios.len() / 2];
     println!("median of {pairs}: {median:.2} times");
-    assert!(
-        pairs < MOST_NOISE || median <= MOST,
-        "a shadow makes the version in charge take {median:.2} times as long"
-    );
+    // One pair tells only whether it is out of all bounds.
+    let most = if pairs < MOST_NOISE { 2.0 * MOST } else { MOST };
+    assert!(median <= most, "a shadow makes the version in charge take {median:.2} times as long");
 }

@@ -91,7 +91,7 @@ async fn total(app: &App, key: &str) -> i64 {
 }
 
 /// Publishes numbers from `first` on until it is enough; gives how many there are in all.
-fn flow(app: &App, first: i64) -> (JoinHandle<i64>, Arc<AtomicBool>) {
+pub(crate) fn flow(app: &App, first: i64) -> (JoinHandle<i64>, Arc<AtomicBool>) {
     let (store, enough) = (Arc::clone(&app.store), Arc::new(AtomicBool::new(false)));
     let told = Arc::clone(&enough);
     let publishing = tokio::spawn(async move {
@@ -105,7 +105,7 @@ fn flow(app: &App, first: i64) -> (JoinHandle<i64>, Arc<AtomicBool>) {
     (publishing, enough)
 }
 
-async fn ended(publishing: JoinHandle<i64>, enough: &AtomicBool) -> i64 {
+pub(crate) async fn ended(publishing: JoinHandle<i64>, enough: &AtomicBool) -> i64 {
     enough.store(true, Ordering::Relaxed);
     publishing.await.unwrap()
 }

@@ -38,8 +38,7 @@ fn the_past_in_kafka_is_the_same_again_and_another_formula_shows() {
     let _undisturbed = services.undisturbed();
     let (dir, config, _) = begin(services);
     let host = |name: &str| Host { config: &config, data_dir: dir.path().join(name), process: None };
-    // Another host has handled all of it.
-    host("before").until_idle();
+    host("one").until_idle();
     let mut one = host("one");
     one.reached();
     let same = one.replay(&[], None).unwrap();
