@@ -37,7 +37,11 @@ pub(super) fn stored_elsewhere<'a>(application: &'a Application, function: &str)
 pub(super) fn comparable(charge: &Version, shadow: &Version, course: Course) -> Result<(), DeployError> {
     let replays = !matches!(course, Course::Beside);
     let (name, function) = (&shadow.function.name, &shadow.function);
-    let refused = |message: String| Err(DeployError::refused(message, "deploy it without `--shadow`"));
+    let hint = match replays {
+        true => "what it made before stays as it is; a deploy without `--rebuild` counts for what comes",
+        false => "deploy it without `--shadow`",
+    };
+    let refused = |message: String| Err(DeployError::refused(message, hint));
     let schedules = |f: &Function| f.triggers.iter().any(|t| matches!(t.source, TriggerSource::Cron(_)));
     if schedules(&charge.function) || schedules(function) {
         return refused(format!("`{name}` runs on a schedule, and only what is made of records is compared"));

@@ -125,7 +125,9 @@ impl Deploys {
             return self.copied(place, mirrored, version, course).await;
         }
         // What waits for stores is applied before, as far as it goes, so that it stands still for as short as can be.
-        self.store.all_applied_of(&function.name).await?;
+        if let Ok(applied) = tokio::time::timeout(LONGEST_COPY, self.store.all_applied_of(&function.name)).await {
+            applied?;
+        }
         let _held = self.stand_still(&function.name).await?;
         let copied = async {
             self.store.all_applied_of(&function.name).await?;

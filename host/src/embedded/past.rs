@@ -150,14 +150,27 @@ impl Store {
         Ok(entry.fetch_one(&self.readers).await?.try_get(0)?)
     }
 
-    /// Microseconds of all calls of a function with batches, by the ledger.
+    /// Of the batches between the first and the last that `mirror` has of a function, by the ledger: microseconds of their calls, and whether
+    /// another version than this one had some.
     ///
     /// # Errors
-    /// When the file cannot be read.
-    pub async fn spent_on(&self, function: &str) -> Result<u64, WriteError> {
-        let sql = "SELECT coalesce(sum(micros), 0) FROM ledger WHERE function = ? AND first IS NOT NULL";
-        let row = sqlx::query(sql).bind(function).fetch_one(&self.readers).await?;
-        Ok(row.try_get::<i64, _>(0)?.unsigned_abs())
+    /// When a file cannot be read.
+    pub async fn spent_on(&self, mirror: &Store, function: &str, version: &str) -> Result<(u64, bool), WriteError> {
+        let sql = "SELECT source, partition, min(first), max(next) FROM ledger WHERE first IS NOT NULL GROUP BY 1, 2";
+        let (mut micros, mut by_others) = (0, false);
+        for row in sqlx::query(sql).fetch_all(&mirror.readers).await? {
+            let of_batches = sqlx::query(
+                "SELECT coalesce(sum(micros), 0), coalesce(max(version <> ?), 0) FROM ledger
+                 WHERE function = ? AND source = ? AND partition = ? AND first >= ? AND next <= ?",
+            );
+            let of_batches = of_batches.bind(version).bind(function).bind(row.try_get::<&str, _>(0)?);
+            let of_batches = of_batches.bind(row.try_get::<u32, _>(1)?);
+            let of_batches = of_batches.bind(row.try_get::<i64, _>(2)?).bind(row.try_get::<i64, _>(3)?);
+            let found = of_batches.fetch_one(&self.readers).await?;
+            micros += found.try_get::<i64, _>(0)?.unsigned_abs();
+            by_others |= found.try_get::<bool, _>(1)?;
+        }
+        Ok((micros, by_others))
     }
 
     /// Whether another version than this one has handled batches of a function.

@@ -126,9 +126,14 @@ impl Running {
         let behind = self.behind(store).await?;
         let held = self.data.lock().await;
         let data = held.as_ref().ok_or_else(|| self.gone())?;
-        let (past, told) = (data.past.is_some(), self.is_shared.then_some(data.told));
+        let (past, name, version) = (data.past.is_some(), &self.shadow.function, &self.shadow.version);
         let compared = data.mirrors.compare(|_| most, self.shadow.extent == Extent::Part).await?;
         let spent = data.mirrors.spent().await?;
+        let (charge_micros, by_others) = match self.shadow.replays {
+            true if self.is_shared => data.told,
+            true => store.spent_on(&data.mirrors.shadow, name, version).await?,
+            false => (spent.charge_micros, store.was_run_by_others(name, version).await?),
+        };
         drop(held);
         let is_hidden = |column: Option<&str>, table: &Table| {
             let column = column.and_then(|column| table.column(column)).is_some_and(|column| column.sensitive);
@@ -141,18 +146,11 @@ impl Running {
             past,
             batches: spent.batches,
             records: spent.records,
-            charge_micros: match told {
-                Some((micros, _)) => micros,
-                None if self.shadow.replays => store.spent_on(&self.shadow.function).await?,
-                None => spent.charge_micros,
-            },
+            charge_micros,
             shadow_micros: spent.shadow_micros,
             failure: self.failure(),
             reads_others: self.reads_others(),
-            same_version: match told {
-                Some((_, by_others)) => !by_others,
-                None => !store.was_run_by_others(&self.shadow.function, &self.shadow.version).await?,
-            },
+            same_version: !by_others,
             beside_others: self.beside_others,
             differing: tables.iter().map(|table| table.differing).sum(),
             tables,

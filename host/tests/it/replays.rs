@@ -55,6 +55,7 @@ async fn a_part_of_the_past_is_replayed_by_position_and_by_time() {
     publish(&app, &keys[1], 10, 2_000).await;
     publish(&app, &keys[2], 5, 3_000).await;
     publish(&app, &keys[0], 1, 4_000).await;
+    let mut whole_micros = 0;
     for (from, to, records, wanted) in [
         // Everything.
         (Some(Mark::Position(0)), None, 116, (3, 0)),
@@ -67,6 +68,11 @@ async fn a_part_of_the_past_is_replayed_by_position_and_by_time() {
     ] {
         let comparison = replay(&app, from, to).await;
         assert_eq!((comparison.records, rows(&comparison)), (records, wanted), "{from:?} to {to:?}: {comparison:?}");
+        if records == 116 {
+            whole_micros = comparison.charge_micros;
+        }
+        let is_of_all = comparison.charge_micros == whole_micros;
+        assert!(comparison.charge_micros > 0 && is_of_all == (records == 116), "{comparison:?}");
         // What comes later is none of its business.
         let refused = app.deploys.promote(FUNCTION, None, "tester").await.unwrap_err().to_string();
         assert!(refused.contains("is only for comparison"), "{refused}");
