@@ -68,6 +68,7 @@ pub struct Prepared {
     loader: Arc<Loader>,
     engine: Engine,
     settings: Settings,
+    root: PathBuf,
 }
 
 /// Opens the data folder, checks and compiles the functions.
@@ -130,7 +131,7 @@ pub async fn prepare(plan: Plan) -> anyhow::Result<Prepared> {
     if let Some(deployment) = start.deployment(application)?.filter(|_| keeps_versions) {
         store.deploy(deployment).await?;
     }
-    Ok(Prepared { store, cluster, hosts, news: start.news, registry, loader, engine, settings })
+    Ok(Prepared { store, cluster, hosts, news: start.news, registry, loader, engine, settings, root })
 }
 
 /// Says of each table where it is, and gives the stores of those that are not in the data folder; none is connected to yet.
@@ -191,6 +192,12 @@ pub async fn visit(
 }
 
 impl Prepared {
+    /// The folder of spin.toml.
+    #[must_use]
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
     /// Lets time pass for calls that are made by hand, as benches do.
     ///
     /// # Errors

@@ -67,6 +67,8 @@ pub enum Command {
     Wit(WitArgs),
     /// Say what a component can do
     Inspect(InspectArgs),
+    /// Print a link that signs a browser in at the running host, once
+    Open(ReadArgs),
     /// Show where every function stands
     Status(ReadArgs),
     /// Look into tables, export and load them

@@ -4,6 +4,7 @@ use std::io::{self, ErrorKind};
 use std::process::ExitCode;
 
 use clap::Parser as _;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tracing::{Level, Metadata, Subscriber};
 use tracing_subscriber::filter::filter_fn;
 use tracing_subscriber::fmt::MakeWriter;
@@ -24,6 +25,7 @@ const RUNNING: &str = "warn,isobar=info";
 #[must_use]
 pub fn main() -> ExitCode {
     give_back_memory();
+    open_more_files();
     match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime.block_on(run()),
         Err(error) => {
@@ -45,6 +47,13 @@ fn give_back_memory() {
 
 #[cfg(not(all(target_os = "linux", target_env = "gnu")))]
 fn give_back_memory() {}
+
+/// Lets the process have as many open files as it may: pages and stores need some each, and the usual limit is low.
+fn open_more_files() {
+    let limit = getrlimit(Resource::Nofile);
+    // Where it may not be, fewer connections are taken.
+    let _ = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit });
+}
 
 async fn run() -> ExitCode {
     let ended = if spin::is_meant() { run_for_spin().await } else { run_command().await };

@@ -10,6 +10,7 @@ use super::Outcome;
 use crate::app;
 use crate::cli::CheckArgs;
 use crate::config::kafka::KafkaConfig;
+use crate::console::dashboard;
 use crate::engine::inspect;
 use crate::kafka::Cluster;
 use crate::manifest::{Application, Function, Problem, variables};
@@ -111,6 +112,10 @@ fn problems(args: &CheckArgs) -> anyhow::Result<(Vec<Problem>, usize, Option<Par
     let root = super::root(path);
     for function in application.functions.values() {
         problems.extend(component(&application, function, root));
+    }
+    if let Err(error) = dashboard::read(root, &application) {
+        let hint = "until then, pages show nothing of it".to_owned();
+        problems.push(Problem { line: None, message: format!("{error:#}"), hint });
     }
     let functions = application.functions.len();
     Ok((problems, functions, Some(Parts { application, stores, kafka: config.kafka })))

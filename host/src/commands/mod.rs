@@ -10,6 +10,7 @@ pub mod deploy;
 pub mod inspect;
 pub mod logs;
 pub mod new;
+pub mod open;
 pub mod pause;
 pub mod plugin;
 mod reach;
@@ -62,6 +63,7 @@ pub async fn run(command: Command) -> anyhow::Result<Outcome> {
         Command::Inspect(args) => inspect::run(&args),
         Command::Completions(args) => completions::run(&args),
         Command::Plugin(command) => plugin::run(&command),
+        Command::Open(args) => open::run(&args).await,
         Command::Status(args) => status::run(&args).await,
         Command::Table(command) => table::run(&command).await,
         Command::Topic(command) => topic::run(&command).await,

@@ -67,6 +67,17 @@ impl Reach {
         }
     }
 
+    pub(super) async fn link(&self) -> anyhow::Result<String> {
+        match self {
+            Reach::Host(client) => client.link().await,
+            Reach::Folder(_) => {
+                anyhow::bail!(
+                    "no host runs on this data folder\n  hint: `isobar up` starts one, and prints a link itself"
+                )
+            }
+        }
+    }
+
     pub(super) async fn status(&self) -> anyhow::Result<Status> {
         match self {
             Reach::Host(client) => client.status().await,

@@ -67,6 +67,7 @@ async fn query(args: &QueryArgs) -> anyhow::Result<Outcome> {
         limit: Some(args.limit),
         format,
         sensitive: args.sensitive,
+        ..RowsAsk::default()
     };
     let reach = Reach::open(&args.place).await?;
     let shown = if ask.format.is_some() {

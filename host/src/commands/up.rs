@@ -15,6 +15,7 @@ use crate::app::{self, App, Plan, Prepared};
 use crate::bindings::tables::load;
 use crate::cli::UpArgs;
 use crate::console;
+use crate::console::dashboard;
 use crate::console::view::View;
 use crate::deploys::Settings;
 use crate::dispatch::{Progress, rereads};
@@ -90,9 +91,10 @@ pub(crate) async fn run_prepared(
     wanted_idle: bool,
     gone: impl Future<Output = ()>,
 ) -> anyhow::Result<()> {
+    let root = prepared.root().to_owned();
     std::mem::take(&mut prepared.news).into_iter().for_each(ui::say);
     let app = prepared.start().await?;
-    let ended = serve(&app, listen, wanted_idle, gone).await;
+    let ended = serve(&app, &root, listen, wanted_idle, gone).await;
     app.stop().await;
     ended
 }
@@ -119,19 +121,26 @@ async fn load_files(prepared: &Prepared, declared: &Demo, running: &demo::Runnin
 
 async fn serve(
     app: &App,
+    root: &Path,
     listen: Option<SocketAddr>,
     wanted_idle: bool,
     gone: impl Future<Output = ()>,
 ) -> anyhow::Result<()> {
     let shutdown = CancellationToken::new();
     let progress = Arc::clone(app.dispatcher.progress());
-    let view = Arc::new(View::new(Arc::clone(&app.store), Some(app.running())).with_log(app.cluster.clone()));
+    let view = View::new(Arc::clone(&app.store), Some(app.running())).with_log(app.cluster.clone());
+    let dashboard = dashboard::read(root, &view.application()).unwrap_or_else(|error| {
+        ui::warn(format_args!("{error:#}"));
+        None
+    });
+    let view = Arc::new(view.with_dashboard(dashboard));
     let serving = console::serve(view, listen, shutdown.clone()).await?;
     ui::say(format_args!(
         "isobar is up: http://{}  (data in `{}`)",
         serving.address,
         app.store.folder().path().display()
     ));
+    ui::say(format_args!("open it, once: {}", serving.link));
     let ended = tokio::select! {
         told = told_to_stop() => told,
         ended = until_idle(&progress, wanted_idle) => ended,

@@ -148,6 +148,10 @@ pub struct RowsAsk {
     pub columns: Option<String>,
     /// Most rows.
     pub limit: Option<u64>,
+    /// The column that they are ordered by, `-` before it turns that round; by the key where none is named.
+    pub order: Option<String>,
+    /// Rows of that order to leave out first.
+    pub offset: Option<u64>,
     /// `csv`, `json` or `parquet`, for an export.
     pub format: Option<String>,
     /// Whether sensitive tables and columns are asked for.
@@ -471,6 +475,8 @@ pub enum Fault {
     Invalid,
     /// It is shown only when sensitive data are asked for.
     Sensitive,
+    /// Who asks has to sign in anew.
+    SignedOut,
     /// Too many ask at one time.
     Busy,
     /// The data file failed.

@@ -1,26 +1,37 @@
 //! The HTTP API below `/api/v1`: JSON in and out, exports as streams. What it tells is `view`'s and `tables`'.
 
 mod admission;
+mod health;
+pub(super) mod sessions;
 mod versions;
 
+use std::convert::Infallible;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::{Body, HttpBody as _, to_bytes};
 use axum::extract::{DefaultBodyLimit, FromRequest as _, Path, Request, State};
 use axum::http::{HeaderValue, StatusCode, header};
-use axum::middleware::from_fn_with_state;
+use axum::middleware::{from_fn_with_state, map_response};
+use axum::response::sse::{Event, Sse};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Extension, Json, Router};
+use futures::StreamExt as _;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use tokio::sync::Semaphore;
 
 use super::answers::{AuditAsk, BackupAsk, Fault, LettersAsk, LogsAsk, RecordsAsk, Refusal};
 use super::answers::{RowsAsk, SettleAsk, Settled, StateAsk, TokenAsk};
+use super::application::ApplicationView;
+use super::dashboard::{self, Dashboard};
+use super::events::Events;
 use super::guard::Guard;
+use super::page;
 use super::scopes::Caller;
+use super::sessions::Sessions;
 use super::view::View;
 use crate::bindings::tables::load::MOST_BYTES;
 use crate::embedded::Fate;
@@ -42,6 +53,18 @@ struct Api {
     deploys: Arc<Semaphore>,
     /// How long a body may take.
     body: Duration,
+    sessions: Arc<Sessions>,
+    events: Events,
+    address: SocketAddr,
+}
+
+/// Who comes in, and what they are told.
+pub(super) struct Doors {
+    pub(super) guard: Guard,
+    pub(super) sessions: Arc<Sessions>,
+    pub(super) events: Events,
+    /// Where the host listens.
+    pub(super) address: SocketAddr,
 }
 
 /// Why a request failed, as the body of its answer.
@@ -67,10 +90,17 @@ type Answer<T> = Result<Json<T>, Refusal>;
 const ROOT: &str = "/api/v1";
 
 /// All routes, behind the guard; the body of a request may take `body`.
-pub(super) fn router(view: Arc<View>, guard: Guard, body: Duration) -> Router {
+pub(super) fn router(view: Arc<View>, doors: Doors, body: Duration) -> Router {
     let routes = Router::new()
         .route("/", get(greet))
         .route("/status", get(status))
+        .route("/application", get(application))
+        .route("/dashboard", get(dashboard))
+        .route("/events", get(events))
+        .route("/session", get(sessions::look).post(sessions::begin))
+        .route("/session/view", post(sessions::view_as))
+        .route("/session/end", post(sessions::end))
+        .route("/session/links", post(sessions::make_link))
         .route("/verify", get(verify))
         .route("/backup", get(backup))
         .route("/topics", get(topics))
@@ -101,17 +131,25 @@ pub(super) fn router(view: Arc<View>, guard: Guard, body: Duration) -> Router {
         .route("/functions/{function}/dead-letters", get(letters))
         .route("/functions/{function}/dead-letters/redrive", post(redrive))
         .route("/functions/{function}/dead-letters/drop", post(drop_letters));
-    let gate = Gate { guard, view: Arc::clone(&view) };
+    let Doors { guard, sessions, events, address } = doors;
+    let gate = Gate { guard, view: Arc::clone(&view), sessions: Arc::clone(&sessions) };
     Router::new()
-        .nest(ROOT, routes)
-        .fallback(nothing)
+        .nest(ROOT, routes.fallback(nothing))
+        .route("/healthz", get(health::alive))
+        .route("/readyz", get(health::ready))
+        .route("/metrics", get(health::numbers))
+        .fallback(page::serve)
         .with_state(Api {
             view,
             loads: Arc::new(Semaphore::new(MOST_LOADS)),
             deploys: Arc::new(Semaphore::new(1)),
             body,
+            sessions,
+            events,
+            address,
         })
         .layer(from_fn_with_state(gate, admit))
+        .layer(map_response(async |response| page::secured(response)))
 }
 
 async fn greet(State(api): State<Api>) -> Json<Greeting> {
@@ -120,6 +158,21 @@ async fn greet(State(api): State<Api>) -> Json<Greeting> {
 
 async fn status(State(api): State<Api>) -> Answer<impl Serialize> {
     api.view.status().await.map(Json)
+}
+
+async fn application(State(api): State<Api>) -> Json<ApplicationView> {
+    Json(api.view.consists_of())
+}
+
+async fn dashboard(State(api): State<Api>) -> Answer<Dashboard> {
+    let none = || Refusal::new(Fault::Unknown, "the application has no dashboard");
+    let hint = format!("`{}` beside spin.toml says what is shown here", dashboard::FILE);
+    api.view.dashboard().cloned().map(Json).ok_or_else(|| none().hint(hint))
+}
+
+async fn events(State(api): State<Api>) -> Result<impl IntoResponse, Refusal> {
+    let told = api.events.listen()?;
+    Ok(Sse::new(told.map(|told| Ok::<_, Infallible>(Event::default().event(told.event).data(&*told.data)))))
 }
 
 async fn verify(State(api): State<Api>) -> Answer<impl Serialize> {
@@ -304,6 +357,7 @@ impl IntoResponse for Refusal {
             Fault::Unknown => StatusCode::NOT_FOUND,
             Fault::Invalid => StatusCode::BAD_REQUEST,
             Fault::Sensitive => StatusCode::FORBIDDEN,
+            Fault::SignedOut => StatusCode::UNAUTHORIZED,
             Fault::Busy => StatusCode::SERVICE_UNAVAILABLE,
             Fault::Store => StatusCode::INTERNAL_SERVER_ERROR,
         };

@@ -16,6 +16,7 @@ use super::answers::{
 };
 use super::answers::{BackupAsk, LettersAsk, LettersPage, Loaded, RecordsAsk, RecordsPage, Rows, RowsAsk};
 use super::answers::{NewToken, SettleAsk, Settled, StateAsk, StatePage, Status, TableSummary, TokenAsk, TopicSummary};
+use super::api::sessions::Link;
 use super::api::{ErrorBody, Greeting};
 use super::token::Access;
 use crate::deploys::{Taken, VersionSummary};
@@ -57,6 +58,14 @@ impl Client {
         // Who has another token is told what is wrong with it by what is asked next.
         let is_there = matches!(greeting, Ok(Ok(_))) || (is_other && greeting.is_ok());
         is_there.then_some(client)
+    }
+
+    /// A link that signs a browser in, once.
+    ///
+    /// # Errors
+    /// As [`Client::status`].
+    pub async fn link(&self) -> anyhow::Result<String> {
+        Ok(self.post::<Link>("/session/links", &()).await?.link)
     }
 
     /// As [`super::view::View::status`].

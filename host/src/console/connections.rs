@@ -11,6 +11,7 @@ use axum::Router;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
+use rustix::process::{Resource, getrlimit};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
@@ -18,9 +19,10 @@ use tokio::task::JoinSet;
 use tokio::time::Sleep;
 use tokio_util::sync::CancellationToken;
 
-/// Connections at one time: far more than commands and pages of one machine, far fewer than files that a process may
-/// have open, which the data file needs too. Who comes then waits.
-const MOST_CONNECTIONS: usize = 256;
+/// Connections at one time, where the process may have enough files: each page has up to six. Who comes then waits.
+const MOST_CONNECTIONS: usize = 1024;
+/// The part of the files that a process may have open which connections may take: data and stores need some, too.
+const PART_OF_FILES: u64 = 4;
 /// Bytes of a request's headers: many times what a browser sends.
 const MOST_HEADER_BYTES: usize = 64 * 1024;
 /// How long answers that are under way may take once the host is told to stop.
@@ -53,7 +55,9 @@ impl Default for Patience {
 
 /// Answers on `listener` until `shutdown` is cancelled, and for a moment after.
 pub(super) async fn serve(listener: TcpListener, router: Router, patience: Patience, shutdown: CancellationToken) {
-    let room = Arc::new(Semaphore::new(MOST_CONNECTIONS));
+    let files = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX) / PART_OF_FILES;
+    let room = usize::try_from(files).unwrap_or(usize::MAX).clamp(1, MOST_CONNECTIONS);
+    let room = Arc::new(Semaphore::new(room));
     let mut connections = JoinSet::new();
     loop {
         let accepted = tokio::select! {

@@ -12,8 +12,12 @@ pub(super) enum Denied {
     Host,
     /// The `Origin` is another site's.
     Origin,
-    /// The token is missing or wrong.
+    /// The token is wrong.
     Token,
+    /// Neither a token nor a session is there.
+    Session,
+    /// It changes something, and does not come from the page.
+    Page,
 }
 
 /// Holds requests against what this listener is.

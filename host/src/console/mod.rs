@@ -2,13 +2,19 @@
 
 pub mod answers;
 mod api;
+pub mod application;
 mod backups;
 pub mod client;
 mod connections;
+pub mod dashboard;
+pub mod events;
 mod guard;
 mod letters;
+mod metrics;
 mod operate;
+mod page;
 pub mod scopes;
+mod sessions;
 mod shadows;
 pub mod tables;
 pub mod token;
@@ -19,6 +25,7 @@ pub mod view;
 use std::io::ErrorKind;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
+use std::time::Instant;
 
 use anyhow::Context as _;
 use tokio::net::TcpListener;
@@ -27,7 +34,12 @@ use tokio_util::sync::CancellationToken;
 
 pub use connections::Patience;
 
+use crate::deploys::OWNER;
+use api::Doors;
+use events::Events;
 use guard::Guard;
+use scopes::Caller;
+use sessions::Sessions;
 use token::Access;
 use view::View;
 
@@ -40,6 +52,8 @@ const PORTS_TRIED: u16 = 100;
 pub struct Serving {
     /// Where it listens.
     pub address: SocketAddr,
+    /// Where a browser signs in, once.
+    pub link: String,
     /// Ends soon after the shutdown token is cancelled.
     pub task: JoinHandle<()>,
 }
@@ -72,12 +86,15 @@ pub async fn serve_within(
     let address = access.address;
     let data_dir = view.store.folder().path().to_owned();
     access.write(&data_dir)?;
-    let router = api::router(view, Guard::new(access), patience.body);
+    let sessions = Arc::new(Sessions::new(address.port()));
+    let link = api::sessions::link(address, &sessions.link(Caller::owner(OWNER), Instant::now())?);
+    let (events, telling) = Events::begin(Arc::clone(&view), shutdown.clone());
+    let router = api::router(view, Doors { guard: Guard::new(access), sessions, events, address }, patience.body);
     let task = tokio::spawn(async move {
-        connections::serve(listener, router, patience, shutdown).await;
+        tokio::join!(connections::serve(listener, router, patience, shutdown), telling);
         Access::remove(&data_dir);
     });
-    Ok(Serving { address, task })
+    Ok(Serving { address, link, task })
 }
 
 async fn listener(listen: Option<SocketAddr>) -> anyhow::Result<TcpListener> {

@@ -119,7 +119,7 @@ impl Need {
         let parts: Vec<&str> = path.split('/').filter(|part| !part.is_empty()).collect();
         match (method, parts.as_slice()) {
             (_, ["tokens", ..]) => Need::Owner,
-            (&Method::GET, []) => Need::Any,
+            (&Method::GET, [] | ["session"]) | (&Method::POST, ["session", "view" | "end"]) => Need::Any,
             (&Method::GET, _) => Need::Read,
             (&Method::POST, ["deploys"]) => Need::DeploySome,
             (&Method::POST, ["functions", function, "rollback" | "remove" | "replay" | "shadow", ..]) => {
@@ -156,6 +156,9 @@ mod tests {
     fn each_request_needs_what_it_does_and_an_unknown_one_everything() {
         for (method, path, need) in [
             (Method::GET, "/", Need::Any),
+            (Method::GET, "/session", Need::Any),
+            (Method::POST, "/session/view", Need::Any),
+            (Method::POST, "/session/links", Need::Owner),
             (Method::GET, "/status", Need::Read),
             (Method::GET, "/functions/pay/shadow", Need::Read),
             (Method::HEAD, "/status", Need::Owner),

@@ -167,6 +167,8 @@ fn asked(ask: &RowsAsk) -> Ask {
         columns: ask.columns.as_ref().map(names),
         filter: ask.filter.clone(),
         limit: ask.limit,
+        order: ask.order.clone(),
+        offset: ask.offset.unwrap_or_default(),
         sensitive: ask.sensitive,
     }
 }

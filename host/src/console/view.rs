@@ -9,6 +9,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::answers::is_made_up;
 use super::answers::{Failure, Fault, Payload, RecordView, RecordsAsk, RecordsPage, Refusal, Status, TopicSummary};
+use super::dashboard::Dashboard;
 use super::tokens::TurnedAway;
 use crate::delivery::Records;
 use crate::delivery::failure::hidden;
@@ -54,6 +55,7 @@ pub struct View {
     long_reads: Arc<Semaphore>,
     pub(super) backups: Arc<Semaphore>,
     pub(super) turned_away: TurnedAway,
+    dashboard: Option<Box<Dashboard>>,
 }
 
 impl View {
@@ -68,6 +70,7 @@ impl View {
             long_reads: Arc::new(long_reads),
             backups: Arc::new(backups),
             turned_away: TurnedAway::default(),
+            dashboard: None,
         }
     }
 
@@ -75,6 +78,23 @@ impl View {
     #[must_use]
     pub fn with_log(self, cluster: Option<Arc<Cluster>>) -> Self {
         View { cluster, ..self }
+    }
+
+    /// The same, with what the first page shows.
+    #[must_use]
+    pub fn with_dashboard(self, dashboard: Option<Dashboard>) -> Self {
+        View { dashboard: dashboard.map(Box::new), ..self }
+    }
+
+    /// What the first page shows, where the application says it.
+    #[must_use]
+    pub fn dashboard(&self) -> Option<&Dashboard> {
+        self.dashboard.as_deref()
+    }
+
+    /// Where the functions of the running host stand; none where no host runs.
+    pub(super) fn standings(&self) -> Option<Vec<SourceStatus>> {
+        self.running.as_ref().map(|running| running.progress.sources())
     }
 
     /// How much each partition of each topic holds.

@@ -455,6 +455,12 @@ impl Deploys {
         running.collect()
     }
 
+    /// The digest of the version of a function that is in charge.
+    #[must_use]
+    pub fn digest(&self, function: &str) -> Option<String> {
+        self.version(function).map(|version| version.digest.to_string())
+    }
+
     fn registered(&self, function: &str) -> Option<Arc<Registered>> {
         self.registry().functions.get(function).cloned()
     }

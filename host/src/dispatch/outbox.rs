@@ -218,7 +218,10 @@ impl Applier {
     async fn apply(&self, batch: Batch, next: i64) -> Result<(), WriteError> {
         let store = &self.shared.store;
         match &self.target {
-            Target::Store(connection, writer) if !batch.tables.is_empty() => connection.apply(writer, &batch).await?,
+            Target::Store(connection, writer) if !batch.tables.is_empty() => {
+                connection.apply(writer, &batch).await?;
+                batch.tables.iter().for_each(|(table, held)| store.written().note(table, held));
+            }
             Target::Store(..) => {}
             Target::DataFolder => store.apply_rows(self.note.clone(), batch.tables, next).await?,
         }

@@ -35,6 +35,7 @@ pub mod tokens;
 mod trouble;
 pub mod versions;
 mod writer;
+mod written;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -57,6 +58,7 @@ pub use pauses::Pause;
 pub use replica::Changes;
 pub use state::Wanted;
 pub use writer::WriteError;
+pub use written::{Written, WrittenRows};
 
 use crate::manifest::Application;
 use crate::stores::Stores;
@@ -134,6 +136,7 @@ impl Store {
             load_count: Arc::default(),
             shadowed: Arc::new(ArcSwap::from_pointee(shadows::shadowed(&mut *readers.acquire().await?).await?)),
             shadow_news: Arc::new(watch::Sender::new(())),
+            written: Arc::default(),
         };
         let shares = Shares::new(Reserve::new(folder.path(), folder.kept_free()));
         let current: Current = Arc::new(ArcSwap::new(Arc::clone(&application)));
@@ -148,6 +151,12 @@ impl Store {
     #[must_use]
     pub fn ends(&self) -> &Arc<LogEnds> {
         &self.told.ends
+    }
+
+    /// What is written to tables, for who shows them.
+    #[must_use]
+    pub fn written(&self) -> &Arc<Written> {
+        &self.told.written
     }
 
     /// The application whose names this store holds, as it is now.

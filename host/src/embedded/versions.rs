@@ -374,6 +374,11 @@ pub(super) fn announce(deployment: &Deployment, told: &Told) {
         }
     }
     deployment.arrivals.iter().for_each(|arrival| shadows::set(told, &arrival.function, false));
+    let application = &deployment.application;
+    if let Some(promotion) = &deployment.promotion {
+        let differing = |table: &&String| application.writer_of(table) == Some(promotion.function.as_str());
+        application.tables.keys().filter(differing).for_each(|table| told.written.note_all(table));
+    }
 }
 
 impl Store {

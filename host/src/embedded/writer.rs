@@ -14,7 +14,7 @@ use tokio::task::JoinHandle;
 
 use super::shares::Shares;
 use super::tail::Tail;
-use super::{Attempt, Commit, Current, LogEnds, Note, Pause, Settlement, Store};
+use super::{Attempt, Commit, Current, LogEnds, Note, Pause, Settlement, Store, Written};
 use super::{
     attempt, commit, forgotten, letters, mirrors, outbox, pauses, promotion, replica, retention, shadows, tokens,
     trouble, versions,
@@ -205,6 +205,8 @@ pub(super) struct Told {
     pub(super) shadowed: Arc<ArcSwap<BTreeSet<Arc<str>>>>,
     /// Changes when there is more for a shadow to compare, or when one begins or ends.
     pub(super) shadow_news: Arc<watch::Sender<()>>,
+    /// What is written to tables.
+    pub(super) written: Arc<Written>,
 }
 
 /// The task that writes.
@@ -423,8 +425,9 @@ async fn perform(
 
 /// Tells readers what was committed; the frames begin at `bases`.
 fn announce(work: Work, bases: &[i64], told: &Told, current: &Current) {
-    let Told { ends, tail, loads, load_count, .. } = told;
-    if matches!(work, Work::Load { .. }) {
+    let Told { ends, tail, loads, load_count, written, .. } = told;
+    if let Work::Load { table, rows, .. } = &work {
+        written.note(table, rows);
         load_count.fetch_add(1, Ordering::SeqCst);
         loads.send_replace(());
     }
@@ -433,9 +436,16 @@ fn announce(work: Work, bases: &[i64], told: &Told, current: &Current) {
             if told.shadowed.load().contains(&commit.note.function) {
                 told.shadow_news.send_replace(());
             }
+            let application = current.load();
+            let here = |name: &str| application.tables.get(name).is_some_and(|table| table.connection.is_none());
+            let tables = commit.effects.tables.iter().filter(|(table, _)| here(table));
+            tables.for_each(|(table, held)| written.note(table, held));
             commit.frames
         }
         Work::Shadow(work) => return shadows::announce(&work, told),
+        Work::Replica(replica::Work::Rows { tables, .. }) => {
+            return tables.iter().for_each(|(table, held)| written.note(table, held));
+        }
         Work::Settle(settlement) => settlement.frames,
         Work::Deploy(deployment) => {
             versions::announce(&deployment, told);

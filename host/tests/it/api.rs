@@ -49,7 +49,7 @@ impl Host {
     }
 
     /// The answer to a request with these headers: its status, and all of it.
-    async fn ask(&self, request: &str, headers: &[(&str, &str)], body: &str) -> (u16, String) {
+    pub(crate) async fn ask(&self, request: &str, headers: &[(&str, &str)], body: &str) -> (u16, String) {
         let mut stream = self.send(request, headers, body).await;
         let mut answer = Vec::new();
         stream.read_to_end(&mut answer).await.expect("it answers");
@@ -59,7 +59,7 @@ impl Host {
     }
 
     /// A request on its way, and little room for the answer.
-    async fn send(&self, request: &str, headers: &[(&str, &str)], body: &str) -> TcpStream {
+    pub(crate) async fn send(&self, request: &str, headers: &[(&str, &str)], body: &str) -> TcpStream {
         let socket = TcpSocket::new_v4().expect("a socket");
         socket.set_recv_buffer_size(16 * 1024).expect("a small buffer");
         let mut stream = socket.connect(self.serving.address).await.expect("it listens");
@@ -77,6 +77,20 @@ impl Host {
 
     pub(crate) fn bearer(&self) -> String {
         format!("Bearer {}", self.access.token)
+    }
+
+    pub(crate) fn link(&self) -> &str {
+        &self.serving.link
+    }
+
+    pub(crate) fn store(&self) -> Arc<Store> {
+        Arc::clone(&self.store)
+    }
+
+    /// Stops to serve.
+    pub(crate) async fn stop(self) {
+        self.stop.cancel();
+        self.serving.task.await.expect("it ends in order");
     }
 
     pub(crate) fn address(&self) -> String {
@@ -119,7 +133,7 @@ async fn only_the_token_from_this_machine_and_no_foreign_page_gets_an_answer() {
             assert_eq!(told, *expected == 200, "{answer}");
         }
     }
-    let (status, _) = host.ask("GET /nowhere", &[("Host", us)], "").await;
+    let (status, _) = host.ask("GET /api/v1/nowhere", &[("Host", us)], "").await;
     assert_eq!(status, 401, "not even what exists is told");
 }
 

@@ -26,6 +26,7 @@ mod migration;
 mod new;
 mod on_kafka;
 mod over_reaching;
+mod page;
 mod removal;
 mod replays;
 mod reread;

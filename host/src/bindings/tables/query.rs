@@ -37,6 +37,10 @@ pub struct Ask {
     pub filter: Option<String>,
     /// Most rows to give.
     pub limit: Option<u64>,
+    /// The column that the rows are ordered by, then the key; `-` before it turns that round. `None`: by the key.
+    pub order: Option<String>,
+    /// Rows of that order to leave out first.
+    pub offset: u64,
     /// Whether sensitive tables and columns are asked for.
     pub sensitive: bool,
 }
@@ -64,7 +68,10 @@ pub struct Query {
     table: Table,
     columns: Vec<Column>,
     filter: Option<Filter>,
+    /// The column, and whether the last comes first.
+    order: Option<(String, bool)>,
     limit: Option<u64>,
+    offset: u64,
 }
 
 impl Query {
@@ -86,8 +93,13 @@ impl Query {
             return Err(AskError::Nothing(table.name.clone()));
         }
         let filter = ask.filter.as_deref().map(|text| filter::parse(text, &visible)).transpose()?;
+        let order = ask.order.as_ref().map(|named| {
+            let (name, is_turned) = named.strip_prefix('-').map_or((named.as_str(), false), |name| (name, true));
+            Ok::<_, AskError>((column(&name.to_owned())?.name.clone(), is_turned))
+        });
+        let order = order.transpose()?;
         let columns = columns.into_iter().cloned().collect();
-        Ok(Query { table: table.clone(), columns, filter, limit: ask.limit })
+        Ok(Query { table: table.clone(), columns, filter, order, limit: ask.limit, offset: ask.offset })
     }
 
     /// The columns of the answer, in order.
@@ -102,7 +114,7 @@ impl Query {
         self.filter.as_ref()?.equals(self.table.key.first()?)
     }
 
-    /// The answer, in the order of the key: one state of the table, whatever is committed meanwhile. A reader that
+    /// The answer, in its order: one state of the table, whatever is committed meanwhile. A reader that
     /// does not go on keeps SQLite from shortening its write-ahead log.
     pub fn rows(&self, pool: &SqlitePool) -> BoxStream<'static, Result<Row, TableError>> {
         let (sql, values) = self.sql();
@@ -137,9 +149,17 @@ impl Query {
                 (format!(" WHERE {sql}"), values)
             }
         };
-        let limit = self.limit.map(|l| format!(" LIMIT {}", l.min(i64::MAX as u64))).unwrap_or_default();
+        let order = match &self.order {
+            None => String::new(),
+            Some((column, is_turned)) => format!("{}{}, ", quoted(column), if *is_turned { " DESC" } else { "" }),
+        };
+        let whole = |number: u64| number.min(i64::MAX as u64);
+        let limit = match (self.limit, self.offset) {
+            (None, 0) => String::new(),
+            (limit, offset) => format!(" LIMIT {} OFFSET {}", limit.map_or(i64::MAX as u64, whole), whole(offset)),
+        };
         let (names, table, key) = (names.join(","), physical(&self.table.name), key_list(&self.table));
-        (format!("SELECT {names} FROM {table}{condition} ORDER BY {key}{limit}"), values)
+        (format!("SELECT {names} FROM {table}{condition} ORDER BY {order}{key}{limit}"), values)
     }
 }
 
@@ -193,10 +213,14 @@ mod tests {
             columns: Some(vec!["count".into(), "day".into()]),
             filter: Some("count = 3 and day >= '1970-01-20'".into()),
             limit: Some(2),
-            sensitive: false,
+            ..Ask::default()
         };
         let rows: Vec<Row> = Query::new(&table, &ask).unwrap().rows(&pool).try_collect().await.unwrap();
         assert_eq!(rows, vec![vec![Value::Int(3), Value::Int(23)], vec![Value::Int(3), Value::Int(33)]]);
+        let turned =
+            Ask { columns: Some(vec!["day".into()]), order: Some("-day".into()), offset: 1, limit: Some(2), ..ask };
+        let rows: Vec<Row> = Query::new(&table, &turned).unwrap().rows(&pool).try_collect().await.unwrap();
+        assert_eq!(rows, vec![vec![Value::Int(983)], vec![Value::Int(973)]], "the last first, without the very last");
         let all: Vec<Row> = Query::new(&table, &Ask::default()).unwrap().rows(&pool).try_collect().await.unwrap();
         assert_eq!(all.len(), 1000);
         let mut abandoned = Query::new(&table, &Ask::default()).unwrap().rows(&pool);

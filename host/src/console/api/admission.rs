@@ -1,10 +1,12 @@
 //! Who is let in, and to what: the owner of the data folder to everything, who has another token to what its scopes say.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use axum::extract::{FromRequestParts, Query, Request, State};
+use axum::http::header::AsHeaderName;
 use axum::http::request::Parts;
-use axum::http::{HeaderName, StatusCode, header};
+use axum::http::{HeaderMap, Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use serde::de::DeserializeOwned;
@@ -15,28 +17,42 @@ use crate::console::answers::{
 };
 use crate::console::guard::{Denied, Guard};
 use crate::console::scopes::{Caller, Need};
+use crate::console::sessions::{Session, Sessions};
 use crate::console::view::View;
 use crate::deploys::OWNER;
+
+/// Where a browser signs in, below [`ROOT`]: nobody is known there yet.
+const SIGN_IN: &str = "/session";
+/// What the page sends with all that changes something.
+const PAGE_HEADER: &str = "x-isobar-page";
 
 /// What decides on requests.
 #[derive(Clone)]
 pub(super) struct Gate {
     pub(super) guard: Guard,
+    pub(super) sessions: Arc<Sessions>,
     pub(super) view: Arc<View>,
 }
 
 /// Lets a request pass with who asks, or turns it away.
 pub(super) async fn admit(State(gate): State<Gate>, mut request: Request, next: Next) -> Response {
-    let known = match token(&gate, &request) {
-        Ok(token) => caller(&gate, &token).await,
-        Err(denied) => Err(denied),
+    if let Err(denied) = to_us(&gate, request.headers()) {
+        return denied;
+    }
+    let Some(path) = request.uri().path().strip_prefix(ROOT) else {
+        // The page itself holds nothing that anybody may not see.
+        return next.run(request).await;
     };
-    let caller = match known {
-        Ok(caller) => caller,
+    if request.method() == Method::POST && path == SIGN_IN {
+        return next.run(request).await;
+    }
+    let path = path.to_owned();
+    let (caller, session) = match known(&gate, request.method(), request.headers()).await {
+        Ok(known) => known,
         Err(denied) => return denied,
     };
-    let path = request.uri().path().strip_prefix(ROOT).unwrap_or_default();
-    let answer = match caller.needs(&Need::of(request.method(), path)) {
+    request.extensions_mut().insert(session);
+    let answer = match caller.needs(&Need::of(request.method(), &path)) {
         Err(denied) => denied,
         Ok(()) => {
             request.extensions_mut().insert(caller.clone());
@@ -49,19 +65,37 @@ pub(super) async fn admit(State(gate): State<Gate>, mut request: Request, next: 
     answer
 }
 
-/// The token of a request to this listener.
+/// Turns away a request that is not to this listener, or comes from another site's page.
 #[expect(clippy::result_large_err, reason = "it is an answer")]
-fn token(gate: &Gate, request: &Request) -> Result<String, Response> {
-    // One that comes twice says nothing: who passes it on may have believed the other.
-    let text = |name: HeaderName| {
-        let mut values = request.headers().get_all(name).iter();
-        let value = values.next().map(|value| value.to_str().unwrap_or_default());
-        if values.next().is_some() { Some("") } else { value }
-    };
-    gate.guard.check(text(header::HOST), text(header::ORIGIN)).map_err(deny)?;
-    let token = text(header::AUTHORIZATION).and_then(|given| given.strip_prefix("Bearer "));
-    token.map(str::to_owned).ok_or_else(|| deny(Denied::Token))
+fn to_us(gate: &Gate, headers: &HeaderMap) -> Result<(), Response> {
+    gate.guard.check(text(headers, header::HOST), text(headers, header::ORIGIN)).map_err(deny)
 }
+
+/// A header. One that comes twice says nothing: who passes it on may have believed the other.
+fn text(headers: &HeaderMap, name: impl AsHeaderName) -> Option<&str> {
+    let mut values = headers.get_all(name).iter();
+    let value = values.next().map(|value| value.to_str().unwrap_or_default());
+    if values.next().is_some() { Some("") } else { value }
+}
+
+/// Who asks: who shows a token, or whose browser is signed in; then by which session.
+async fn known(gate: &Gate, method: &Method, headers: &HeaderMap) -> Result<(Caller, SignedIn), Response> {
+    if let Some(given) = text(headers, header::AUTHORIZATION) {
+        let token = given.strip_prefix("Bearer ").ok_or_else(|| deny(Denied::Token))?;
+        return Ok((caller(gate, token).await?, SignedIn(None)));
+    }
+    let cookies = text(headers, header::COOKIE).unwrap_or_default();
+    let (session, secret) = gate.sessions.of(cookies, Instant::now()).ok_or_else(|| deny(Denied::Session))?;
+    // A form of another site can be sent here with the cookie, but not with this.
+    if *method != Method::GET && text(headers, PAGE_HEADER).is_none() {
+        return Err(deny(Denied::Page));
+    }
+    Ok((session.caller(), SignedIn(Some((session, secret.to_owned())))))
+}
+
+/// The session of a request, if its browser is signed in, and the session's secret.
+#[derive(Clone)]
+pub(super) struct SignedIn(pub(super) Option<(Session, String)>);
 
 async fn caller(gate: &Gate, token: &str) -> Result<Caller, Response> {
     if gate.guard.is_owner(token) {
@@ -84,6 +118,16 @@ fn deny(denied: Denied) -> Response {
             StatusCode::FORBIDDEN,
             "the `Origin` of the request is another site",
             "pages of other sites may not speak to isobar",
+        ),
+        Denied::Session => (
+            StatusCode::UNAUTHORIZED,
+            "nobody is signed in here",
+            "`isobar open` prints a link that signs a browser in; programs send `Authorization: Bearer …`",
+        ),
+        Denied::Page => (
+            StatusCode::FORBIDDEN,
+            "the request does not come from the page",
+            "send the header `X-Isobar-Page: 1` with what changes something",
         ),
         Denied::Token => (
             StatusCode::UNAUTHORIZED,

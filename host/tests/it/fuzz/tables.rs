@@ -71,7 +71,7 @@ fn questions() {
         let columns = next().map(|names| names.split(',').map(str::to_owned).collect());
         let (filter, limit) = (next().map(str::to_owned), next().and_then(|limit| limit.parse().ok()));
         let sensitive = next() == Some("s");
-        match query::Query::new(&table, &query::Ask { columns, filter, limit, sensitive }) {
+        match query::Query::new(&table, &query::Ask { columns, filter, limit, sensitive, ..query::Ask::default() }) {
             Ok(query) => {
                 assert!(sensitive || query.columns().iter().all(|column| !column.sensitive));
                 (query.columns().len().min(20), String::new())

@@ -1,0 +1,169 @@
+/** What is asked of the host: typed, with the right to sensitive data of who looks. */
+
+import type {
+  Application, Comparison, Dashboard, Entry, LettersPage, LogsPage, RecordsPage, Rows, StatePage, Status, TableSummary,
+  TopicSummary, VersionSummary,
+} from "./types";
+
+const ROOT = "/api/v1";
+
+/** Why something is not answered, and what to do. */
+export class Refused extends Error {
+  constructor(
+    /** The HTTP status; 0 where the host was not reached. */
+    readonly status: number,
+    message: string,
+    readonly hint: string | null = null,
+  ) {
+    super(message);
+    this.name = "Refused";
+  }
+}
+
+export type Query = Record<string, string | number | boolean | null | undefined>;
+
+let sensitive = false;
+let whenSignedOut: () => void = () => {};
+
+/** Says whether what is sensitive is asked for from now on. */
+export function askSensitive(may: boolean): void {
+  sensitive = may;
+}
+
+/** Whether what is sensitive is asked for. */
+export function asksSensitive(): boolean {
+  return sensitive;
+}
+
+/** What is done once the host does not know who asks any more. */
+export function onSignedOut(listener: () => void): void {
+  whenSignedOut = listener;
+}
+
+/** A path with its query; what is not set is left out. */
+export function withQuery(path: string, query: Query = {}): string {
+  const parts = new URLSearchParams();
+  for (const [name, value] of Object.entries(query)) {
+    if (value !== null && value !== undefined && value !== "") parts.set(name, String(value));
+  }
+  const text = parts.toString();
+  return text ? `${path}?${text}` : path;
+}
+
+/** The address of something of the API. */
+export function address(path: string, query: Query = {}): string {
+  return withQuery(ROOT + path, query);
+}
+
+/** Names in paths, as they may hold anything. */
+export function named(strings: TemplateStringsArray, ...names: string[]): string {
+  return strings.reduce((path, part, at) => path + encodeURIComponent(names[at - 1] ?? "") + part);
+}
+
+async function refusal(response: Response): Promise<Refused> {
+  let message = `the host answered ${response.status} ${response.statusText}`.trim();
+  let hint: string | null = null;
+  try {
+    const body = (await response.json()) as { error?: string; hint?: string };
+    message = body.error ?? message;
+    hint = body.hint ?? null;
+  } catch {
+    // Not the host's own words: the status has to do.
+  }
+  return new Refused(response.status, message, hint);
+}
+
+async function ask<T>(path: string, init: RequestInit): Promise<T> {
+  let response: Response;
+  try {
+    response = await fetch(ROOT + path, { credentials: "same-origin", ...init });
+  } catch (error) {
+    if (error instanceof DOMException && error.name === "AbortError") throw error;
+    throw new Refused(0, "the host does not answer", "see whether `isobar up` still runs; the page goes on by itself when it does");
+  }
+  if (response.status === 401 && path !== "/session") whenSignedOut();
+  if (!response.ok) throw await refusal(response);
+  const text = await response.text();
+  return (text ? JSON.parse(text) : null) as T;
+}
+
+export function get<T>(path: string, query: Query = {}, signal?: AbortSignal): Promise<T> {
+  return ask<T>(withQuery(path, query), signal ? { signal } : {});
+}
+
+export function post<T>(path: string, body: unknown = {}): Promise<T> {
+  const headers = { "content-type": "application/json", "x-isobar-page": "1" };
+  return ask<T>(path, { method: "POST", headers, body: JSON.stringify(body) });
+}
+
+/** As `get`, with what is sensitive where who looks may see it. */
+export function getShown<T>(path: string, query: Query = {}, signal?: AbortSignal): Promise<T> {
+  return get<T>(path, sensitive ? { ...query, sensitive: true } : query, signal);
+}
+
+export interface RowsAsk {
+  where?: string | null;
+  columns?: string | null;
+  limit?: number;
+  /** A column, with `-` before it from the highest down. */
+  order?: string | null;
+  offset?: number;
+}
+
+export type ExportFormat = "csv" | "json" | "parquet";
+
+export const getStatus = (signal?: AbortSignal) => get<Status>("/status", {}, signal);
+export const getApplication = (signal?: AbortSignal) => get<Application>("/application", {}, signal);
+export const getTopics = (signal?: AbortSignal) => get<TopicSummary[]>("/topics", {}, signal);
+export const getTables = (signal?: AbortSignal) => get<TableSummary[]>("/tables", {}, signal);
+export const getAudit = (limit: number, signal?: AbortSignal) => get<Entry[]>("/audit", { limit }, signal);
+
+/** The application's dashboard; `null` where it has none. */
+export async function getDashboard(signal?: AbortSignal): Promise<Dashboard | null> {
+  try {
+    return await get<Dashboard>("/dashboard", {}, signal);
+  } catch (error) {
+    if (error instanceof Refused && error.status === 404) return null;
+    throw error;
+  }
+}
+
+export const getRows = (table: string, rows: RowsAsk, signal?: AbortSignal) =>
+  getShown<Rows>(named`/tables/${table}/rows`, { ...rows }, signal);
+
+/** Where a table's rows are downloaded. */
+export const exportAddress = (table: string, format: ExportFormat, rows: Pick<RowsAsk, "where" | "columns"> = {}) =>
+  address(named`/tables/${table}/export`, { format, ...rows, sensitive: sensitive || null });
+
+export interface RecordsAsk {
+  partition?: number;
+  from?: number;
+  limit?: number;
+}
+
+export const getRecords = (topic: string, records: RecordsAsk, signal?: AbortSignal) =>
+  getShown<RecordsPage>(named`/topics/${topic}/records`, { ...records }, signal);
+
+export interface LettersAsk {
+  limit?: number;
+  all?: boolean;
+  offset?: number;
+}
+
+export const getLetters = (name: string, letters: LettersAsk, signal?: AbortSignal) =>
+  getShown<LettersPage>(named`/functions/${name}/dead-letters`, { ...letters }, signal);
+
+export const getShadow = (name: string, differences: number, signal?: AbortSignal) =>
+  getShown<Comparison>(named`/functions/${name}/shadow`, { differences }, signal);
+
+export const getState = (name: string, prefix: string, limit: number, signal?: AbortSignal) =>
+  getShown<StatePage>(named`/functions/${name}/state`, { prefix, limit }, signal);
+
+export const getVersions = (name: string, signal?: AbortSignal) =>
+  get<VersionSummary[]>(named`/functions/${name}/versions`, {}, signal);
+
+export const getDiff = (name: string, from: string, to: string | null, signal?: AbortSignal) =>
+  get<string[]>(named`/functions/${name}/diff`, { from, to }, signal);
+
+export const getLogs = (name: string, limit: number, signal?: AbortSignal) =>
+  get<LogsPage>("/logs", { function: name, limit }, signal);

@@ -1,0 +1,305 @@
+//! What happens, as a stream for pages: once a second where functions stand, and what was written to tables as it is. It is put
+//! together once, however many look, and not at all while nobody does.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::Stream;
+use futures::stream::unfold;
+use serde::{Deserialize, Serialize};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, broadcast};
+use tokio_util::sync::CancellationToken;
+
+use super::answers::{Fault, Refusal};
+use super::view::View;
+use crate::bindings::tables::text;
+use crate::clock::now_ms;
+use crate::delivery::Row;
+use crate::dispatch::{SourceStatus, Standing};
+use crate::embedded::WrittenRows;
+use crate::manifest::{Application, Table};
+
+/// How often what was written is told.
+const TELL_EVERY: Duration = Duration::from_millis(250);
+/// How many times of these make one at which it is told where functions stand.
+const TICKS_PER_PULSE: u32 = 4;
+/// Streams at one time.
+const MOST_STREAMS: usize = 256;
+/// What a stream may be behind; then it is told so, and goes on with what is new.
+const MOST_BEHIND: usize = 64;
+
+/// Where functions stand.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Pulse {
+    /// When, in milliseconds since the Unix epoch.
+    pub at_ms: i64,
+    /// By function.
+    pub functions: BTreeMap<String, Beat>,
+    /// When something was committed last, as far as somebody looked.
+    pub last_commit_ms: Option<i64>,
+}
+
+/// Where a function stands; the numbers count since the host was started.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Beat {
+    /// The version in charge, short.
+    pub version: String,
+    /// Records handled.
+    pub records: u64,
+    /// Calls that were committed.
+    pub commits: u64,
+    /// Records that became dead letters.
+    pub dead_letters: u64,
+    /// Microseconds spent in committed calls.
+    pub call_micros: u64,
+    /// Records not yet handled.
+    pub lag: i64,
+    /// Why it does not go on, by source and partition.
+    pub troubles: Vec<String>,
+    /// For a schedule: when it is due next, in milliseconds since the Unix epoch.
+    pub due_ms: Option<i64>,
+}
+
+/// What was written since it was told last.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Change {
+    /// When it was put together, in milliseconds since the Unix epoch.
+    pub at_ms: i64,
+    /// By table.
+    pub tables: BTreeMap<String, ChangedRows>,
+}
+
+/// Rows of a table that were written.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ChangedRows {
+    /// How many, the same row counted as often as it was written.
+    pub rows: u64,
+    /// The first key, as text; none where it may not be told, or any row may be another one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub first: Option<Vec<String>>,
+    /// The last key.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub last: Option<Vec<String>>,
+}
+
+/// One thing that is told: of which kind, and as JSON.
+#[derive(Debug, Clone)]
+pub(super) struct Told {
+    /// `pulse`, `change`, or `gap` where some of them could not be told.
+    pub(super) event: &'static str,
+    /// JSON.
+    pub(super) data: Arc<str>,
+}
+
+/// What pages are told.
+#[derive(Clone)]
+pub(super) struct Events {
+    told: broadcast::Sender<Told>,
+    room: Arc<Semaphore>,
+    shutdown: CancellationToken,
+}
+
+impl Events {
+    /// Tells until `shutdown` is cancelled; the task that does so ends then.
+    pub(super) fn begin(view: Arc<View>, shutdown: CancellationToken) -> (Self, impl Future<Output = ()>) {
+        let (told, _) = broadcast::channel(MOST_BEHIND);
+        let events = Events { told: told.clone(), room: Arc::new(Semaphore::new(MOST_STREAMS)), shutdown };
+        let stop = events.shutdown.clone();
+        let telling = async move {
+            tokio::select! {
+                () = stop.cancelled() => {}
+                () = tell(&view, &told) => {}
+            }
+        };
+        (events, telling)
+    }
+
+    /// All that is told from now on, until the host stops.
+    ///
+    /// # Errors
+    /// When too many listen.
+    pub(super) fn listen(&self) -> Result<impl Stream<Item = Told> + Send + use<>, Refusal> {
+        let permit = Arc::clone(&self.room).try_acquire_owned().map_err(|_| {
+            let busy = Refusal::new(Fault::Busy, format!("{MOST_STREAMS} pages are told what happens already"));
+            busy.hint("close some")
+        })?;
+        let (told, shutdown) = (self.told.subscribe(), self.shutdown.clone());
+        Ok(unfold((told, shutdown, permit), next))
+    }
+}
+
+type Listening = (broadcast::Receiver<Told>, CancellationToken, OwnedSemaphorePermit);
+
+async fn next((mut told, shutdown, permit): Listening) -> Option<(Told, Listening)> {
+    let received = tokio::select! {
+        () = shutdown.cancelled() => return None,
+        received = told.recv() => received,
+    };
+    let next = match received {
+        Ok(next) => next,
+        Err(broadcast::error::RecvError::Lagged(_)) => Told { event: "gap", data: "{}".into() },
+        Err(broadcast::error::RecvError::Closed) => return None,
+    };
+    Some((next, (told, shutdown, permit)))
+}
+
+async fn tell(view: &View, told: &broadcast::Sender<Told>) {
+    let mut ticks = tokio::time::interval(TELL_EVERY);
+    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
+    let (mut commits, mut last_commit_ms) = (0, None);
+    for tick in (0..TICKS_PER_PULSE).cycle() {
+        ticks.tick().await;
+        let is_watched = told.receiver_count() > 0;
+        view.store.written().watch(is_watched);
+        if !is_watched {
+            continue;
+        }
+        let written = view.store.written().take();
+        if !written.is_empty() {
+            send(told, "change", &changed(&view.application(), written, now_ms()));
+        }
+        if tick == 0
+            && let Some(sources) = view.standings()
+        {
+            let mut pulse = pulse(&view.application(), sources, now_ms());
+            let now: u64 = pulse.functions.values().map(|beat| beat.commits).sum();
+            if now != commits {
+                (commits, last_commit_ms) = (now, Some(pulse.at_ms));
+            }
+            pulse.last_commit_ms = last_commit_ms;
+            send(told, "pulse", &pulse);
+        }
+    }
+}
+
+fn send(told: &broadcast::Sender<Told>, event: &'static str, data: &impl Serialize) {
+    if let Ok(data) = serde_json::to_string(data) {
+        // Whoever listened may have gone.
+        let _ = told.send(Told { event, data: data.into() });
+    }
+}
+
+fn pulse(application: &Application, sources: Vec<SourceStatus>, at_ms: i64) -> Pulse {
+    let mut functions: BTreeMap<String, Beat> =
+        application.functions.keys().map(|name| (name.clone(), Beat::default())).collect();
+    for source in sources {
+        // Outboxes are the stores' sources, not functions'.
+        let Some(beat) = functions.get_mut(&source.function) else { continue };
+        beat.records += source.records;
+        beat.commits += source.commits;
+        beat.dead_letters += source.dead_letters;
+        beat.call_micros += source.call_micros;
+        beat.lag += source.lag.max(0);
+        beat.due_ms = match (beat.due_ms, source.due_ms) {
+            (Some(a), Some(b)) => Some(a.min(b)),
+            (a, b) => a.or(b),
+        };
+        if !source.version.is_empty() {
+            beat.version.clone_from(&source.version);
+        }
+        let place = format!("`{}`/{}", source.source, source.partition);
+        match source.standing {
+            Standing::Retrying { attempt, reason } => beat.troubles.push(format!("{place}: try {attempt}: {reason}")),
+            Standing::Waiting { reason } => beat.troubles.push(format!("{place} waits: {reason}")),
+            Standing::Stopped { reason } => beat.troubles.push(format!("{place} stands still: {reason}")),
+            Standing::Idle | Standing::Running | Standing::Elsewhere | Standing::Paced { .. } => {}
+        }
+    }
+    Pulse { at_ms, functions, last_commit_ms: None }
+}
+
+fn changed(application: &Application, written: BTreeMap<String, WrittenRows>, at_ms: i64) -> Change {
+    let tables = written.into_iter().filter_map(|(name, WrittenRows { rows, keys })| {
+        let table = application.tables.get(&name)?;
+        let (first, last) = keys.and_then(|(first, last)| Some((key(table, &first)?, key(table, &last)?))).unzip();
+        Some((name, ChangedRows { rows, first, last }))
+    });
+    Change { at_ms, tables: tables.collect() }
+}
+
+/// A key as text, unless who may not see all of the table would see it, too.
+fn key(table: &Table, key: &Row) -> Option<Vec<String>> {
+    let mut cells = Vec::new();
+    for (name, value) in table.key.iter().zip(key) {
+        let column = table.columns.iter().find(|column| column.name == *name)?;
+        if table.sensitive || column.sensitive {
+            return None;
+        }
+        cells.push(text::cell(column.kind, value));
+    }
+    Some(cells)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::delivery::Value;
+    use crate::embedded::Note;
+    use crate::manifest;
+
+    const MANIFEST: &str = r#"
+spin_manifest_version = 2
+[application]
+name = "shop"
+[application.trigger.isobar.topics.orders]
+[application.trigger.isobar.tables.totals]
+store = "postgres"
+key = ["day", "item"]
+[application.trigger.isobar.tables.totals.columns]
+day = "date"
+item = "text"
+[application.trigger.isobar.tables.people]
+store = "postgres"
+key = ["name"]
+sensitive = true
+[application.trigger.isobar.tables.people.columns]
+name = "text"
+[[trigger.isobar]]
+component = "count"
+topic = "orders"
+[component.count]
+source = "count.wasm"
+"#;
+
+    #[test]
+    fn keys_are_told_as_text_and_those_of_sensitive_tables_are_not() {
+        let application = manifest::parse(MANIFEST).unwrap();
+        let day = |at| vec![Value::Int(at), Value::Text("tea".into())];
+        let person = vec![Value::Text("Ada".into())];
+        let written = BTreeMap::from([
+            ("totals".to_owned(), WrittenRows { rows: 3, keys: Some((day(0), day(365))) }),
+            ("people".to_owned(), WrittenRows { rows: 1, keys: Some((person.clone(), person)) }),
+            ("gone".to_owned(), WrittenRows { rows: 1, keys: None }),
+        ]);
+        let told = serde_json::to_string(&changed(&application, written, 7)).unwrap();
+        assert_eq!(
+            told,
+            r#"{"at_ms":7,"tables":{"people":{"rows":1},"totals":{"rows":3,"first":["1970-01-01","tea"],"last":["1971-01-01","tea"]}}}"#
+        );
+    }
+
+    #[test]
+    fn a_pulse_adds_up_partitions_and_says_why_some_do_not_go_on() {
+        let application = manifest::parse(MANIFEST).unwrap();
+        let source = |function: &str, partition, change: &dyn Fn(&mut SourceStatus)| {
+            let mut source =
+                SourceStatus::resting(&Note { function: function.into(), source: "orders".into(), partition });
+            change(&mut source);
+            source
+        };
+        let sources = vec![
+            source("count", 0, &|s| (s.records, s.lag, s.version) = (4, 2, "abc".into())),
+            source("count", 1, &|s| {
+                s.records = 5;
+                s.standing = Standing::Retrying { attempt: 2, reason: "it panicked".into() };
+            }),
+            source("postgres", 0, &|_| {}),
+        ];
+        let told = pulse(&application, sources, 9);
+        assert_eq!(told.functions.keys().collect::<Vec<_>>(), ["count"], "a store is no function");
+        let beat = &told.functions["count"];
+        assert_eq!((beat.records, beat.lag, beat.version.as_str()), (9, 2, "abc"));
+        assert_eq!(beat.troubles, ["`orders`/1: try 2: it panicked"]);
+    }
+}

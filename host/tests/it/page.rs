@@ -1,0 +1,210 @@
+//! The page, who may see what on it, and how it learns what happens.
+
+use std::time::Duration;
+
+use isobar::console::events::Change;
+use isobar::console::view::View;
+use std::sync::Arc;
+use tokio::io::AsyncReadExt as _;
+
+use crate::api::Host;
+
+/// Far longer than anything here takes.
+const LONG: Duration = Duration::from_secs(20);
+
+/// A browser that keeps one cookie.
+struct Browser<'h> {
+    host: &'h Host,
+    cookie: String,
+}
+
+impl<'h> Browser<'h> {
+    fn new(host: &'h Host) -> Self {
+        Browser { host, cookie: String::new() }
+    }
+
+    async fn get(&self, path: &str) -> (u16, String) {
+        let us = self.host.address();
+        self.host.ask(&format!("GET {path}"), &[("Host", &us), ("Cookie", &self.cookie)], "").await
+    }
+
+    async fn post(&mut self, path: &str, body: &str) -> (u16, String) {
+        self.send(path, body, &[("X-Isobar-Page", "1")]).await
+    }
+
+    async fn send(&mut self, path: &str, body: &str, more: &[(&str, &str)]) -> (u16, String) {
+        let (us, length) = (self.host.address(), body.len().to_string());
+        let origin = format!("http://{us}");
+        let mut headers = vec![
+            ("Host", us.as_str()),
+            ("Origin", &origin),
+            ("Content-Type", "application/json"),
+            ("Content-Length", &length),
+        ];
+        headers.push(("Cookie", &self.cookie));
+        headers.extend(more);
+        let (status, answer) = self.host.ask(&format!("POST {path}"), &headers, body).await;
+        let set = answer.lines().find_map(|line| line.strip_prefix("set-cookie: ").map(str::to_owned));
+        if let Some(set) = set {
+            assert!(set.contains("HttpOnly") && set.contains("SameSite=Strict"), "{set}");
+            self.cookie = set.split(';').next().unwrap_or_default().to_owned();
+        }
+        (status, answer)
+    }
+
+    async fn sign_in(&mut self, link: &str) -> u16 {
+        let code = link.split("#sign-in=").nth(1).expect("a link has a code");
+        self.post("/api/v1/session", &format!(r#"{{"code":"{code}"}}"#)).await.0
+    }
+}
+
+#[tokio::test]
+async fn a_link_signs_one_browser_in_and_another_comes_by_command() {
+    let host = Host::start().await;
+    let (mut browser, mut other) = (Browser::new(&host), Browser::new(&host));
+    assert_eq!(browser.get("/api/v1/status").await.0, 401);
+    let (status, answer) = browser.get("/api/v1/session").await;
+    assert!(status == 401 && answer.contains("isobar open"), "{answer}");
+    assert_eq!(browser.sign_in(host.link()).await, 200);
+    let (status, answer) = browser.get("/api/v1/session").await;
+    assert!(status == 200 && answer.contains(r#""sensitive":true"#), "{answer}");
+    assert_eq!(browser.get("/api/v1/status").await.0, 200);
+    assert_eq!(other.sign_in(host.link()).await, 401, "a link is good for one sign-in");
+    assert_eq!(other.get("/api/v1/status").await.0, 401);
+    let (us, bearer) = (host.address(), host.bearer());
+    let made = [("Host", us.as_str()), ("Authorization", &bearer), ("Content-Length", "0")];
+    let (status, answer) = host.ask("POST /api/v1/session/links", &made, "").await;
+    assert_eq!(status, 200, "{answer}");
+    let link = answer.split('"').find(|part| part.contains("#sign-in=")).expect("it is told");
+    assert!(link.starts_with(&format!("http://{us}/#")), "{link}");
+    assert_eq!(other.sign_in(link).await, 200);
+    assert_eq!(browser.get("/api/v1/status").await.0, 200, "each has a session of its own");
+    assert_eq!(other.post("/api/v1/session/end", "{}").await.0, 200);
+    assert_eq!(other.get("/api/v1/status").await.0, 401);
+}
+
+#[tokio::test]
+async fn a_viewer_sees_nothing_sensitive_and_changes_nothing() {
+    let host = Host::start().await;
+    let mut browser = Browser::new(&host);
+    browser.sign_in(host.link()).await;
+    let sensitive = "/api/v1/tables/customers/rows?sensitive=true";
+    let (status, answer) = browser.get(sensitive).await;
+    assert!(status == 200 && answer.contains("7.5"), "{answer}");
+    let (status, answer) = browser.post("/api/v1/session/view", r#"{"as_viewer":true}"#).await;
+    assert!(
+        status == 200 && answer.contains(r#""as_viewer":true"#) && answer.contains(r#""sensitive":false"#),
+        "{answer}"
+    );
+    for (path, expected) in [
+        (sensitive, 403),
+        ("/api/v1/tables/customers/rows", 200),
+        ("/api/v1/tables/customers/rows?order=debt", 400),
+        ("/api/v1/tables/customers/rows?order=-no_such_column", 400),
+        ("/api/v1/tables/salaries/rows", 403),
+        ("/api/v1/topics/complaints/records", 403),
+        ("/api/v1/backup?sensitive=true", 403),
+    ] {
+        let (status, answer) = browser.get(path).await;
+        assert!(status == expected && !answer.contains("7.5") && !answer.contains("too late"), "{path}: {answer}");
+    }
+    for path in
+        ["/api/v1/functions/total/pause", "/api/v1/functions/total/rollback", "/api/v1/session/links", "/api/v1/tokens"]
+    {
+        assert_eq!(browser.post(path, "{}").await.0, 403, "{path}");
+    }
+    assert_eq!(browser.get("/api/v1/status").await.0, 200);
+    browser.post("/api/v1/session/view", r#"{"as_viewer":false}"#).await;
+    assert_eq!(browser.get(sensitive).await.0, 200, "who signed in comes back");
+}
+
+#[tokio::test]
+async fn a_cookie_alone_changes_nothing() {
+    let host = Host::start().await;
+    let mut browser = Browser::new(&host);
+    browser.sign_in(host.link()).await;
+    let (status, answer) = browser.send("/api/v1/functions/total/pause", "{}", &[]).await;
+    assert!(status == 403 && answer.contains("X-Isobar-Page"), "{answer}");
+    let us = host.address();
+    let foreign = [
+        ("Host", us.as_str()),
+        ("Origin", "http://evil.example"),
+        ("Cookie", &browser.cookie),
+        ("X-Isobar-Page", "1"),
+        ("Content-Length", "2"),
+    ];
+    assert_eq!(host.ask("POST /api/v1/functions/total/pause", &foreign, "{}").await.0, 403);
+    assert_eq!(host.ask("GET /api/v1/status", &foreign[..3], "").await.0, 403, "not even read");
+}
+
+#[tokio::test]
+async fn the_page_is_served_to_this_machine_and_may_speak_to_this_host_only() {
+    let host = Host::start().await;
+    let us = host.address();
+    for path in ["/", "/functions/total", "/index.html"] {
+        let (status, answer) = host.ask(&format!("GET {path}"), &[("Host", &us)], "").await;
+        assert_eq!(status, 200, "{path}");
+        for said in [
+            "content-security-policy: default-src 'none'; script-src 'self'",
+            "nosniff",
+            "cache-control: no-cache",
+            "<!doctype html>",
+        ] {
+            assert!(answer.to_lowercase().contains(said), "{said}: {answer}");
+        }
+        let begins = answer.find("\r\n\r\n").expect("it has a body");
+        assert!(!answer[begins..].contains("shop"), "the page knows nothing of what runs here");
+    }
+    assert_eq!(host.ask("GET /", &[("Host", "rebound.example")], "").await.0, 403);
+    assert_eq!(host.ask("POST /", &[("Host", &us), ("Content-Length", "0")], "").await.0, 405);
+    assert_eq!(host.ask("GET /assets/none.js", &[("Host", &us)], "").await.0, 404);
+    assert_eq!(host.ask("GET /api/v1/nowhere", &[("Host", &us)], "").await.0, 401, "not even what exists is told");
+    let (_, packed) = host.ask("GET /", &[("Host", &us), ("Accept-Encoding", "br, gzip;q=0.8")], "").await;
+    assert!(packed.contains("content-encoding: gzip"), "{packed}");
+}
+
+#[tokio::test]
+async fn what_is_written_is_told_to_whoever_listens_without_what_is_sensitive() {
+    let host = Host::start().await;
+    let (us, bearer) = (host.address(), host.bearer());
+    let mut stream = host.send("GET /api/v1/events", &[("Host", &us), ("Authorization", &bearer)], "").await;
+    let view = Arc::new(View::new(host.store(), None));
+    let loading = async {
+        for id in 100.. {
+            view.load("customers", format!("id,name\n{id},Grace\n").into()).await.expect("it is loaded");
+            view.load("salaries", format!("id,amount\nGrace{id},1\n").into()).await.expect("it is loaded");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    let mut heard = Vec::new();
+    let told = async {
+        loop {
+            let mut bytes = [0; 4096];
+            let count = stream.read(&mut bytes).await.expect("it goes on");
+            assert!(count > 0, "it ended: {}", String::from_utf8_lossy(&heard));
+            heard.extend_from_slice(&bytes[..count]);
+            let text = String::from_utf8_lossy(&heard).into_owned();
+            let change = text
+                .lines()
+                .find_map(|line| line.strip_prefix("data: ")?.contains("salaries").then(|| line[6..].to_owned()));
+            if let Some(change) = change {
+                return (text, change);
+            }
+        }
+    };
+    let (text, change) = tokio::select! {
+        told = tokio::time::timeout(LONG, told) => told.expect("it is told in time"),
+        () = loading => unreachable!("it goes on for long"),
+    };
+    assert!(text.contains("text/event-stream") && text.contains("event: change"), "{text}");
+    let change: Change = serde_json::from_str(&change).expect("it is JSON");
+    let rows = &change.tables["salaries"];
+    assert!(rows.rows > 0 && rows.first.is_none() && rows.last.is_none(), "{rows:?}");
+    let rows = &change.tables["customers"];
+    let keys = rows.first.as_ref().zip(rows.last.as_ref()).expect("these may be told");
+    assert!(keys.0[0].parse::<u64>().expect("a number") <= keys.1[0].parse::<u64>().expect("another"), "{rows:?}");
+    assert!(!text.contains("Grace"), "{text}");
+    let began = std::time::Instant::now();
+    host.stop().await;
+    assert!(began.elapsed() < Duration::from_secs(2), "a host that stops waits for no page");
+}
