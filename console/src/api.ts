@@ -128,8 +128,19 @@ export async function getDashboard(signal?: AbortSignal): Promise<Dashboard | nu
   }
 }
 
-export const getRows = (table: string, rows: RowsAsk, signal?: AbortSignal) =>
-  getShown<Rows>(named`/tables/${table}/rows`, { ...rows }, signal);
+/** Done when changes are told: rows that are read earlier could lack some for ever. */
+let followed: Promise<void> = Promise.resolve();
+
+/** Lets rows be asked for when `promise` is done. */
+export function whenFollowed(promise: Promise<void>): void {
+  followed = promise;
+}
+
+/** Rows that hold all changes that were told; the host may have put them together for another page, too. */
+export async function getRows(table: string, rows: RowsAsk, signal?: AbortSignal): Promise<Rows> {
+  await followed;
+  return getShown<Rows>(named`/tables/${table}/rows`, { ...rows, shared: true }, signal);
+}
 
 /** Where a table's rows are downloaded. */
 export const exportAddress = (table: string, format: ExportFormat, rows: Pick<RowsAsk, "where" | "columns"> = {}) =>

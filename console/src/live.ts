@@ -1,13 +1,17 @@
 /** The one stream of events of the page: what the host does, once a second, and which rows were written. */
 
 import { useEffect, useRef, useState } from "preact/hooks";
-import { address, get } from "./api";
+import { address, get, whenFollowed } from "./api";
 import type { Change, Pulse, TableChange } from "./types";
 
 export type LiveState = "connecting" | "live" | "reconnecting";
 
 /** Pulses that are kept, for rates and short histories. */
 const MOST_PULSES = 180;
+/** Changes come once a second; those of one moment are told together. */
+const GATHER_MS = 50;
+/** Rows are not waited for longer than so, where the stream does not open. */
+const MOST_OPENING_MS = 2000;
 /** After so long without a pulse, the stream is taken for broken. */
 const SILENCE_MS = 6000;
 /** A page that nobody has seen for so long gives its stream back: browsers allow few to one host. */
@@ -25,6 +29,9 @@ interface Live {
 let now: Live = { state: "connecting", epoch: 0, pulses: [] };
 let source: EventSource | null = null;
 let wait = 1000;
+let opened = () => {};
+/** Whether rows were asked for before the stream was open. */
+let isLate = false;
 let retry: ReturnType<typeof setTimeout> | undefined;
 let silence: ReturnType<typeof setTimeout> | undefined;
 let unseen: ReturnType<typeof setTimeout> | undefined;
@@ -74,8 +81,20 @@ function looked(): void {
   }
 }
 
-/** Opens the stream, which stays open while the page is seen. */
+/** Opens the stream, which stays open while the page is seen. Rows are asked for once it is: what is written later is told. */
 export function startLive(): void {
+  whenFollowed(new Promise((follow) => {
+    const late = setTimeout(() => {
+      isLate = true;
+      follow();
+    }, MOST_OPENING_MS);
+    opened = () => {
+      clearTimeout(late);
+      follow();
+      if (isLate) set({ epoch: now.epoch + 1 });
+      isLate = false;
+    };
+  }));
   document.addEventListener("visibilitychange", looked);
   open();
 }
@@ -83,6 +102,7 @@ export function startLive(): void {
 function open(): void {
   if (source) return;
   source = new EventSource(address("/events"));
+  source.addEventListener("open", () => opened());
   source.addEventListener("pulse", (event) => heard(JSON.parse(event.data) as Pulse));
   source.addEventListener("change", (event) => {
     const change = JSON.parse(event.data) as Change;
@@ -157,7 +177,7 @@ export function merged(before: TableChange | undefined, change: TableChange): Ta
 export function useChanges(
   tables: readonly string[],
   listener: (changes: Record<string, TableChange>) => void,
-  every_ms = 1000,
+  every_ms = GATHER_MS,
 ): void {
   const latest = useRef(listener);
   latest.current = listener;

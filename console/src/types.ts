@@ -200,7 +200,6 @@ export interface Comparison {
 }
 
 export interface Spoken {
-  number: number;
   at_ms: number;
   function: string;
   version: string;
@@ -300,6 +299,7 @@ export interface TableChange {
 }
 
 export interface Change {
+  number: number;
   at_ms: number;
   tables: Record<string, TableChange>;
 }

@@ -152,6 +152,9 @@ pub struct RowsAsk {
     pub order: Option<String>,
     /// Rows of that order to leave out first.
     pub offset: Option<u64>,
+    /// Whether the answer may be another's that holds all changes that were told.
+    #[serde(default)]
+    pub shared: bool,
     /// `csv`, `json` or `parquet`, for an export.
     pub format: Option<String>,
     /// Whether sensitive tables and columns are asked for.

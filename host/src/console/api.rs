@@ -10,7 +10,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::body::{Body, HttpBody as _, to_bytes};
+use axum::body::{Body, Bytes, HttpBody as _, to_bytes};
 use axum::extract::{DefaultBodyLimit, FromRequest as _, Path, Request, State};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::middleware::{from_fn_with_state, map_response};
@@ -32,6 +32,7 @@ use super::guard::Guard;
 use super::page;
 use super::scopes::Caller;
 use super::sessions::Sessions;
+use super::shared::Shared;
 use super::view::View;
 use crate::bindings::tables::load::MOST_BYTES;
 use crate::embedded::Fate;
@@ -55,6 +56,7 @@ struct Api {
     body: Duration,
     sessions: Arc<Sessions>,
     events: Events,
+    shared: Arc<Shared>,
     address: SocketAddr,
 }
 
@@ -146,6 +148,7 @@ pub(super) fn router(view: Arc<View>, doors: Doors, body: Duration) -> Router {
             body,
             sessions,
             events,
+            shared: Arc::default(),
             address,
         })
         .layer(from_fn_with_state(gate, admit))
@@ -195,8 +198,21 @@ async fn tables(State(api): State<Api>) -> Answer<impl Serialize> {
     api.view.tables().await.map(Json)
 }
 
-async fn rows(State(api): State<Api>, Path(table): Path<String>, Asked(ask): Asked<RowsAsk>) -> Answer<impl Serialize> {
-    api.view.rows(&table, &ask).await.map(Json)
+async fn rows(
+    State(api): State<Api>,
+    Path(table): Path<String>,
+    Asked(ask): Asked<RowsAsk>,
+) -> Result<Response, Refusal> {
+    let make = async |ask: &RowsAsk| {
+        let rows = api.view.rows(&table, ask).await?;
+        let told = serde_json::to_vec(&rows);
+        told.map(Bytes::from).map_err(|error| Refusal::new(Fault::Store, format!("rows cannot be told: {error}")))
+    };
+    let told = match ask.shared {
+        false => make(&ask).await?,
+        true => api.shared.answer(format!("{table} {ask:?}"), api.events.number(), make(&ask)).await?,
+    };
+    Ok(([(header::CONTENT_TYPE, "application/json")], told).into_response())
 }
 
 async fn export(

@@ -1,8 +1,9 @@
-//! What happens, as a stream for pages: once a second where functions stand, and what was written to tables as it is. It is put
-//! together once, however many look, and not at all while nobody does.
+//! What happens, as a stream for pages: once a second where functions stand, and what was written to tables. It is put together once,
+//! however many look, and not at all while nobody does.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use futures::Stream;
@@ -17,15 +18,15 @@ use crate::bindings::tables::text;
 use crate::clock::now_ms;
 use crate::delivery::Row;
 use crate::dispatch::{SourceStatus, Standing};
-use crate::embedded::WrittenRows;
+use crate::embedded::{Written, WrittenRows};
 use crate::manifest::{Application, Table};
 
-/// How often what was written is told.
-const TELL_EVERY: Duration = Duration::from_millis(250);
-/// How many times of these make one at which it is told where functions stand.
-const TICKS_PER_PULSE: u32 = 4;
+/// How often it is told: seldom enough that all pages ask once for all that was written meanwhile.
+const TELL_EVERY: Duration = Duration::from_secs(1);
 /// Streams at one time.
 const MOST_STREAMS: usize = 256;
+/// What is told where something could not be.
+const GAP: &str = "gap";
 /// What a stream may be behind; then it is told so, and goes on with what is new.
 const MOST_BEHIND: usize = 64;
 
@@ -97,6 +98,9 @@ pub(super) struct Told {
 pub(super) struct Events {
     told: broadcast::Sender<Told>,
     room: Arc<Semaphore>,
+    /// How often it was told, or somebody began to listen.
+    number: Arc<AtomicU64>,
+    written: Arc<Written>,
     shutdown: CancellationToken,
 }
 
@@ -104,15 +108,23 @@ impl Events {
     /// Tells until `shutdown` is cancelled; the task that does so ends then.
     pub(super) fn begin(view: Arc<View>, shutdown: CancellationToken) -> (Self, impl Future<Output = ()>) {
         let (told, _) = broadcast::channel(MOST_BEHIND);
-        let events = Events { told: told.clone(), room: Arc::new(Semaphore::new(MOST_STREAMS)), shutdown };
-        let stop = events.shutdown.clone();
+        let (room, number) = (Arc::new(Semaphore::new(MOST_STREAMS)), Arc::default());
+        let written = Arc::clone(view.store.written());
+        let events = Events { told: told.clone(), room, number, written, shutdown };
+        let (stop, number) = (events.shutdown.clone(), Arc::clone(&events.number));
         let telling = async move {
             tokio::select! {
                 () = stop.cancelled() => {}
-                () = tell(&view, &told) => {}
+                () = tell(&view, &told, &number) => {}
             }
         };
         (events, telling)
+    }
+
+    /// Another number whenever something was told, or somebody began to listen: who reads after it has changed reads all that was
+    /// told, and is told all that comes later.
+    pub(super) fn number(&self) -> u64 {
+        self.number.load(Ordering::SeqCst)
     }
 
     /// All that is told from now on, until the host stops.
@@ -125,6 +137,8 @@ impl Events {
             busy.hint("close some")
         })?;
         let (told, shutdown) = (self.told.subscribe(), self.shutdown.clone());
+        self.written.watch(true);
+        self.number.fetch_add(1, Ordering::SeqCst);
         Ok(unfold((told, shutdown, permit), next))
     }
 }
@@ -138,30 +152,35 @@ async fn next((mut told, shutdown, permit): Listening) -> Option<(Told, Listenin
     };
     let next = match received {
         Ok(next) => next,
-        Err(broadcast::error::RecvError::Lagged(_)) => Told { event: "gap", data: "{}".into() },
+        Err(broadcast::error::RecvError::Lagged(_)) => Told { event: GAP, data: "null".into() },
         Err(broadcast::error::RecvError::Closed) => return None,
     };
     Some((next, (told, shutdown, permit)))
 }
 
-async fn tell(view: &View, told: &broadcast::Sender<Told>) {
+async fn tell(view: &View, told: &broadcast::Sender<Told>, number: &AtomicU64) {
     let mut ticks = tokio::time::interval(TELL_EVERY);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
     let (mut commits, mut last_commit_ms) = (0, None);
-    for tick in (0..TICKS_PER_PULSE).cycle() {
+    loop {
         ticks.tick().await;
-        let is_watched = told.receiver_count() > 0;
-        view.store.written().watch(is_watched);
-        if !is_watched {
-            continue;
+        if told.receiver_count() == 0 {
+            view.store.written().watch(false);
+            number.fetch_add(1, Ordering::SeqCst);
+            if told.receiver_count() == 0 {
+                continue;
+            }
+            // Somebody came just now, and what was written since was not kept.
+            view.store.written().watch(true);
+            send(told, GAP, &());
         }
         let written = view.store.written().take();
+        // Only now: whoever reads while it is taken may not see the last of it.
+        number.fetch_add(1, Ordering::SeqCst);
         if !written.is_empty() {
             send(told, "change", &changed(&view.application(), written, now_ms()));
         }
-        if tick == 0
-            && let Some(sources) = view.standings()
-        {
+        if let Some(sources) = view.standings() {
             let mut pulse = pulse(&view.application(), sources, now_ms());
             let now: u64 = pulse.functions.values().map(|beat| beat.commits).sum();
             if now != commits {

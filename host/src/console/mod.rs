@@ -16,6 +16,7 @@ mod page;
 pub mod scopes;
 mod sessions;
 mod shadows;
+mod shared;
 pub mod tables;
 pub mod token;
 mod tokens;

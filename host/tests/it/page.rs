@@ -164,6 +164,45 @@ async fn the_page_is_served_to_this_machine_and_may_speak_to_this_host_only() {
 }
 
 #[tokio::test]
+async fn an_answer_that_is_shared_holds_what_was_told_and_is_nobodys_who_may_not_see_it() {
+    let host = Host::start().await;
+    let mut browser = Browser::new(&host);
+    browser.sign_in(host.link()).await;
+    let view = View::new(host.store(), None);
+    let rows = "/api/v1/tables/customers/rows?columns=name&shared=true";
+    let (status, before) = browser.get(rows).await;
+    assert!(status == 200 && before.contains("Ada"), "{before}");
+    let (us, bearer) = (host.address(), host.bearer());
+    let mut stream = host.send("GET /api/v1/events", &[("Host", &us), ("Authorization", &bearer)], "").await;
+    let mut heard = String::new();
+    let told = async {
+        for id in 100.. {
+            view.load("customers", format!("id,name\n{id},Grace{id}\n").into()).await.expect("it is loaded");
+            let mut bytes = [0; 4096];
+            let read = tokio::time::timeout(Duration::from_millis(50), stream.read(&mut bytes)).await;
+            if let Ok(count) = read {
+                heard.push_str(&String::from_utf8_lossy(&bytes[..count.expect("it goes on")]));
+            }
+            if let Some(line) = heard.lines().find_map(|line| line.strip_prefix("data: ")) {
+                return serde_json::from_str::<Change>(line).expect("it is JSON");
+            }
+        }
+        unreachable!("there are enough numbers")
+    };
+    let change = tokio::time::timeout(LONG, told).await.expect("it is told in time");
+    let last = &change.tables["customers"].last.as_ref().expect("it may be told")[0];
+    let (_, after) = browser.get(rows).await;
+    assert!(after.contains(&format!("Grace{last}")), "{last}: {after}");
+    let (status, answer) = browser.get("/api/v1/tables/customers/rows?shared=true&sensitive=true").await;
+    assert!(status == 200 && answer.contains("7.5"), "{answer}");
+    browser.post("/api/v1/session/view", r#"{"as_viewer":true}"#).await;
+    let (status, answer) = browser.get("/api/v1/tables/customers/rows?shared=true&sensitive=true").await;
+    assert!(status == 403 && !answer.contains("7.5"), "no answer is shared with who may not see it: {answer}");
+    let (status, answer) = browser.get("/api/v1/tables/customers/rows?shared=true").await;
+    assert!(status == 200 && !answer.contains("7.5"), "{answer}");
+}
+
+#[tokio::test]
 async fn what_is_written_is_told_to_whoever_listens_without_what_is_sensitive() {
     let host = Host::start().await;
     let (us, bearer) = (host.address(), host.bearer());

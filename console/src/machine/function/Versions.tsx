@@ -1,6 +1,7 @@
-import { useState } from "preact/hooks";
+import { useEffect, useState } from "preact/hooks";
 import { useAnswer } from "../../answer";
 import { getAudit, getDiff, getVersions, named, post } from "../../api";
+import { useLive } from "../../live";
 import { Action } from "../../parts/Action";
 import { Allowed } from "../../parts/Allowed";
 import { Card } from "../../parts/Card";
@@ -88,6 +89,13 @@ export function Versions({ name }: { name: string }) {
     versions.again();
     audit.again();
   };
+  const { pulses } = useLive();
+  const inCharge = pulses.at(-1)?.functions[name]?.version;
+  const shown = versions.value?.find((version) => version.running)?.version;
+  // Another one may have taken over by what was done elsewhere: by a promotion, in a terminal, or by the host itself.
+  useEffect(() => {
+    if (inCharge && shown && !shown.startsWith(inCharge)) again();
+  }, [inCharge]);
   return (
     <Card title="Versions" actions={<Allowed need="deploy" to="roll back">{null}</Allowed>} wide>
       <Answered answer={versions} what="versions">

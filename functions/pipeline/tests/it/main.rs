@@ -9,6 +9,7 @@ mod hostile;
 mod kafka;
 mod killed;
 mod official;
+mod pages;
 mod readme;
 mod stores;
 mod swaps;

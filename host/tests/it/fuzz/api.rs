@@ -116,9 +116,7 @@ fn requests() {
 fn is_for_anybody(answer: &str) -> bool {
     let kinds = ["text/html", "text/javascript", "text/css", "image/svg+xml", "application/openmetrics-text"];
     let is_kind = |kind: &str| answer.contains(&format!("content-type: {kind}"));
-    kinds.iter().any(|kind| is_kind(kind))
-        || answer.ends_with("\r\n\r\nalive\n")
-        || answer.ends_with("\r\n\r\nready\n")
+    kinds.iter().any(|kind| is_kind(kind)) || answer.ends_with("\r\n\r\nalive\n") || answer.ends_with("\r\n\r\nready\n")
 }
 
 /// What comes back until it falls silent; behind a whole answer that is not waited for long.
