@@ -32,7 +32,7 @@ describe("addresses", () => {
   it("hold how rows are ordered", async () => {
     const asked = answers(200, { columns: [], rows: [], notice: null, more: false });
     await getRows("days", { order: "-mean", offset: 100, limit: 10 });
-    expect(asked.mock.calls[0]?.[0]).toBe("/api/v1/tables/days/rows?order=-mean&offset=100&limit=10");
+    expect(asked.mock.calls[0]?.[0]).toBe("/api/v1/tables/days/rows?order=-mean&offset=100&limit=10&shared=true");
   });
 });
 

@@ -87,8 +87,19 @@ async function ask<T>(path: string, init: RequestInit): Promise<T> {
   return (text ? JSON.parse(text) : null) as T;
 }
 
-export function get<T>(path: string, query: Query = {}, signal?: AbortSignal): Promise<T> {
-  return ask<T>(withQuery(path, query), signal ? { signal } : {});
+/** The host reads only so much at one time: what it is too busy for is asked again so often, each time after so long. */
+const MOST_AGAIN = 5;
+const AGAIN_MS = 500;
+
+export async function get<T>(path: string, query: Query = {}, signal?: AbortSignal): Promise<T> {
+  for (let again = 0; ; again++) {
+    try {
+      return await ask<T>(withQuery(path, query), signal ? { signal } : {});
+    } catch (error) {
+      if (again === MOST_AGAIN || !(error instanceof Refused) || error.status !== 503) throw error;
+    }
+    await new Promise((done) => setTimeout(done, AGAIN_MS));
+  }
 }
 
 export function post<T>(path: string, body: unknown = {}): Promise<T> {

@@ -5,6 +5,7 @@ import type { SubjectRow } from "./data/subjects";
 import type { Subject } from "./logic/dashboard";
 import { type Bounds, PERIODS, type Period, boundsText, queryOf } from "./logic/period";
 import { dayOf, dayText } from "./logic/days";
+import { isolated } from "./logic/isolated";
 import { withUnit } from "./logic/numbers";
 import { decimals } from "./logic/frame";
 import { Picker } from "./Picker";
@@ -46,7 +47,7 @@ function Chosen({ row, subject, place }: { row: SubjectRow; subject: Subject; pl
   const details = (subject.details ?? []).flatMap((detail) => {
     const cell = row.cells[detail.column];
     if (!cell) return [];
-    const value = detail.unit ? withUnit(Number(cell), decimals(cell), detail.unit) : cell;
+    const value = detail.unit ? withUnit(Number(cell), decimals(cell), detail.unit) : isolated(cell);
     return [detail.title ? `${detail.title} ${value}` : value];
   });
   return (

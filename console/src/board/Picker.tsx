@@ -49,7 +49,8 @@ export function Picker({ label, placeholder, rows, choose, isSearch }: PickerPro
   const { typed, isOpen, found, marked, mark } = finding;
   const take = (row: SubjectRow | undefined) => {
     finding.take(row);
-    if (row) input.current?.blur();
+    // What was chosen is shown there, and keys are no letters any more.
+    if (row) input.current?.closest("main")?.focus({ preventScroll: true });
   };
   const onKeyDown = (event: KeyboardEvent) => {
     if (event.key === "ArrowDown") mark(isOpen ? marked + 1 : 0);

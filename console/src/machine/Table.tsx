@@ -108,7 +108,7 @@ function Found({ part, view }: { part: TablePart; view: View }) {
   const ask = { where: view.where, order: view.order, offset: view.offset || undefined, limit: SIZE };
   const rows = useAnswer((signal) => getRows(name, ask, signal), [view], { keep: true });
   // To order all rows by another column than the key is dear.
-  useChanges([name], rows.again, view.order === null ? 1000 : 5000);
+  useChanges([name], rows.again, view.order === null ? undefined : 5000);
   return (
     <Answered answer={rows} what="rows">
       {(value) => (

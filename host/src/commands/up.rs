@@ -140,7 +140,11 @@ async fn serve(
         serving.address,
         app.store.folder().path().display()
     ));
-    ui::say(format_args!("open it, once: {}", serving.link));
+    // What is not shown to a person is kept somewhere, and the link lets whoever reads it in.
+    match ui::is_talking_to_a_person() {
+        true => ui::say(format_args!("open it, once: {}", serving.link)),
+        false => ui::say("`isobar open` prints a link that signs a browser in"),
+    }
     let ended = tokio::select! {
         told = told_to_stop() => told,
         ended = until_idle(&progress, wanted_idle) => ended,

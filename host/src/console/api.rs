@@ -16,7 +16,7 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::middleware::{from_fn_with_state, map_response};
 use axum::response::sse::{Event, Sse};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
+use axum::routing::{any, get, post};
 use axum::{Extension, Json, Router};
 use futures::StreamExt as _;
 use serde::de::DeserializeOwned;
@@ -41,6 +41,8 @@ use admission::{Asked, Gate, admit};
 
 /// Loads at one time: each holds a body of up to [`MOST_BYTES`] and the rows that it says.
 const MOST_LOADS: usize = 2;
+/// Answers with rows that are made at one time, the others wait: each has one of the store's readers, which functions need, too.
+const MOST_ANSWERING: usize = 3;
 /// Bytes of a deploy: two components of the largest size that there may be, in base64.
 const MOST_DEPLOY_BYTES: usize = 2 * MAX_COMPONENT_BYTES / 3 * 4 + 1024 * 1024;
 
@@ -57,6 +59,8 @@ struct Api {
     sessions: Arc<Sessions>,
     events: Events,
     shared: Arc<Shared>,
+    /// Rows that are read at one time.
+    answering: Arc<Semaphore>,
     address: SocketAddr,
 }
 
@@ -99,7 +103,7 @@ pub(super) fn router(view: Arc<View>, doors: Doors, body: Duration) -> Router {
         .route("/application", get(application))
         .route("/dashboard", get(dashboard))
         .route("/events", get(events))
-        .route("/session", get(sessions::look).post(sessions::begin))
+        .route("/session", get(sessions::look).post(sessions::begin).layer(DefaultBodyLimit::max(sessions::MOST_BYTES)))
         .route("/session/view", post(sessions::view_as))
         .route("/session/end", post(sessions::end))
         .route("/session/links", post(sessions::make_link))
@@ -140,6 +144,8 @@ pub(super) fn router(view: Arc<View>, doors: Doors, body: Duration) -> Router {
         .route("/healthz", get(health::alive))
         .route("/readyz", get(health::ready))
         .route("/metrics", get(health::numbers))
+        .route("/api", any(nothing))
+        .route("/api/{*rest}", any(nothing))
         .fallback(page::serve)
         .with_state(Api {
             view,
@@ -149,6 +155,7 @@ pub(super) fn router(view: Arc<View>, doors: Doors, body: Duration) -> Router {
             sessions,
             events,
             shared: Arc::default(),
+            answering: Arc::new(Semaphore::new(MOST_ANSWERING)),
             address,
         })
         .layer(from_fn_with_state(gate, admit))
@@ -168,9 +175,13 @@ async fn application(State(api): State<Api>) -> Json<ApplicationView> {
 }
 
 async fn dashboard(State(api): State<Api>) -> Answer<Dashboard> {
+    let found = api.view.dashboard().map_err(|error| {
+        let unfit = Refusal::new(Fault::Invalid, format!("the dashboard does not fit what runs now: {error:#}"));
+        unfit.hint(format!("correct `{}`, and start the host anew", dashboard::FILE))
+    })?;
     let none = || Refusal::new(Fault::Unknown, "the application has no dashboard");
     let hint = format!("`{}` beside spin.toml says what is shown here", dashboard::FILE);
-    api.view.dashboard().cloned().map(Json).ok_or_else(|| none().hint(hint))
+    found.cloned().map(Json).ok_or_else(|| none().hint(hint))
 }
 
 async fn events(State(api): State<Api>) -> Result<impl IntoResponse, Refusal> {
@@ -204,6 +215,8 @@ async fn rows(
     Asked(ask): Asked<RowsAsk>,
 ) -> Result<Response, Refusal> {
     let make = async |ask: &RowsAsk| {
+        // It is never closed.
+        let _permit = api.answering.acquire().await;
         let rows = api.view.rows(&table, ask).await?;
         let told = serde_json::to_vec(&rows);
         told.map(Bytes::from).map_err(|error| Refusal::new(Fault::Store, format!("rows cannot be told: {error}")))

@@ -120,8 +120,10 @@ impl View {
             let running = self.running.as_ref().and_then(|running| running.deploys.digest(name));
             running.unwrap_or_default()
         };
-        let functions =
-            application.functions.values().map(|f| FunctionView { version: version(&f.name), ..function(f) });
+        let functions = application
+            .functions
+            .values()
+            .map(|f| FunctionView { version: version(&f.name), ..function(&application, f) });
         let topics = application.topics.values().map(|topic| TopicView {
             name: topic.name.clone(),
             partitions: topic.partitions,
@@ -136,7 +138,7 @@ impl View {
     }
 }
 
-fn function(function: &Function) -> FunctionView {
+fn function(application: &Application, function: &Function) -> FunctionView {
     let triggers = function.triggers.iter().map(|trigger| {
         let (topic, cron) = match &trigger.source {
             TriggerSource::Topic(topic) => (Some(topic.clone()), None),
@@ -159,25 +161,37 @@ fn function(function: &Function) -> FunctionView {
         hosts: function.allowed_outbound_hosts.clone(),
         memory_mb: function.limits.memory_mb,
         timeout_ms: function.limits.timeout_ms,
-        words: words(function),
+        words: words(application, function),
     }
 }
 
 /// What a function may, in words that follow "it".
-fn words(function: &Function) -> Vec<String> {
+fn words(application: &Application, function: &Function) -> Vec<String> {
+    let sensitive = |is: bool| if is { "sensitive " } else { "" };
+    let of_topic = |name: &String| sensitive(application.topics.get(name).is_some_and(|topic| topic.sensitive));
     let mut words = Vec::new();
     for trigger in &function.triggers {
         words.push(match &trigger.source {
-            TriggerSource::Topic(topic) => format!("runs for records of topic `{topic}`"),
+            TriggerSource::Topic(topic) => format!("runs for records of {}topic `{topic}`", of_topic(topic)),
             TriggerSource::Cron(cron) => format!("runs by the schedule `{cron}` (UTC)"),
         });
     }
-    words.extend(function.grants.publish.iter().map(|topic| format!("may publish to topic `{topic}`")));
+    let publishes = function.grants.publish.iter();
+    words.extend(publishes.map(|topic| format!("may publish to {}topic `{topic}`", of_topic(topic))));
     for (table, grant) in &function.grants.tables {
         let operations: Vec<&str> = grant.operations.iter().map(|operation| operation.name()).collect();
-        let (operations, columns) = (operations.join(" and "), grant.columns.join(", "));
-        words.push(format!("may {operations} rows of table `{table}`: {columns}"));
+        let declared = application.tables.get(table);
+        let column = |name: &String| {
+            let is_sensitive = declared.and_then(|table| table.column(name)).is_some_and(|column| column.sensitive);
+            format!("{}{name}", sensitive(is_sensitive))
+        };
+        let columns: Vec<String> = grant.columns.iter().map(column).collect();
+        let (operations, columns) = (operations.join(", "), columns.join(", "));
+        let kind = sensitive(declared.is_some_and(|table| table.sensitive));
+        words.push(format!("may {operations} rows of {kind}table `{table}`: {columns}"));
     }
+    let releases = function.grants.releases.iter();
+    words.extend(releases.map(|target| format!("may release to `{target}` what it makes of sensitive data")));
     let keeps = if function.grants.state { "keeps state of its own" } else { "keeps no state" };
     words.push(keeps.to_owned());
     words.push(match function.allowed_outbound_hosts.as_slice() {

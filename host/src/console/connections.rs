@@ -53,11 +53,15 @@ impl Default for Patience {
     }
 }
 
+/// How many connections there may be.
+pub(super) fn room() -> usize {
+    let files = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX) / PART_OF_FILES;
+    usize::try_from(files).unwrap_or(usize::MAX).clamp(1, MOST_CONNECTIONS)
+}
+
 /// Answers on `listener` until `shutdown` is cancelled, and for a moment after.
 pub(super) async fn serve(listener: TcpListener, router: Router, patience: Patience, shutdown: CancellationToken) {
-    let files = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX) / PART_OF_FILES;
-    let room = usize::try_from(files).unwrap_or(usize::MAX).clamp(1, MOST_CONNECTIONS);
-    let room = Arc::new(Semaphore::new(room));
+    let room = Arc::new(Semaphore::new(room()));
     let mut connections = JoinSet::new();
     loop {
         let accepted = tokio::select! {

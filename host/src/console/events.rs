@@ -6,13 +6,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use futures::Stream;
 use futures::stream::unfold;
+use futures::{Stream, StreamExt as _};
 use serde::{Deserialize, Serialize};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, broadcast};
 use tokio_util::sync::CancellationToken;
 
 use super::answers::{Fault, Refusal};
+use super::connections;
 use super::view::View;
 use crate::bindings::tables::text;
 use crate::clock::now_ms;
@@ -23,8 +24,12 @@ use crate::manifest::{Application, Table};
 
 /// How often it is told: seldom enough that all pages ask once for all that was written meanwhile.
 const TELL_EVERY: Duration = Duration::from_secs(1);
-/// Streams at one time.
+/// How many times of these make one at which tables that other hosts may have written to are asked for anew.
+const TICKS_PER_REST: u32 = 10;
+/// Streams at one time, where there may be twice as many connections.
 const MOST_STREAMS: usize = 256;
+/// How long a stream lasts at the most: then whoever listens has to show again that it may.
+const LONGEST_STREAM: Duration = Duration::from_secs(15 * 60);
 /// What is told where something could not be.
 const GAP: &str = "gap";
 /// What a stream may be behind; then it is told so, and goes on with what is new.
@@ -108,7 +113,8 @@ impl Events {
     /// Tells until `shutdown` is cancelled; the task that does so ends then.
     pub(super) fn begin(view: Arc<View>, shutdown: CancellationToken) -> (Self, impl Future<Output = ()>) {
         let (told, _) = broadcast::channel(MOST_BEHIND);
-        let (room, number) = (Arc::new(Semaphore::new(MOST_STREAMS)), Arc::default());
+        let room = MOST_STREAMS.min(connections::room() / 2).max(1);
+        let (room, number) = (Arc::new(Semaphore::new(room)), Arc::default());
         let written = Arc::clone(view.store.written());
         let events = Events { told: told.clone(), room, number, written, shutdown };
         let (stop, number) = (events.shutdown.clone(), Arc::clone(&events.number));
@@ -133,13 +139,13 @@ impl Events {
     /// When too many listen.
     pub(super) fn listen(&self) -> Result<impl Stream<Item = Told> + Send + use<>, Refusal> {
         let permit = Arc::clone(&self.room).try_acquire_owned().map_err(|_| {
-            let busy = Refusal::new(Fault::Busy, format!("{MOST_STREAMS} pages are told what happens already"));
+            let busy = Refusal::new(Fault::Busy, "too many pages are told what happens already");
             busy.hint("close some")
         })?;
         let (told, shutdown) = (self.told.subscribe(), self.shutdown.clone());
         self.written.watch(true);
         self.number.fetch_add(1, Ordering::SeqCst);
-        Ok(unfold((told, shutdown, permit), next))
+        Ok(unfold((told, shutdown, permit), next).take_until(tokio::time::sleep(LONGEST_STREAM)))
     }
 }
 
@@ -161,18 +167,22 @@ async fn next((mut told, shutdown, permit): Listening) -> Option<(Told, Listenin
 async fn tell(view: &View, told: &broadcast::Sender<Told>, number: &AtomicU64) {
     let mut ticks = tokio::time::interval(TELL_EVERY);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
-    let (mut commits, mut last_commit_ms) = (0, None);
-    loop {
+    let (mut commits, mut last_commit_ms) = (None, None);
+    for tick in (0..TICKS_PER_REST).cycle() {
         ticks.tick().await;
         if told.receiver_count() == 0 {
             view.store.written().watch(false);
             number.fetch_add(1, Ordering::SeqCst);
+            commits = None;
             if told.receiver_count() == 0 {
                 continue;
             }
             // Somebody came just now, and what was written since was not kept.
             view.store.written().watch(true);
             send(told, GAP, &());
+        }
+        if tick == 0 {
+            note_rest(view);
         }
         let written = view.store.written().take();
         // Only now: whoever reads while it is taken may not see the last of it.
@@ -183,13 +193,22 @@ async fn tell(view: &View, told: &broadcast::Sender<Told>, number: &AtomicU64) {
         if let Some(sources) = view.standings() {
             let mut pulse = pulse(&view.application(), sources, now_ms());
             let now: u64 = pulse.functions.values().map(|beat| beat.commits).sum();
-            if now != commits {
-                (commits, last_commit_ms) = (now, Some(pulse.at_ms));
+            // What was committed while nobody looked was so at a time that is not known.
+            if commits.replace(now).is_some_and(|before| now > before) {
+                last_commit_ms = Some(pulse.at_ms);
             }
             pulse.last_commit_ms = last_commit_ms;
             send(told, "pulse", &pulse);
         }
     }
+}
+
+/// Other hosts write to the tables of an application whose log is in Kafka, and say nothing of it here.
+fn note_rest(view: &View) {
+    let application = view.application();
+    let elsewhere = application.tables.values().filter(|table| !table.is_in_data_folder());
+    let elsewhere = elsewhere.filter(|_| view.cluster.is_some());
+    elsewhere.for_each(|table| view.store.written().note_all(&table.name));
 }
 
 fn send(told: &broadcast::Sender<Told>, event: &'static str, data: &impl Serialize) {

@@ -12,7 +12,7 @@ pub(super) enum Denied {
     Host,
     /// The `Origin` is another site's.
     Origin,
-    /// The token is wrong.
+    /// The token is wrong, expired or revoked.
     Token,
     /// Neither a token nor a session is there.
     Session,

@@ -87,12 +87,13 @@ pub async fn serve_within(
     let address = access.address;
     let data_dir = view.store.folder().path().to_owned();
     access.write(&data_dir)?;
+    let packing = tokio::task::spawn_blocking(page::pack);
     let sessions = Arc::new(Sessions::new(address.port()));
-    let link = api::sessions::link(address, &sessions.link(Caller::owner(OWNER), Instant::now())?);
+    let link = api::sessions::link(address, &sessions.link(Caller::user(OWNER), Instant::now())?);
     let (events, telling) = Events::begin(Arc::clone(&view), shutdown.clone());
     let router = api::router(view, Doors { guard: Guard::new(access), sessions, events, address }, patience.body);
     let task = tokio::spawn(async move {
-        tokio::join!(connections::serve(listener, router, patience, shutdown), telling);
+        let _ = tokio::join!(connections::serve(listener, router, patience, shutdown), telling, packing);
         Access::remove(&data_dir);
     });
     Ok(Serving { address, link, task })

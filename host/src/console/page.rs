@@ -7,7 +7,7 @@ use std::sync::LazyLock;
 
 use axum::body::{Body, Bytes};
 use axum::extract::Request;
-use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use flate2::Compression;
 use flate2::write::GzEncoder;
@@ -68,7 +68,7 @@ fn kind(name: &str) -> &'static str {
 /// Answers with a file of the page, or with the page itself where the address is one of its own.
 pub(super) async fn serve(request: Request) -> Response {
     if request.method() != Method::GET && request.method() != Method::HEAD {
-        return StatusCode::METHOD_NOT_ALLOWED.into_response();
+        return (StatusCode::METHOD_NOT_ALLOWED, [(header::ALLOW, "GET, HEAD")]).into_response();
     }
     let path = request.uri().path().trim_start_matches('/');
     let file = match PAGE.get(path) {
@@ -82,9 +82,14 @@ pub(super) async fn serve(request: Request) -> Response {
     }
 }
 
+/// Packs the files, so that the first who asks need not wait for it.
+pub(super) fn pack() {
+    LazyLock::force(&PAGE);
+}
+
 fn answer(file: &File, asked: &HeaderMap) -> Response {
     let takes = asked.get(header::ACCEPT_ENCODING).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    let is_packed = takes.split(',').any(|coding| coding.split(';').next().is_some_and(|name| name.trim() == "gzip"));
+    let is_packed = takes.split(',').any(is_gzip);
     let body = if is_packed { &file.packed } else { &file.plain };
     let mut response = Response::new(Body::from(body.clone()));
     let headers = response.headers_mut();
@@ -98,6 +103,13 @@ fn answer(file: &File, asked: &HeaderMap) -> Response {
     response
 }
 
+/// Whether one of the codings that are accepted is gzip; with the weight 0 it is named to be refused.
+fn is_gzip(coding: &str) -> bool {
+    let (name, weight) = coding.split_once(';').map_or((coding, None), |(name, weight)| (name, Some(weight)));
+    let weight = weight.and_then(|weight| weight.trim().strip_prefix("q=")?.parse::<f32>().ok());
+    name.trim() == "gzip" && weight != Some(0.0)
+}
+
 /// Says to browsers what they may make of any answer of this host.
 pub(super) fn secured(mut response: Response) -> Response {
     let headers = response.headers_mut();
@@ -106,6 +118,7 @@ pub(super) fn secured(mut response: Response) -> Response {
         (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
         (header::X_FRAME_OPTIONS, "DENY"),
         (header::REFERRER_POLICY, "no-referrer"),
+        (HeaderName::from_static("cross-origin-resource-policy"), "same-origin"),
     ] {
         headers.insert(name, HeaderValue::from_static(value));
     }

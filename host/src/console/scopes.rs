@@ -68,6 +68,13 @@ impl Caller {
         Caller { name: name.into(), scopes: None }
     }
 
+    /// Whose browser is signed in: to everything but what outlives the session, and gives others a right.
+    #[must_use]
+    pub fn user(name: &str) -> Self {
+        let scopes = [Scope::Read, Scope::ReadSensitive, Scope::Operate, Scope::Deploy(None)];
+        Caller { name: name.into(), scopes: Some(scopes.into()) }
+    }
+
     /// Who has a token with these scopes; of one that this isobar does not know, nothing follows.
     #[must_use]
     pub fn of(name: &str, scopes: &[String]) -> Self {

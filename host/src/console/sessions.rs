@@ -28,7 +28,7 @@ type Key = [u8; 32];
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Session {
     /// Who signed in.
-    pub(super) owner: Caller,
+    pub(super) user: Caller,
     /// Whether it sees what who may only read sees.
     pub(super) as_viewer: bool,
 }
@@ -37,8 +37,8 @@ impl Session {
     /// Who asks in it.
     pub(super) fn caller(&self) -> Caller {
         match self.as_viewer {
-            true => Caller::of(&self.owner.name, &["read".to_owned()]),
-            false => self.owner.clone(),
+            true => Caller::of(&format!("{} as viewer", self.user.name), &["read".to_owned()]),
+            false => self.user.clone(),
         }
     }
 }
@@ -68,20 +68,19 @@ impl Sessions {
         Ok(secret)
     }
 
-    /// Signs in with the secret of a link, which is good for nothing then; gives the cookie's value.
+    /// Signs in with the secret of a link, which is good for nothing then; gives the session, and its secret for the cookie.
     ///
     /// # Errors
     /// When the system has no randomness.
-    pub(super) fn begin(&self, link: &str, now: Instant) -> anyhow::Result<Option<String>> {
+    pub(super) fn begin(&self, link: &str, now: Instant) -> anyhow::Result<Option<(Session, String)>> {
         let taken = self.links.lock().unwrap_or_else(PoisonError::into_inner).remove(&key(link));
-        let Some((owner, made)) = taken.filter(|(_, made)| now.duration_since(*made) < LINK_GOOD) else {
+        let Some((user, _)) = taken.filter(|(_, made)| now.duration_since(*made) < LINK_GOOD) else {
             return Ok(None);
         };
-        debug_assert!(made <= now);
         let secret = random_token()?;
-        let session = Session { owner, as_viewer: false };
-        put(&mut self.held(), key(&secret), (session, now), MOST_SESSIONS);
-        Ok(Some(secret))
+        let session = Session { user, as_viewer: false };
+        put(&mut self.held(), key(&secret), (session.clone(), now), MOST_SESSIONS);
+        Ok(Some((session, secret)))
     }
 
     /// The session of a cookie header, and the secret in it.
@@ -150,19 +149,19 @@ mod tests {
     }
 
     fn signed_in(sessions: &Sessions, now: Instant) -> String {
-        let link = sessions.link(Caller::owner("operator"), now).unwrap();
-        let secret = sessions.begin(&link, now).unwrap().unwrap();
+        let link = sessions.link(Caller::user("operator"), now).unwrap();
+        let (_, secret) = sessions.begin(&link, now).unwrap().unwrap();
         format!("theme=dark; isobar_session_3000={secret}")
     }
 
     #[test]
     fn a_link_is_good_for_one_sign_in_and_for_an_hour() {
         let (sessions, now) = sessions();
-        let link = sessions.link(Caller::owner("operator"), now).unwrap();
+        let link = sessions.link(Caller::user("operator"), now).unwrap();
         assert!(sessions.begin("", now).unwrap().is_none() && sessions.begin(&link[1..], now).unwrap().is_none());
         assert!(sessions.begin(&link, now).unwrap().is_some());
         assert!(sessions.begin(&link, now).unwrap().is_none(), "used");
-        let late = sessions.link(Caller::owner("operator"), now).unwrap();
+        let late = sessions.link(Caller::user("operator"), now).unwrap();
         assert!(sessions.begin(&late, now + LINK_GOOD).unwrap().is_none(), "too old");
     }
 
@@ -172,7 +171,8 @@ mod tests {
         let cookies = signed_in(&sessions, now);
         let later = now + SESSION_IDLE / 2;
         let (session, secret) = sessions.of(&cookies, later).unwrap();
-        assert!(session.caller().may(&Need::Owner));
+        assert!(session.caller().may(&Need::ReadSensitive) && session.caller().may(&Need::Deploy("pay".into())));
+        assert!(!session.caller().may(&Need::Owner), "it makes no tokens, which would outlive it");
         assert!(sessions.of(&cookies.replace("3000", "3001"), later).is_none(), "another host's");
         assert!(sessions.of(&cookies, later + SESSION_IDLE / 2).is_some(), "each request keeps it");
         sessions.end(secret);
@@ -201,7 +201,7 @@ mod tests {
         assert!(sessions.of(&first, now).is_none(), "the quietest goes");
         assert_eq!(sessions.held().len(), MOST_SESSIONS);
         let links: Vec<String> = (0..=MOST_LINKS as u64)
-            .map(|at| sessions.link(Caller::owner("operator"), now + Duration::from_millis(at)).unwrap())
+            .map(|at| sessions.link(Caller::user("operator"), now + Duration::from_millis(at)).unwrap())
             .collect();
         assert!(sessions.begin(&links[0], now).unwrap().is_none());
     }

@@ -7,10 +7,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 use axum::body::Bytes;
 use tokio::sync::OnceCell;
 
+use super::answers::Refusal;
+
 /// Answers that are kept; the oldest goes.
 const MOST_ANSWERS: usize = 32;
 /// A larger one is given to those who wait for it, and not kept.
 const MOST_KEPT_BYTES: usize = 1024 * 1024;
+
+type Cell = Arc<OnceCell<Result<Bytes, Refusal>>>;
 
 /// Answers, by what was asked.
 #[derive(Default)]
@@ -22,36 +26,36 @@ struct Kept {
     ask: String,
     /// The number when it was begun.
     number: u64,
-    answer: Arc<OnceCell<Bytes>>,
+    answer: Cell,
 }
 
 impl Shared {
     /// The answer to `ask` that was begun under this number; where there is none yet, `make` makes it.
     ///
     /// # Errors
-    /// What `make` says; the next who asks tries anew.
-    pub(super) async fn answer<E>(
+    /// What `make` says, to all who waited for it; the next who asks tries anew.
+    pub(super) async fn answer(
         &self,
         ask: String,
         number: u64,
-        make: impl Future<Output = Result<Bytes, E>>,
-    ) -> Result<Bytes, E> {
+        make: impl Future<Output = Result<Bytes, Refusal>>,
+    ) -> Result<Bytes, Refusal> {
         let cell = self.place(&ask, number);
-        let answer = cell.get_or_try_init(|| make).await?.clone();
-        if answer.len() > MOST_KEPT_BYTES {
+        let answer = cell.get_or_init(|| make).await.clone();
+        if answer.as_ref().map_or(true, |answer| answer.len() > MOST_KEPT_BYTES) {
             self.held().retain(|kept| !Arc::ptr_eq(&kept.answer, &cell));
         }
-        Ok(answer)
+        answer
     }
 
-    fn place(&self, ask: &str, number: u64) -> Arc<OnceCell<Bytes>> {
+    fn place(&self, ask: &str, number: u64) -> Cell {
         let mut all = self.held();
         if let Some(kept) = all.iter().find(|kept| kept.ask == ask && kept.number == number) {
             return Arc::clone(&kept.answer);
         }
         all.retain(|kept| kept.ask != ask);
         all.truncate(MOST_ANSWERS - 1);
-        let answer = Arc::default();
+        let answer = Cell::default();
         all.push_front(Kept { ask: ask.to_owned(), number, answer: Arc::clone(&answer) });
         answer
     }
@@ -63,10 +67,10 @@ impl Shared {
 
 #[cfg(test)]
 mod tests {
-    use std::convert::Infallible;
     use std::sync::atomic::{AtomicU32, Ordering};
 
     use super::*;
+    use crate::console::answers::Fault;
 
     #[tokio::test]
     async fn a_question_is_answered_once_until_something_else_is_told() {
@@ -75,7 +79,7 @@ mod tests {
             let make = async {
                 tokio::task::yield_now().await;
                 let number = made.fetch_add(1, Ordering::Relaxed);
-                Ok::<_, Infallible>(Bytes::from(number.to_string()))
+                Ok(Bytes::from(number.to_string()))
             };
             shared.answer(what.to_owned(), number, make).await.unwrap()
         };
@@ -89,13 +93,15 @@ mod tests {
     #[tokio::test]
     async fn neither_failures_nor_large_answers_are_kept() {
         let shared = Shared::default();
-        let ask = async |answer| shared.answer("days".to_owned(), 1, async move { answer }).await;
-        assert_eq!(ask(Err("away")).await, Err("away"));
+        let ask =
+            async |answer: Result<Bytes, Refusal>| shared.answer("days".to_owned(), 1, async move { answer }).await;
+        let away = Err(Refusal::new(Fault::Store, "it is away"));
+        assert_eq!(ask(away.clone()).await, away);
         let large = Bytes::from(vec![b'x'; MOST_KEPT_BYTES + 1]);
         assert_eq!(ask(Ok(large.clone())).await, Ok(large));
         assert_eq!(ask(Ok(Bytes::from("small"))).await, Ok(Bytes::from("small")));
         for other in 0..2 * MOST_ANSWERS {
-            let make = async { Ok::<_, &str>(Bytes::new()) };
+            let make = async { Ok(Bytes::new()) };
             shared.answer(other.to_string(), 1, make).await.unwrap();
         }
         assert_eq!(shared.held().len(), MOST_ANSWERS);

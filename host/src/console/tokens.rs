@@ -67,7 +67,7 @@ impl View {
             Need::ReadSensitive => ("read-sensitive", ""),
             Need::Owner => ("own", ""),
         };
-        let words = format!("the token may not {}", cut(&need.words(), MOST_FUNCTION));
+        let words = format!("it may not {}", cut(&need.words(), MOST_FUNCTION));
         self.note(&caller.name, (action, &cut(function, MOST_FUNCTION)), words).await;
     }
 

@@ -87,14 +87,22 @@ impl View {
     }
 
     /// What the first page shows, where the application says it.
-    #[must_use]
-    pub fn dashboard(&self) -> Option<&Dashboard> {
-        self.dashboard.as_deref()
+    ///
+    /// # Errors
+    /// What of it does not fit the application that runs now.
+    pub fn dashboard(&self) -> anyhow::Result<Option<&Dashboard>> {
+        let Some(dashboard) = self.dashboard.as_deref() else { return Ok(None) };
+        dashboard.fits(&self.application()).map(|()| Some(dashboard))
     }
 
     /// Where the functions of the running host stand; none where no host runs.
     pub(super) fn standings(&self) -> Option<Vec<SourceStatus>> {
         self.running.as_ref().map(|running| running.progress.sources())
+    }
+
+    /// Whether it is not known yet which partitions are this host's.
+    pub(super) fn is_joining(&self) -> bool {
+        self.running.as_ref().is_some_and(|running| running.progress.is_joining())
     }
 
     /// How much each partition of each topic holds.

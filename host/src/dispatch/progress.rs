@@ -143,6 +143,12 @@ impl Progress {
         };
     }
 
+    /// Whether there are functions of which it is not known yet which partitions are this host's.
+    #[must_use]
+    pub fn is_joining(&self) -> bool {
+        !self.joining.lock().unwrap_or_else(PoisonError::into_inner).is_empty()
+    }
+
     /// Forgets what a function does not read any more.
     pub(super) fn forget_source(&self, note: &Note) {
         let mut sources = self.sources.lock().unwrap_or_else(PoisonError::into_inner);
@@ -191,14 +197,13 @@ impl Progress {
     pub fn idle(&self) -> bool {
         let before = self.commits.load(Ordering::SeqCst);
         let done = self.sources().iter().all(|s| !s.busy && s.lag == 0);
-        let all_known = self.joining.lock().unwrap_or_else(PoisonError::into_inner).is_empty();
-        done && all_known && before == self.commits.load(Ordering::SeqCst)
+        done && !self.is_joining() && before == self.commits.load(Ordering::SeqCst)
     }
 
     /// Why the functions that are not done yet will not be: all of them stand still. `None` while one goes on.
     #[must_use]
     pub fn stuck(&self) -> Option<String> {
-        if !self.joining.lock().unwrap_or_else(PoisonError::into_inner).is_empty() {
+        if self.is_joining() {
             return None;
         }
         let left: Vec<_> = self.sources().into_iter().filter(|s| s.busy || s.lag > 0).collect();

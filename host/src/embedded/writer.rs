@@ -520,8 +520,10 @@ impl Store {
         let application = self.application();
         let declared = application.tables.get(table).ok_or_else(|| WriteError::UnknownTable(table.to_owned()))?;
         if let Some(connection) = self.stores.of(declared) {
-            // Should this host end before the next line, the operator has no answer, and loads again.
-            connection.load(declared, &rows).await?;
+            // Should this host end before the next line, the operator has no answer, and loads again. Some rows may be there however it ends.
+            let loaded = connection.load(declared, &rows).await;
+            self.told.written.note_all(table);
+            loaded?;
         }
         self.submit(Work::Load { table: table.to_owned(), rows, rereads }).await
     }

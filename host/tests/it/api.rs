@@ -385,7 +385,7 @@ async fn a_token_may_what_its_scopes_say_until_it_is_revoked_or_expires() {
         let told = |refused: &Option<String>| refused.as_ref().unwrap().split(';').next().unwrap().to_owned();
         of_name.map(|e| (e.action.as_str(), e.function.as_str(), told(&e.refused))).collect()
     };
-    let told = |what: &str| format!("the token may not {what}");
+    let told = |what: &str| format!("it may not {what}");
     // Each thing once in a while: who has a token cannot fill the log.
     let all = [("own", told("do what only the owner of the data folder does")), ("operate", told("operate"))];
     let all = all.into_iter().chain([("read-sensitive", told("read what is sensitive"))]);

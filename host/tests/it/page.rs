@@ -1,16 +1,19 @@
 //! The page, who may see what on it, and how it learns what happens.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use isobar::console::events::Change;
+use isobar::console::events::{Change, ChangedRows};
 use isobar::console::view::View;
-use std::sync::Arc;
 use tokio::io::AsyncReadExt as _;
+use tokio::net::TcpStream;
+use tokio::time::timeout;
 
 use crate::api::Host;
 
 /// Far longer than anything here takes.
 const LONG: Duration = Duration::from_secs(20);
+/// How long a host that stops waits for answers that are under way.
+const LAST_ANSWERS: Duration = Duration::from_secs(2);
 
 /// A browser that keeps one cookie.
 struct Browser<'h> {
@@ -87,7 +90,7 @@ async fn a_link_signs_one_browser_in_and_another_comes_by_command() {
 async fn a_viewer_sees_nothing_sensitive_and_changes_nothing() {
     let host = Host::start().await;
     let mut browser = Browser::new(&host);
-    browser.sign_in(host.link()).await;
+    assert_eq!(browser.sign_in(host.link()).await, 200);
     let sensitive = "/api/v1/tables/customers/rows?sensitive=true";
     let (status, answer) = browser.get(sensitive).await;
     assert!(status == 200 && answer.contains("7.5"), "{answer}");
@@ -122,7 +125,7 @@ async fn a_viewer_sees_nothing_sensitive_and_changes_nothing() {
 async fn a_cookie_alone_changes_nothing() {
     let host = Host::start().await;
     let mut browser = Browser::new(&host);
-    browser.sign_in(host.link()).await;
+    assert_eq!(browser.sign_in(host.link()).await, 200);
     let (status, answer) = browser.send("/api/v1/functions/total/pause", "{}", &[]).await;
     assert!(status == 403 && answer.contains("X-Isobar-Page"), "{answer}");
     let us = host.address();
@@ -135,6 +138,13 @@ async fn a_cookie_alone_changes_nothing() {
     ];
     assert_eq!(host.ask("POST /api/v1/functions/total/pause", &foreign, "{}").await.0, 403);
     assert_eq!(host.ask("GET /api/v1/status", &foreign[..3], "").await.0, 403, "not even read");
+    for (site, expected) in [("same-site", 403), ("cross-site", 403), ("same-origin", 200), ("none", 200)] {
+        let headers = [("Host", us.as_str()), ("Cookie", &browser.cookie), ("Sec-Fetch-Site", site)];
+        assert_eq!(host.ask("GET /api/v1/status", &headers, "").await.0, expected, "{site}");
+    }
+    let long = "x".repeat(2000);
+    let (status, answer) = browser.post("/api/v1/session", &format!(r#"{{"code":"{long}"}}"#)).await;
+    assert_eq!(status, 413, "who is not known sends little: {answer}");
 }
 
 #[tokio::test]
@@ -152,50 +162,88 @@ async fn the_page_is_served_to_this_machine_and_may_speak_to_this_host_only() {
         ] {
             assert!(answer.to_lowercase().contains(said), "{said}: {answer}");
         }
-        let begins = answer.find("\r\n\r\n").expect("it has a body");
-        assert!(!answer[begins..].contains("shop"), "the page knows nothing of what runs here");
     }
     assert_eq!(host.ask("GET /", &[("Host", "rebound.example")], "").await.0, 403);
     assert_eq!(host.ask("POST /", &[("Host", &us), ("Content-Length", "0")], "").await.0, 405);
     assert_eq!(host.ask("GET /assets/none.js", &[("Host", &us)], "").await.0, 404);
+    for path in ["/api", "/api/v2/status"] {
+        let (status, answer) = host.ask(&format!("GET {path}"), &[("Host", &us)], "").await;
+        assert!(status == 404 && answer.contains("application/json"), "{path}: {answer}");
+    }
     assert_eq!(host.ask("GET /api/v1/nowhere", &[("Host", &us)], "").await.0, 401, "not even what exists is told");
     let (_, packed) = host.ask("GET /", &[("Host", &us), ("Accept-Encoding", "br, gzip;q=0.8")], "").await;
     assert!(packed.contains("content-encoding: gzip"), "{packed}");
+    let (_, plain) = host.ask("GET /", &[("Host", &us), ("Accept-Encoding", "gzip;q=0, br")], "").await;
+    assert!(!plain.contains("content-encoding"), "{plain}");
+}
+
+/// What a page is told.
+struct Told {
+    stream: TcpStream,
+    heard: String,
+}
+
+impl Told {
+    /// Listens, from the moment on at which the host says that it tells.
+    async fn listen(host: &Host) -> Self {
+        let (us, bearer) = (host.address(), host.bearer());
+        let stream = host.send("GET /api/v1/events", &[("Host", &us), ("Authorization", &bearer)], "").await;
+        let mut told = Told { stream, heard: String::new() };
+        while !told.heard.contains("\r\n\r\n") {
+            told.hear().await;
+        }
+        assert!(told.heard.contains("text/event-stream"), "{}", told.heard);
+        told
+    }
+
+    async fn hear(&mut self) {
+        let mut bytes = [0; 4096];
+        let count = timeout(LONG, self.stream.read(&mut bytes)).await.expect("it is told in time").expect("it goes on");
+        assert!(count > 0, "it ended: {}", self.heard);
+        self.heard.push_str(&String::from_utf8_lossy(&bytes[..count]));
+    }
+
+    /// The next change of a table.
+    async fn change(&mut self, table: &str) -> ChangedRows {
+        loop {
+            // Each ends with an empty line, and begins behind the one before or a chunk's length.
+            while let Some((event, rest)) = self.heard.split_once("\n\n") {
+                let data = event.contains("event: change").then(|| event.split_once("\ndata: ")).flatten();
+                let change = data.map(|(_, data)| serde_json::from_str::<Change>(data).expect("it is JSON"));
+                self.heard = rest.to_owned();
+                if let Some(rows) = change.and_then(|mut change| change.tables.remove(table)) {
+                    return rows;
+                }
+            }
+            self.hear().await;
+        }
+    }
 }
 
 #[tokio::test]
 async fn an_answer_that_is_shared_holds_what_was_told_and_is_nobodys_who_may_not_see_it() {
     let host = Host::start().await;
     let mut browser = Browser::new(&host);
-    browser.sign_in(host.link()).await;
+    assert_eq!(browser.sign_in(host.link()).await, 200);
     let view = View::new(host.store(), None);
+    let mut told = Told::listen(&host).await;
     let rows = "/api/v1/tables/customers/rows?columns=name&shared=true";
-    let (status, before) = browser.get(rows).await;
-    assert!(status == 200 && before.contains("Ada"), "{before}");
-    let (us, bearer) = (host.address(), host.bearer());
-    let mut stream = host.send("GET /api/v1/events", &[("Host", &us), ("Authorization", &bearer)], "").await;
-    let mut heard = String::new();
-    let told = async {
-        for id in 100.. {
-            view.load("customers", format!("id,name\n{id},Grace{id}\n").into()).await.expect("it is loaded");
-            let mut bytes = [0; 4096];
-            let read = tokio::time::timeout(Duration::from_millis(50), stream.read(&mut bytes)).await;
-            if let Ok(count) = read {
-                heard.push_str(&String::from_utf8_lossy(&bytes[..count.expect("it goes on")]));
-            }
-            if let Some(line) = heard.lines().find_map(|line| line.strip_prefix("data: ")) {
-                return serde_json::from_str::<Change>(line).expect("it is JSON");
-            }
-        }
-        unreachable!("there are enough numbers")
-    };
-    let change = tokio::time::timeout(LONG, told).await.expect("it is told in time");
-    let last = &change.tables["customers"].last.as_ref().expect("it may be told")[0];
-    let (_, after) = browser.get(rows).await;
-    assert!(after.contains(&format!("Grace{last}")), "{last}: {after}");
+    let mut shared = 0;
+    for id in 100..110 {
+        let before = browser.get(rows).await.1;
+        assert!(before.contains("Ada"), "{before}");
+        view.load("customers", format!("id,name\n{id},Grace{id}\n").into()).await.expect("it is loaded");
+        let meanwhile = browser.get(rows).await.1;
+        shared += u32::from(!meanwhile.contains(&format!("Grace{id}")));
+        let rows_told = told.change("customers").await;
+        assert_eq!((rows_told.rows, rows_told.first), (1, Some(vec![id.to_string()])));
+        let after = browser.get(rows).await.1;
+        assert!(after.contains(&format!("Grace{id}")), "what was told is there: {after}");
+    }
+    assert!(shared > 0, "an answer is made once as long as nothing is told");
     let (status, answer) = browser.get("/api/v1/tables/customers/rows?shared=true&sensitive=true").await;
     assert!(status == 200 && answer.contains("7.5"), "{answer}");
-    browser.post("/api/v1/session/view", r#"{"as_viewer":true}"#).await;
+    assert_eq!(browser.post("/api/v1/session/view", r#"{"as_viewer":true}"#).await.0, 200);
     let (status, answer) = browser.get("/api/v1/tables/customers/rows?shared=true&sensitive=true").await;
     assert!(status == 403 && !answer.contains("7.5"), "no answer is shared with who may not see it: {answer}");
     let (status, answer) = browser.get("/api/v1/tables/customers/rows?shared=true").await;
@@ -205,45 +253,17 @@ async fn an_answer_that_is_shared_holds_what_was_told_and_is_nobodys_who_may_not
 #[tokio::test]
 async fn what_is_written_is_told_to_whoever_listens_without_what_is_sensitive() {
     let host = Host::start().await;
-    let (us, bearer) = (host.address(), host.bearer());
-    let mut stream = host.send("GET /api/v1/events", &[("Host", &us), ("Authorization", &bearer)], "").await;
-    let view = Arc::new(View::new(host.store(), None));
-    let loading = async {
-        for id in 100.. {
-            view.load("customers", format!("id,name\n{id},Grace\n").into()).await.expect("it is loaded");
-            view.load("salaries", format!("id,amount\nGrace{id},1\n").into()).await.expect("it is loaded");
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
-    };
-    let mut heard = Vec::new();
-    let told = async {
-        loop {
-            let mut bytes = [0; 4096];
-            let count = stream.read(&mut bytes).await.expect("it goes on");
-            assert!(count > 0, "it ended: {}", String::from_utf8_lossy(&heard));
-            heard.extend_from_slice(&bytes[..count]);
-            let text = String::from_utf8_lossy(&heard).into_owned();
-            let change = text
-                .lines()
-                .find_map(|line| line.strip_prefix("data: ")?.contains("salaries").then(|| line[6..].to_owned()));
-            if let Some(change) = change {
-                return (text, change);
-            }
-        }
-    };
-    let (text, change) = tokio::select! {
-        told = tokio::time::timeout(LONG, told) => told.expect("it is told in time"),
-        () = loading => unreachable!("it goes on for long"),
-    };
-    assert!(text.contains("text/event-stream") && text.contains("event: change"), "{text}");
-    let change: Change = serde_json::from_str(&change).expect("it is JSON");
-    let rows = &change.tables["salaries"];
-    assert!(rows.rows > 0 && rows.first.is_none() && rows.last.is_none(), "{rows:?}");
-    let rows = &change.tables["customers"];
-    let keys = rows.first.as_ref().zip(rows.last.as_ref()).expect("these may be told");
-    assert!(keys.0[0].parse::<u64>().expect("a number") <= keys.1[0].parse::<u64>().expect("another"), "{rows:?}");
-    assert!(!text.contains("Grace"), "{text}");
-    let began = std::time::Instant::now();
+    let view = View::new(host.store(), None);
+    let mut told = Told::listen(&host).await;
+    view.load("salaries", "id,amount\nGrace,1\n".into()).await.expect("it is loaded");
+    let rows = told.change("salaries").await;
+    assert_eq!(rows, ChangedRows { rows: 1, first: None, last: None });
+    view.load("customers", "id,name\n100,Grace\n11,Grace\n".into()).await.expect("it is loaded");
+    let rows = told.change("customers").await;
+    let key = |id: &str| Some(vec![id.to_owned()]);
+    assert_eq!(rows, ChangedRows { rows: 2, first: key("100"), last: key("11") });
+    assert!(!told.heard.contains("Grace"), "{}", told.heard);
+    let began = Instant::now();
     host.stop().await;
-    assert!(began.elapsed() < Duration::from_secs(2), "a host that stops waits for no page");
+    assert!(began.elapsed() < LAST_ANSWERS, "a host that stops waits for no page");
 }

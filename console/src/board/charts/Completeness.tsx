@@ -11,10 +11,13 @@ function sharesOf({ chart, seen, context: { bounds } }: KindProps<CompletenessCh
   return seen.map((one) => ({ one, years: sharesByMonth(slice(one.frame, bounds.from, bounds.to), chart.column) }));
 }
 
-/** From paper, where there is nothing, to the full hue; a share of all is told from nearly all by its number. */
+/** So much of the hue, in percent, that its number can be read on it, light and dark. */
+const MOST_HUE = 50;
+
+/** From paper, where there is nothing, to half the hue; a share of all is told from nearly all by its number. */
 function shaded(share: number) {
-  const part = Math.round(share * 70);
-  return { background: `color-mix(in srgb, var(--accent) ${part}%, var(--paper))`, color: part > 45 ? "var(--accent-ink)" : "var(--ink)" };
+  const part = Math.round(share * MOST_HUE);
+  return { background: `color-mix(in srgb, var(--accent) ${part}%, var(--paper))`, color: "var(--ink)" };
 }
 
 function Heat({ years, name }: { years: Map<number, Float64Array>; name: string }) {

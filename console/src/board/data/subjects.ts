@@ -6,6 +6,7 @@ import { onChange, useEpoch } from "../../live";
 import { isNumber } from "../../parts/format";
 import type { Cell, TablePart } from "../../types";
 import type { Subject } from "../logic/dashboard";
+import { isolated } from "../logic/isolated";
 import { whereOf } from "../logic/where";
 
 const PAGE = 10_000;
@@ -74,7 +75,8 @@ function sameCells(one: Record<string, Cell> | undefined, other: Record<string, 
 }
 
 function listOf(rows: Rows, subject: Subject): SubjectRow[] {
-  const list = [...rows].map(([key, cells]) => ({ key, name: (subject.name && cells[subject.name]) || key, cells }));
+  const nameOf = (key: string, cells: Record<string, Cell>) => isolated((subject.name && cells[subject.name]) || "") || key;
+  const list = [...rows].map(([key, cells]) => ({ key, name: nameOf(key, cells), cells }));
   return list.sort((a, b) => (a.name === b.name ? (a.key < b.key ? -1 : 1) : a.name.localeCompare(b.name)));
 }
 

@@ -1,7 +1,9 @@
 // Finding a subject by what one types: by name or key, whatever the case and the accents.
 
+import { unisolated } from "./isolated";
+
 function plain(text: string): string {
-  return text
+  return unisolated(text)
     .replaceAll("ß", "ss")
     .normalize("NFKD")
     .replace(/[\u0300-\u036f]/g, "")

@@ -18,6 +18,8 @@ function isLess(one: string, other: string, isNumber: boolean): boolean {
  */
 export function rangeFor(change: TableChange, subject: string, isNumber = false): Range | null {
   if (!change.first?.length || !change.last?.length) return {};
+  // The host sorts by code points and script by halves of them: where these differ, anything may be in the range.
+  if ([subject, ...change.first, ...change.last].some((cell) => /[\ud800-\uffff]/.test(cell))) return {};
   const [first, from] = change.first;
   const [last, to] = change.last;
   if (isLess(subject, first!, isNumber) || isLess(last!, subject, isNumber)) return null;

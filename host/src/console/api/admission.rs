@@ -26,6 +26,9 @@ const SIGN_IN: &str = "/session";
 /// What the page sends with all that changes something.
 const PAGE_HEADER: &str = "x-isobar-page";
 
+/// Where browsers say whose page asks.
+const FETCH_SITE: &str = "sec-fetch-site";
+
 /// What decides on requests.
 #[derive(Clone)]
 pub(super) struct Gate {
@@ -83,6 +86,10 @@ async fn known(gate: &Gate, method: &Method, headers: &HeaderMap) -> Result<(Cal
     if let Some(given) = text(headers, header::AUTHORIZATION) {
         let token = given.strip_prefix("Bearer ").ok_or_else(|| deny(Denied::Token))?;
         return Ok((caller(gate, token).await?, SignedIn(None)));
+    }
+    // Another program's page at another port of this machine is sent the cookie, too.
+    if text(headers, FETCH_SITE).is_some_and(|site| site != "same-origin" && site != "none") {
+        return Err(deny(Denied::Origin));
     }
     let cookies = text(headers, header::COOKIE).unwrap_or_default();
     let (session, secret) = gate.sessions.of(cookies, Instant::now()).ok_or_else(|| deny(Denied::Session))?;
@@ -145,8 +152,8 @@ impl Caller {
         if self.may(need) {
             return Ok(());
         }
-        let error = format!("the token `{}` may not {}", self.name, need.words());
-        let hint = "who has the data folder makes one that may: `isobar token create`";
+        let error = format!("`{}` may not {}", self.name, need.words());
+        let hint = "who has the data folder makes a token that may: `isobar token create`; who views as a viewer switches back";
         let mut denied = failure(StatusCode::FORBIDDEN, error, Some(hint.to_owned()));
         denied.extensions_mut().insert(need.clone());
         Err(denied)

@@ -9,6 +9,7 @@ use super::Api;
 use crate::console::answers::Refusal;
 use crate::console::metrics;
 use crate::dispatch::{SourceStatus, Standing};
+use crate::manifest::Application;
 
 /// The text format of OpenMetrics, which Prometheus reads.
 const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -18,27 +19,74 @@ pub(super) async fn alive() -> &'static str {
     "alive\n"
 }
 
-/// Whether everything that functions need is there.
+/// Whether functions can work: their partitions are known, stores take what is written, and not all wait. What one function waits for
+/// alone, as for a server that it asks, is its own affair.
 pub(super) async fn ready(State(api): State<Api>) -> (StatusCode, String) {
-    let Some(sources) = api.view.standings() else {
-        return (StatusCode::SERVICE_UNAVAILABLE, "no function runs\n".to_owned());
+    let lacking = match api.view.standings() {
+        None => "no function runs\n".to_owned(),
+        Some(_) if api.view.is_joining() => "it is not known yet which partitions are this host's\n".to_owned(),
+        Some(sources) => lacking(&api.view.application(), &sources),
     };
-    let lacking: String = sources.iter().filter_map(lacking).collect();
     match lacking.is_empty() {
         true => (StatusCode::OK, "ready\n".to_owned()),
         false => (StatusCode::SERVICE_UNAVAILABLE, lacking),
     }
 }
 
-/// What a source lacks, without the words of others.
-fn lacking(source: &SourceStatus) -> Option<String> {
-    let is_waiting = matches!(source.standing, Standing::Waiting { .. });
-    let SourceStatus { function, source, partition, .. } = source;
-    is_waiting.then(|| format!("`{function}` waits, at `{source}`/{partition}: `isobar status` says for what\n"))
+/// What is lacking, without the words of others.
+fn lacking(application: &Application, sources: &[SourceStatus]) -> String {
+    let waits = |source: &&SourceStatus| matches!(source.standing, Standing::Waiting { .. });
+    let (functions, outboxes): (Vec<_>, Vec<_>) =
+        sources.iter().partition(|source| application.functions.contains_key(&source.function));
+    let all_wait = !functions.is_empty() && functions.iter().all(waits);
+    let waiting = outboxes.into_iter().filter(waits).chain(functions.into_iter().filter(|_| all_wait));
+    let told = waiting.map(|SourceStatus { function, source, partition, .. }| {
+        format!("`{function}` waits, at `{source}`/{partition}: `isobar status` says for what\n")
+    });
+    told.collect()
 }
 
 /// The host's numbers.
 pub(super) async fn numbers(State(api): State<Api>) -> Result<Response, Refusal> {
     let text = metrics::text(&api.view.application(), &api.view.standings().unwrap_or_default())?;
     Ok(([(header::CONTENT_TYPE, OPEN_METRICS)], text).into_response())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::embedded::Note;
+    use crate::manifest;
+
+    const MANIFEST: &str = r#"
+spin_manifest_version = 2
+[application]
+name = "shop"
+[application.trigger.isobar.topics.orders]
+[[trigger.isobar]]
+component = "count"
+topic = "orders"
+[component.count]
+source = "count.wasm"
+"#;
+
+    #[test]
+    fn a_store_that_is_away_or_all_functions_that_wait_are_lacking_and_one_function_is_not() {
+        let application = manifest::parse(MANIFEST).unwrap();
+        let source = |function: &str, partition, waits| {
+            let note = Note { function: function.into(), source: "orders".into(), partition };
+            let mut source = SourceStatus::resting(&note);
+            if waits {
+                source.standing = Standing::Waiting { reason: "SECRET".into() };
+            }
+            source
+        };
+        let lacking = |sources: &[SourceStatus]| lacking(&application, sources);
+        assert_eq!(lacking(&[source("count", 0, true), source("count", 1, false), source("postgres", 0, false)]), "");
+        let told = lacking(&[source("count", 0, false), source("postgres", 0, true)]);
+        assert!(told.starts_with("`postgres` waits") && told.lines().count() == 1, "{told}");
+        let told = lacking(&[source("count", 0, true), source("count", 1, true)]);
+        assert!(told.lines().count() == 2 && !told.contains("SECRET"), "{told}");
+        assert_eq!(lacking(&[]), "");
+    }
 }

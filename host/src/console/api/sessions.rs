@@ -1,7 +1,7 @@
 //! Routes of sessions: a browser signs in with a link, sees what a viewer sees, signs out.
 
 use std::net::SocketAddr;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use axum::extract::{Request, State};
 use axum::http::header::SET_COOKIE;
@@ -14,6 +14,11 @@ use super::{Answer, Api, asked};
 use crate::console::answers::{Fault, Refusal};
 use crate::console::scopes::{Caller, Need};
 use crate::deploys::OWNER;
+
+/// Bytes of what a browser signs in with: whoever reaches the port can send it.
+pub(super) const MOST_BYTES: usize = 1024;
+/// For how long it may come.
+const LONGEST: Duration = Duration::from_secs(5);
 
 /// How a browser signs in.
 #[derive(Debug, Deserialize)]
@@ -70,14 +75,15 @@ pub(super) async fn look(Extension(caller): Extension<Caller>, Extension(session
 }
 
 pub(super) async fn begin(State(api): State<Api>, request: Request) -> Result<Response, Response> {
-    let ask: SignIn = asked(&api, request, "question").await?;
+    let hasty = Api { body: api.body.min(LONGEST), ..api.clone() };
+    let ask: SignIn = asked(&hasty, request, "question").await?;
     let failed = |error: anyhow::Error| Refusal::new(Fault::Store, format!("{error:#}")).into_response();
-    let Some(secret) = api.sessions.begin(&ask.code, Instant::now()).map_err(failed)? else {
+    let Some((session, secret)) = api.sessions.begin(&ask.code, Instant::now()).map_err(failed)? else {
         let refusal = Refusal::new(Fault::SignedOut, "the link was used, or is too old");
         return Err(refusal.hint("`isobar open` prints another one").into_response());
     };
     let cookie = [(SET_COOKIE, api.sessions.set_cookie(Some(&secret)))];
-    Ok((cookie, Json(who(&Caller::owner(OWNER), false))).into_response())
+    Ok((cookie, Json(who(&session.caller(), session.as_viewer))).into_response())
 }
 
 pub(super) async fn view_as(
@@ -98,7 +104,7 @@ pub(super) async fn end(State(api): State<Api>, Extension(session): Extension<Si
 }
 
 pub(super) async fn make_link(State(api): State<Api>) -> Answer<Link> {
-    let code = api.sessions.link(Caller::owner(OWNER), Instant::now());
+    let code = api.sessions.link(Caller::user(OWNER), Instant::now());
     let code = code.map_err(|error| Refusal::new(Fault::Store, format!("{error:#}")))?;
     Ok(Json(Link { link: link(api.address, &code) }))
 }

@@ -28,7 +28,7 @@ pub fn read(root: &Path, application: &Application) -> anyhow::Result<Option<Das
     let mut dashboard: Dashboard = toml::from_str(&text)
         .map_err(|error| anyhow::anyhow!("{}", error.to_string().trim_end()))
         .with_context(said)?;
-    dashboard.check(application).with_context(said)?;
+    dashboard.fits(application).with_context(said)?;
     if let Some(map) = &mut dashboard.subject.map {
         map.outline = outline(root, &map.outline).with_context(said)?;
     }
@@ -64,12 +64,16 @@ fn outline(root: &Path, named: &serde_json::Value) -> anyhow::Result<serde_json:
 
 impl Dashboard {
     /// Refuses names that the application does not have, and charts that say too little.
-    fn check(&self, application: &Application) -> anyhow::Result<()> {
+    ///
+    /// # Errors
+    /// The first thing that is wrong, and the remedy.
+    pub fn fits(&self, application: &Application) -> anyhow::Result<()> {
         let place = Place { application, key: &self.subject.key, scales: &self.scales };
         self.check_subject(&place).context("[subject]")?;
         if let Some(years) = &self.years {
             let table = place.table(&years.table).context("[years]")?;
-            has(table, [&years.when, &years.column]).and_then(|()| years.of.check(table)).context("[years]")?;
+            has(table, [&years.when, &years.column]).context("[years]")?;
+            years.of.check(table).and_then(|()| share(years.enough)).context("[years]")?;
         }
         for (name, scale) in &self.scales {
             let is_scale = scale.middle.is_finite() && scale.reach.is_finite() && scale.reach > 0.0;
@@ -119,7 +123,9 @@ impl Chart {
         wants(self.column.is_some() || !of_column, "column")?;
         wants(self.pick.is_some() || *kind != Kind::Gauge, "pick")?;
         wants((self.from.is_some() && self.to.is_some()) || *kind != Kind::Gauge, "from` and `to")?;
-        wants(self.from < self.to || *kind != Kind::Gauge, "from` below `to")?;
+        let is_finite = |end: Option<f64>| end.is_none_or(f64::is_finite);
+        let ascends = self.from < self.to && is_finite(self.from) && is_finite(self.to);
+        wants(ascends || *kind != Kind::Gauge, "from` below `to")?;
         wants(!self.series.is_empty() || *kind != Kind::Lines, "series")?;
         wants(!self.rows.is_empty() || *kind != Kind::Matrix, "rows")?;
         wants(!self.columns.is_empty() || *kind != Kind::Table, "columns")?;
@@ -131,6 +137,7 @@ impl Chart {
         if let Some(complete) = &self.complete {
             has(table, [&complete.column])?;
             complete.of.check(table)?;
+            share(complete.enough)?;
         }
         if let Some(condition) = &self.filter {
             let columns: Vec<&Column> = table.columns.iter().collect();
@@ -145,11 +152,17 @@ impl Whole {
         match self {
             Whole::Column(column) => has(table, [column]),
             Whole::Number(number) => {
-                ensure!(*number > 0.0, "`of = {number}`: there can be more than that");
+                ensure!(number.is_finite() && *number > 0.0, "`of = {number}`: a number above 0 is meant");
                 Ok(())
             }
         }
     }
+}
+
+fn share(enough: Option<f64>) -> anyhow::Result<()> {
+    let is_share = enough.is_none_or(|enough| enough > 0.0 && enough <= 1.0);
+    ensure!(is_share, "`enough` is a share: above 0, and 1 at the most");
+    Ok(())
 }
 
 /// What names are held against.
@@ -309,6 +322,9 @@ where = "sum > 50"
             ("id = \"good\"", "id = \"a b\"", "take letters, digits and `-`"),
             ("pick = \"highest\"\n", "", "it says nothing of `pick`"),
             ("to = 100.0", "to = -1.0", "`from` below `to`"),
+            ("to = 100.0", "to = inf", "`from` below `to`"),
+            ("where =", "complete = { column = \"sum\", of = 1, enough = 97 }\nwhere =", "`enough` is a share"),
+            ("where =", "complete = { column = \"sum\", of = nan }\nwhere =", "`of = NaN`"),
             ("sum > 50", "sum >> 50", "chart `good`: `where`"),
             ("scale = \"money\"", "scale = \"mony\"", "there is no [scales.mony]; did you mean `money`?"),
             ("reach = 10.0", "reach = 0.0", "[scales.money]: `reach` is a number above 0"),
