@@ -1,0 +1,65 @@
+/** Every page by the rules for access (axe), light and dark: nothing serious. */
+
+import axe from "axe-core";
+import type { Browser, Page } from "playwright-core";
+import { afterAll, beforeAll, expect, inject, test } from "vitest";
+import { filled } from "./harness/board";
+import { type Visit, launch, signIn } from "./harness/chromium";
+import { type Host, endAndErase, startOn } from "./harness/host";
+import { PAGES, follow, open } from "./harness/pages";
+
+const GRAVE = ["serious", "critical"];
+
+let host: Host;
+let browser: Browser;
+let visit: Visit;
+let page: Page;
+
+beforeAll(async () => {
+  [host, browser] = await Promise.all([startOn(inject("warm")), launch()]);
+  visit = await signIn(browser, host.link);
+  page = visit.page;
+});
+
+afterAll(async () => {
+  await browser?.close();
+  await endAndErase(host);
+  expect(visit.problems).toEqual([]);
+});
+
+interface Found {
+  violations: { id: string; impact?: string | null; nodes: { html: string; failureSummary?: string }[] }[];
+}
+
+/** What is grave, each with where it is. */
+async function grave(): Promise<string[]> {
+  // By the browser's own door: the page's policy lets no other script in.
+  await page.evaluate(axe.source);
+  const { violations } = (await page.evaluate("axe.run(document, { resultTypes: ['violations'] })")) as Found;
+  const found = violations.filter(({ impact }) => GRAVE.includes(impact ?? ""));
+  return found.map(({ id, nodes }) => `${id}: ${nodes.map((node) => `${node.html.slice(0, 160)} ${node.failureSummary ?? ""}`).slice(0, 3).join(" | ")}`);
+}
+
+const PLACES = (["light", "dark"] as const).flatMap((colours) => PAGES.map((path) => ({ colours, path })));
+
+test.each(PLACES)("$path, $colours", async ({ colours, path }) => {
+  await page.emulateMedia({ colorScheme: colours, reducedMotion: "reduce" });
+  await follow(page, path);
+  if (path === "/") await filled(page);
+  expect(await grave()).toEqual([]);
+});
+
+test("what is asked before something is done", async () => {
+  await open(page, host.origin, "/functions/aggregate-temperature");
+  await page.getByRole("button", { name: "Pause", exact: true }).click();
+  await page.locator("dialog[open]").waitFor();
+  expect(await grave()).toEqual([]);
+});
+
+test("who is not signed in", async () => {
+  const stranger = await browser.newContext();
+  const page = await stranger.newPage();
+  await page.goto(host.origin);
+  await page.getByRole("heading", { name: "not signed in" }).waitFor();
+  await stranger.close();
+});
