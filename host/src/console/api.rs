@@ -277,10 +277,15 @@ async fn audit(State(api): State<Api>, Asked(ask): Asked<AuditAsk>) -> Answer<im
     api.view.audit(&ask).await.map(Json)
 }
 
-/// The body of a request, which has so long to come.
+/// The body of a request, which has as long to come as any.
 async fn asked<T: DeserializeOwned>(api: &Api, request: Request, what: &str) -> Result<T, Response> {
-    let asked = tokio::time::timeout(api.body, Json::<T>::from_request(request, &())).await;
-    let Json(ask) = asked.map_err(|_| late(what, api.body))?.map_err(IntoResponse::into_response)?;
+    asked_within(api.body, request, what).await
+}
+
+/// The body of a request, which has so long to come.
+async fn asked_within<T: DeserializeOwned>(within: Duration, request: Request, what: &str) -> Result<T, Response> {
+    let asked = tokio::time::timeout(within, Json::<T>::from_request(request, &())).await;
+    let Json(ask) = asked.map_err(|_| late(what, within))?.map_err(IntoResponse::into_response)?;
     Ok(ask)
 }
 

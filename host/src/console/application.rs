@@ -120,10 +120,8 @@ impl View {
             let running = self.running.as_ref().and_then(|running| running.deploys.digest(name));
             running.unwrap_or_default()
         };
-        let functions = application
-            .functions
-            .values()
-            .map(|f| FunctionView { version: version(&f.name), ..function(&application, f) });
+        let functions = application.functions.values();
+        let functions = functions.map(|f| function(&application, f, version(&f.name)));
         let topics = application.topics.values().map(|topic| TopicView {
             name: topic.name.clone(),
             partitions: topic.partitions,
@@ -138,7 +136,7 @@ impl View {
     }
 }
 
-fn function(application: &Application, function: &Function) -> FunctionView {
+fn function(application: &Application, function: &Function, version: String) -> FunctionView {
     let triggers = function.triggers.iter().map(|trigger| {
         let (topic, cron) = match &trigger.source {
             TriggerSource::Topic(topic) => (Some(topic.clone()), None),
@@ -153,7 +151,7 @@ fn function(application: &Application, function: &Function) -> FunctionView {
     });
     FunctionView {
         name: function.name.clone(),
-        version: String::new(),
+        version,
         triggers: triggers.collect(),
         publishes: function.grants.publish.iter().cloned().collect(),
         tables: tables.collect(),

@@ -272,38 +272,13 @@ fn key(table: &Table, key: &Row) -> Option<Vec<String>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::console::samples::{self, source};
     use crate::delivery::Value;
-    use crate::embedded::Note;
-    use crate::manifest;
-
-    const MANIFEST: &str = r#"
-spin_manifest_version = 2
-[application]
-name = "shop"
-[application.trigger.isobar.topics.orders]
-[application.trigger.isobar.tables.totals]
-store = "postgres"
-key = ["day", "item"]
-[application.trigger.isobar.tables.totals.columns]
-day = "date"
-item = "text"
-[application.trigger.isobar.tables.people]
-store = "postgres"
-key = ["name"]
-sensitive = true
-[application.trigger.isobar.tables.people.columns]
-name = "text"
-[[trigger.isobar]]
-component = "count"
-topic = "orders"
-[component.count]
-source = "count.wasm"
-"#;
 
     #[test]
     fn keys_are_told_as_text_and_those_of_sensitive_tables_are_not() {
-        let application = manifest::parse(MANIFEST).unwrap();
-        let day = |at| vec![Value::Int(at), Value::Text("tea".into())];
+        let application = samples::application();
+        let day = |at| vec![Value::Text("tea".into()), Value::Int(at)];
         let person = vec![Value::Text("Ada".into())];
         let written = BTreeMap::from([
             ("totals".to_owned(), WrittenRows { rows: 3, keys: Some((day(0), day(365))) }),
@@ -313,26 +288,20 @@ source = "count.wasm"
         let told = serde_json::to_string(&changed(&application, written, 7)).unwrap();
         assert_eq!(
             told,
-            r#"{"at_ms":7,"tables":{"people":{"rows":1},"totals":{"rows":3,"first":["1970-01-01","tea"],"last":["1971-01-01","tea"]}}}"#
+            r#"{"at_ms":7,"tables":{"people":{"rows":1},"totals":{"rows":3,"first":["tea","1970-01-01"],"last":["tea","1971-01-01"]}}}"#
         );
     }
 
     #[test]
     fn a_pulse_adds_up_partitions_and_says_why_some_do_not_go_on() {
-        let application = manifest::parse(MANIFEST).unwrap();
-        let source = |function: &str, partition, change: &dyn Fn(&mut SourceStatus)| {
-            let mut source =
-                SourceStatus::resting(&Note { function: function.into(), source: "orders".into(), partition });
-            change(&mut source);
-            source
-        };
+        let application = samples::application();
         let sources = vec![
-            source("count", 0, &|s| (s.records, s.lag, s.version) = (4, 2, "abc".into())),
-            source("count", 1, &|s| {
+            source("count", "orders", 0, |s| (s.records, s.lag, s.version) = (4, 2, "abc".into())),
+            source("count", "orders", 1, |s| {
                 s.records = 5;
                 s.standing = Standing::Retrying { attempt: 2, reason: "it panicked".into() };
             }),
-            source("postgres", 0, &|_| {}),
+            source("postgres", "orders", 0, |_| {}),
         ];
         let told = pulse(&application, sources, 9);
         assert_eq!(told.functions.keys().collect::<Vec<_>>(), ["count"], "a store is no function");

@@ -133,39 +133,20 @@ fn state(standing: &Standing) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::embedded::Note;
-    use crate::manifest;
-
-    const MANIFEST: &str = r#"
-spin_manifest_version = 2
-[application]
-name = "shop"
-[application.trigger.isobar.topics.orders]
-[[trigger.isobar]]
-component = "count"
-topic = "orders"
-[component.count]
-source = "count.wasm"
-"#;
+    use crate::console::samples::{self, source};
 
     #[test]
     fn numbers_are_told_by_function_and_partition_without_words_of_guests() {
-        let application = manifest::parse(MANIFEST).unwrap();
-        let source = |function: &str, source: &str, partition, change: &dyn Fn(&mut SourceStatus)| {
-            let mut standing =
-                SourceStatus::resting(&Note { function: function.into(), source: source.into(), partition });
-            change(&mut standing);
-            standing
-        };
+        let application = samples::application();
         let text = text(
             &application,
             &[
-                source("count", "orders", 0, &|s| (s.records, s.commits, s.call_micros, s.lag) = (7, 2, 1_500_000, 3)),
-                source("count", "orders", 1, &|s| {
+                source("count", "orders", 0, |s| (s.records, s.commits, s.call_micros, s.lag) = (7, 2, 1_500_000, 3)),
+                source("count", "orders", 1, |s| {
                     (s.records, s.commits, s.call_micros) = (1, 1, 500_000);
                     s.standing = Standing::Stopped { reason: "SECRET".into() };
                 }),
-                source("postgres", "shop.count.outbox", 1, &|s| s.lag = 4),
+                source("postgres", "shop.count.outbox", 1, |s| s.lag = 4),
             ],
         )
         .unwrap();

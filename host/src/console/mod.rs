@@ -13,6 +13,8 @@ mod letters;
 mod metrics;
 mod operate;
 mod page;
+#[cfg(test)]
+mod samples;
 pub mod scopes;
 mod sessions;
 mod shadows;

@@ -148,6 +148,20 @@ async fn a_cookie_alone_changes_nothing() {
 }
 
 #[tokio::test]
+async fn who_watches_over_the_host_needs_no_token_and_other_machines_names_do_not_help() {
+    let host = Host::start().await;
+    let us = host.address();
+    // No function runs here.
+    for (path, expected, told) in
+        [("/healthz", 200, "alive"), ("/readyz", 503, "no function runs"), ("/metrics", 200, "# EOF")]
+    {
+        let (status, answer) = host.ask(&format!("GET {path}"), &[("Host", &us)], "").await;
+        assert!(status == expected && answer.contains(told), "{path}: {answer}");
+        assert_eq!(host.ask(&format!("GET {path}"), &[("Host", "rebound.example")], "").await.0, 403, "{path}");
+    }
+}
+
+#[tokio::test]
 async fn the_page_is_served_to_this_machine_and_may_speak_to_this_host_only() {
     let host = Host::start().await;
     let us = host.address();

@@ -1,4 +1,5 @@
-//! Who is let in, and to what: the owner of the data folder to everything, who has another token to what its scopes say.
+//! Who is let in, and to what: the owner of the data folder to everything, who has another token to what its scopes say, whose browser
+//! is signed in to what the session allows.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -25,7 +26,6 @@ use crate::deploys::OWNER;
 const SIGN_IN: &str = "/session";
 /// What the page sends with all that changes something.
 const PAGE_HEADER: &str = "x-isobar-page";
-
 /// Where browsers say whose page asks.
 const FETCH_SITE: &str = "sec-fetch-site";
 

@@ -55,31 +55,17 @@ pub(super) async fn numbers(State(api): State<Api>) -> Result<Response, Refusal>
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::embedded::Note;
-    use crate::manifest;
-
-    const MANIFEST: &str = r#"
-spin_manifest_version = 2
-[application]
-name = "shop"
-[application.trigger.isobar.topics.orders]
-[[trigger.isobar]]
-component = "count"
-topic = "orders"
-[component.count]
-source = "count.wasm"
-"#;
+    use crate::console::samples;
 
     #[test]
     fn a_store_that_is_away_or_all_functions_that_wait_are_lacking_and_one_function_is_not() {
-        let application = manifest::parse(MANIFEST).unwrap();
+        let application = samples::application();
         let source = |function: &str, partition, waits| {
-            let note = Note { function: function.into(), source: "orders".into(), partition };
-            let mut source = SourceStatus::resting(&note);
-            if waits {
-                source.standing = Standing::Waiting { reason: "SECRET".into() };
-            }
-            source
+            samples::source(function, "orders", partition, |source| {
+                if waits {
+                    source.standing = Standing::Waiting { reason: "SECRET".into() };
+                }
+            })
         };
         let lacking = |sources: &[SourceStatus]| lacking(&application, sources);
         assert_eq!(lacking(&[source("count", 0, true), source("count", 1, false), source("postgres", 0, false)]), "");

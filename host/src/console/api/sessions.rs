@@ -10,7 +10,7 @@ use axum::{Extension, Json};
 use serde::{Deserialize, Serialize};
 
 use super::admission::SignedIn;
-use super::{Answer, Api, asked};
+use super::{Answer, Api, asked, asked_within};
 use crate::console::answers::{Fault, Refusal};
 use crate::console::scopes::{Caller, Need};
 use crate::deploys::OWNER;
@@ -75,8 +75,7 @@ pub(super) async fn look(Extension(caller): Extension<Caller>, Extension(session
 }
 
 pub(super) async fn begin(State(api): State<Api>, request: Request) -> Result<Response, Response> {
-    let hasty = Api { body: api.body.min(LONGEST), ..api.clone() };
-    let ask: SignIn = asked(&hasty, request, "question").await?;
+    let ask: SignIn = asked_within(api.body.min(LONGEST), request, "question").await?;
     let failed = |error: anyhow::Error| Refusal::new(Fault::Store, format!("{error:#}")).into_response();
     let Some((session, secret)) = api.sessions.begin(&ask.code, Instant::now()).map_err(failed)? else {
         let refusal = Refusal::new(Fault::SignedOut, "the link was used, or is too old");

@@ -123,9 +123,10 @@ impl Chart {
         wants(self.column.is_some() || !of_column, "column")?;
         wants(self.pick.is_some() || *kind != Kind::Gauge, "pick")?;
         wants((self.from.is_some() && self.to.is_some()) || *kind != Kind::Gauge, "from` and `to")?;
-        let is_finite = |end: Option<f64>| end.is_none_or(f64::is_finite);
-        let ascends = self.from < self.to && is_finite(self.from) && is_finite(self.to);
-        wants(ascends || *kind != Kind::Gauge, "from` below `to")?;
+        if let Some((from, to)) = self.from.zip(self.to) {
+            let ascends = from.is_finite() && to.is_finite() && from < to;
+            ensure!(ascends, "`from = {from}` and `to = {to}`: two numbers are meant, the lower one first");
+        }
         wants(!self.series.is_empty() || *kind != Kind::Lines, "series")?;
         wants(!self.rows.is_empty() || *kind != Kind::Matrix, "rows")?;
         wants(!self.columns.is_empty() || *kind != Kind::Table, "columns")?;
@@ -218,26 +219,7 @@ fn meant<'n>(name: &str, known: impl Iterator<Item = &'n str>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::manifest;
-
-    const MANIFEST: &str = r#"
-spin_manifest_version = 2
-[application]
-name = "shop"
-[application.trigger.isobar.topics.orders]
-[application.trigger.isobar.tables.totals]
-store = "postgres"
-key = ["shop", "day"]
-[application.trigger.isobar.tables.totals.columns]
-shop = "text"
-day = "date"
-sum = "double?"
-[[trigger.isobar]]
-component = "count"
-topic = "orders"
-[component.count]
-source = "count.wasm"
-"#;
+    use crate::console::samples::application;
 
     const GOOD: &str = r#"
 title = "Sales"
@@ -272,7 +254,7 @@ where = "sum > 50"
         let root = tempfile::tempdir().unwrap();
         std::fs::write(root.path().join(FILE), text).unwrap();
         std::fs::write(root.path().join("land.json"), r#"{"type":"Polygon"}"#).unwrap();
-        read(root.path(), &manifest::parse(MANIFEST).unwrap())
+        read(root.path(), &application())
     }
 
     #[test]
@@ -283,7 +265,7 @@ where = "sum > 50"
         assert_eq!(told["charts"][1]["where"], "sum > 50");
         assert!(told["charts"][1].get("column").is_none(), "what is not said is not told");
         let empty = tempfile::tempdir().unwrap();
-        assert!(read(empty.path(), &manifest::parse(MANIFEST).unwrap()).unwrap().is_none());
+        assert!(read(empty.path(), &application()).unwrap().is_none());
     }
 
     #[test]
@@ -321,8 +303,8 @@ where = "sum > 50"
             ("id = \"good\"", "id = \"best\"", "two charts have the id `best`"),
             ("id = \"good\"", "id = \"a b\"", "take letters, digits and `-`"),
             ("pick = \"highest\"\n", "", "it says nothing of `pick`"),
-            ("to = 100.0", "to = -1.0", "`from` below `to`"),
-            ("to = 100.0", "to = inf", "`from` below `to`"),
+            ("to = 100.0", "to = -1.0", "`from = 0` and `to = -1`: two numbers are meant"),
+            ("to = 100.0", "to = inf", "`to = inf`: two numbers are meant"),
             ("where =", "complete = { column = \"sum\", of = 1, enough = 97 }\nwhere =", "`enough` is a share"),
             ("where =", "complete = { column = \"sum\", of = nan }\nwhere =", "`of = NaN`"),
             ("sum > 50", "sum >> 50", "chart `good`: `where`"),
