@@ -2,30 +2,19 @@
 
 import axe from "axe-core";
 import type { Browser, Page } from "playwright-core";
-import { afterAll, beforeAll, expect, inject, test } from "vitest";
+import { expect, test } from "vitest";
 import { filled } from "./harness/board";
-import { type Visit, launch, signIn } from "./harness/chromium";
-import { type Host, endAndErase, startOn } from "./harness/host";
+import type { Host } from "./harness/host";
 import { PAGES, follow, open } from "./harness/pages";
+import { signedIn } from "./harness/signedIn";
 
 const GRAVE = ["serious", "critical"];
 
 let host: Host;
 let browser: Browser;
-let visit: Visit;
 let page: Page;
 
-beforeAll(async () => {
-  [host, browser] = await Promise.all([startOn(inject("warm")), launch()]);
-  visit = await signIn(browser, host.link);
-  page = visit.page;
-});
-
-afterAll(async () => {
-  await browser?.close();
-  await endAndErase(host);
-  expect(visit.problems).toEqual([]);
-});
+signedIn((here) => ({ host, browser, page } = here));
 
 interface Found {
   violations: { id: string; impact?: string | null; nodes: { html: string; failureSummary?: string }[] }[];

@@ -1,31 +1,17 @@
 /** Everything by keys: from the link to a station, to a function, and back. */
 
-import type { Browser, Page } from "playwright-core";
-import { afterAll, beforeAll, expect, inject, test } from "vitest";
+import type { Page } from "playwright-core";
+import { expect, test } from "vitest";
 import { filled } from "./harness/board";
-import { type Visit, launch, signIn } from "./harness/chromium";
-import { type Host, endAndErase, startOn } from "./harness/host";
+import { signedIn } from "./harness/signedIn";
 import { until } from "./harness/until";
 
 /** No page has so many places that one would not find what one looks for. */
 const MOST_STOPS = 80;
 
-let host: Host;
-let browser: Browser;
-let visit: Visit;
 let page: Page;
 
-beforeAll(async () => {
-  [host, browser] = await Promise.all([startOn(inject("warm")), launch()]);
-  visit = await signIn(browser, host.link);
-  page = visit.page;
-});
-
-afterAll(async () => {
-  await browser?.close();
-  await endAndErase(host);
-  expect(visit.problems).toEqual([]);
-});
+signedIn((here) => ({ page } = here));
 
 interface Focus {
   tag: string;

@@ -1,13 +1,13 @@
 /** What operators do, by clicking: pause, resume, promote, roll back, drop a shadow and redrive. */
 
 import { setTimeout as pause } from "node:timers/promises";
-import type { Browser, Locator, Page } from "playwright-core";
-import { afterAll, beforeAll, expect, inject, test } from "vitest";
-import { type Visit, launch, signIn } from "./harness/chromium";
-import { type Host, endAndErase, startOn } from "./harness/host";
+import type { Locator, Page } from "playwright-core";
+import { expect, test } from "vitest";
+import type { Host } from "./harness/host";
 import { CATCH_UP_MS } from "./harness/limits";
 import { FUNCTION, MOST_LETTERS, failing, patient } from "./harness/manifests";
 import { open } from "./harness/pages";
+import { signedIn } from "./harness/signedIn";
 import { until } from "./harness/until";
 
 interface Version {
@@ -31,21 +31,9 @@ const SHORT = 12;
 const ANEW_MS = 1000;
 
 let host: Host;
-let browser: Browser;
-let visit: Visit;
 let page: Page;
 
-beforeAll(async () => {
-  [host, browser] = await Promise.all([startOn(inject("warm")), launch()]);
-  visit = await signIn(browser, host.link);
-  page = visit.page;
-});
-
-afterAll(async () => {
-  await browser?.close();
-  await endAndErase(host);
-  expect(visit.problems).toEqual([]);
-});
+signedIn((here) => ({ host, page } = here));
 
 const part = (title: string): Locator =>
   page.locator("section.card").filter({ has: page.getByRole("heading", { name: title, exact: true }) });

@@ -2,6 +2,7 @@
 
 import type { ComponentType } from "preact";
 import { useEffect, useState } from "preact/hooks";
+import { get } from "./api";
 import { Failed, Loading } from "./parts/states";
 
 export interface PageProps {
@@ -70,14 +71,17 @@ export function Page({ kind, name }: Place) {
         loaded.set(kind, page.default);
         setTurn((now) => now + 1);
       },
-      (reason: unknown) => setError(reason),
+      // Where the host is away, asking it says so better than the browser does.
+      (reason: unknown) => get("/session").then(() => setError(reason), setError),
     );
   };
   useEffect(() => {
     if (!loaded.has(kind)) load();
   }, [kind]);
+  // What could not be loaded once is not loaded by the same page; a page that nobody answers would be gone.
+  const again = () => void get("/session").then(() => location.reload(), setError);
   const Shown = loaded.get(kind);
   if (Shown) return <Shown key={name} name={name} />;
-  if (error) return <Failed error={error} again={() => location.reload()} />;
+  if (error) return <Failed error={error} again={again} />;
   return <Loading what="the page" />;
 }
