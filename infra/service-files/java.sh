@@ -1,10 +1,10 @@
 # shellcheck shell=bash
-# What Kafka and Cassandra have in common: a JDK, and jars from Maven. Sourced by `services`.
+# What Kafka, Cassandra and Trino have in common: a JDK, and jars from Maven. Sourced by `services`.
 
 # Tried with 17. Cassandra 5.0 needs Java's security manager, which Java 24 no longer has.
 JDK_LOWEST=17 JDK_HIGHEST=23
 
-uses_java() { [ "$1" != postgres ]; }
+uses_java() { [[ $1 = kafka || $1 = cassandra || $1 = trino ]]; }
 
 # The first full JDK of a fitting version; its `release` file says which it is without starting it.
 find_jdk() {
@@ -53,6 +53,7 @@ download() {
     rm -rf "$part"
     return 1
   fi
+  ! declare -F "$1_unpack" >/dev/null || "$1_unpack" "$part"
   mv -T "$part/jars" "$2"
   rm -rf "$part"
 }
@@ -72,7 +73,8 @@ check_needs() {
     command -v $tool >/dev/null || MISSING+=("$tool (apt-get install util-linux)")
   done
   for service in "${SERVICES[@]}"; do
-    if uses_java "$service"; then check_java "$service"; else check_postgres; fi
+    if uses_java "$service"; then check_java "$service"; else "check_$service"; fi
+    [[ $service != trino && $service != superset ]] || command -v curl >/dev/null || MISSING+=("curl (apt-get install curl)")
   done
   [ ${#MISSING[@]} -gt 0 ] || return 0
   complain "cannot start; this is missing:"
@@ -85,7 +87,11 @@ check_java() {
     MISSING+=("a full JDK of Java $JDK_LOWEST to $JDK_HIGHEST (apt-get install openjdk-17-jdk-headless)")
   [ ! -d "$(jars_of "$1")" ] || return 0
   command -v mvn >/dev/null || MISSING+=("mvn, to fetch the jars (apt-get install maven)")
+  check_cache
+}
+
+check_cache() {
   mkdir -p "$CACHE" 2>/dev/null && [ -w "$CACHE" ] ||
-    MISSING+=("a folder for jars: \`$CACHE\` cannot be written (set XDG_CACHE_HOME)")
+    MISSING+=("a folder for what is fetched: \`$CACHE\` cannot be written (set XDG_CACHE_HOME)")
   check_path "$CACHE" "set XDG_CACHE_HOME"
 }

@@ -6,8 +6,10 @@ declare -A READY_LINE=(
   [kafka]='Kafka Server started'
   [cassandra]='Starting listening for CQL clients'
   [postgres]='database system is ready to accept connections'
+  [trino]='SERVER STARTED'
+  [superset]='Listening at: http'
 )
-declare -A STOP_SIGNAL=([kafka]=TERM [cassandra]=TERM [postgres]=INT)
+declare -A STOP_SIGNAL=([kafka]=TERM [cassandra]=TERM [postgres]=INT [trino]=TERM [superset]=TERM)
 
 # PID: when it was started, in ticks since boot. Both together name a process for as long as the machine is up.
 born() {
@@ -126,10 +128,14 @@ await_ready() {
   done
 }
 
-# NAME SIZE: it says so behind the first SIZE bytes of its log, and it listens (Cassandra speaks a little too early).
+# NAME SIZE: it says so behind the first SIZE bytes of its log, it listens (Cassandra speaks a little too early), and it
+# answers, where there is a question that others than its log can be asked.
 is_ready() {
+  local asked
+  asked=$(service_of "$1")_answers
   tail -c "+$(($2 + 1))" "$DIR/$1.log" | grep -F -- "${READY_LINE[$(service_of "$1")]}" >/dev/null &&
-    listens "$(port_of "$1")"
+    listens "$(port_of "$1")" &&
+    { ! declare -F "$asked" >/dev/null || "$asked" "$1"; }
 }
 
 # NAME WHY
