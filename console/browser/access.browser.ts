@@ -45,6 +45,23 @@ test("what is asked before something is done", async () => {
   expect(await grave()).toEqual([]);
 });
 
+test("what is asked before a component is deployed", async () => {
+  await open(page, host.origin, "/functions/aggregate-temperature");
+  await page.getByRole("button", { name: "Deploy a component" }).click();
+  await page.locator("dialog[open] input[type=file]").first().waitFor();
+  expect(await grave()).toEqual([]);
+  await page.getByRole("button", { name: "Next" }).click();
+  await page.locator("dialog[open] .failure", { hasText: "choose the component" }).waitFor();
+  expect(await grave()).toEqual([]);
+});
+
+test("the flow on a narrow screen", async () => {
+  await page.setViewportSize({ width: 390, height: 844 });
+  await open(page, host.origin, "/flow");
+  await page.locator(".steps").waitFor();
+  expect(await grave()).toEqual([]);
+});
+
 test("who is not signed in", async () => {
   const stranger = await browser.newContext();
   const page = await stranger.newPage();

@@ -66,8 +66,14 @@ test("a function is paused and goes on", async () => {
   const name = "aggregate-others";
   await open(page, host.origin, `/functions/${name}`);
   await act(head().getByRole("button", { name: "Pause", exact: true }), "Pause", /stand still\?[^]*isobar pause aggregate-others/);
-  await until("the page", () => head().innerText(), (text) => /stopped/.test(text) && /Resume/.test(text));
+  await until("the page", () => head().innerText(), (text) => /paused/.test(text) && /Resume/.test(text));
   expect(await states(name)).toContain("stopped");
+  // Nothing is wrong with it: it is as somebody wants it, and one click away from where it goes on.
+  await until("the health line", () => page.locator(".health").innerText(), (text) => text.includes(`${name} is paused`));
+  expect(await page.locator(".health .wrong, main .head .failure").count()).toBe(0);
+  await open(page, host.origin, "/flow");
+  await page.locator(".health a", { hasText: "is paused" }).click();
+  await page.locator("main h1", { hasText: name }).waitFor();
   await act(head().getByRole("button", { name: "Resume", exact: true }), "Resume", /go on\?/);
   await until("the page", () => head().innerText(), (text) => /idle|running/.test(text) && /Pause/.test(text));
   await until("its state", () => states(name), (all) => !all.includes("stopped"));

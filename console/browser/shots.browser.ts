@@ -135,16 +135,37 @@ test("empty", async () => {
   await rm(folder, { recursive: true, force: true });
 });
 
+/** At any size, what is told of old figures stands in a place of its own, and what one can press is reached. */
+async function coversNothing(page: Page): Promise<void> {
+  for (const size of [WIDE, { width: 700, height: 700 }, NARROW]) {
+    await page.setViewportSize(size);
+    await page.evaluate(() => scrollTo(0, 0));
+    const covered = await page.evaluate(() => {
+      const { top, bottom } = document.querySelector(".health")!.getBoundingClientRect();
+      const isUnder = (one: Element) => one.getBoundingClientRect().top < bottom && one.getBoundingClientRect().bottom > top;
+      return [...document.querySelectorAll("header.top, main")].filter(isUnder).length;
+    });
+    expect(covered, `what it covers at ${size.width}`).toBe(0);
+    await fits(page);
+  }
+  await page.setViewportSize(WIDE);
+}
+
 test("failed: the host ends while the page is open, and what was seen stays", async () => {
   const { page, context } = await signIn(browser, await host.open(), { expected: /Failed to load resource|ERR_/ });
   await filled(page);
   expect((await endAndErase(host)).code).toBe(0);
   await until("the health line", () => page.locator(".health .live").innerText(), (text) => text.includes("not live"), SHOW_MS);
   await stillFilled(page, ["daily-mean", "max"]);
+  const health = page.locator(".health");
+  await until("that it is old", () => health.innerText(), (text) => /Not as it is now: the host does not answer/.test(text));
+  await coversNothing(page);
   await shoot(page, "failed-board");
   await page.locator("nav a", { hasText: "Topics" }).click();
   await until("the page", () => page.locator("main").innerText(), (text) => text.includes("does not answer"));
   expect(await page.locator("main").innerText()).toContain("isobar up");
+  await until("what is known", () => health.innerText(), (text) => /not known whether anything is wrong/.test(text));
+  expect(await health.innerText()).not.toMatch(/nothing wrong|\d events/);
   await shoot(page, "failed-topics");
   await context.close();
 });

@@ -60,14 +60,26 @@ function paints(page: Page): Promise<Record<string, number>> {
   );
 }
 
+/** What a deploy needs comes with the first: even one that the host refuses. */
+async function deploy(page: Page): Promise<void> {
+  await open(page, host.origin, "/functions/aggregate-temperature");
+  await page.getByRole("button", { name: "Deploy a component" }).click();
+  const dialog = page.locator("dialog[open]");
+  await dialog.getByLabel("The component that was built").setInputFiles({ name: "none.wasm", mimeType: "application/wasm", buffer: Buffer.from("none") });
+  await dialog.getByRole("button", { name: "Next" }).click();
+  await dialog.getByRole("button", { name: "Deploy as a shadow" }).click();
+  await dialog.getByText("It was not deployed").waitFor();
+}
+
 test("something is painted at once, and little is sent for all there is", async () => {
-  const { page, context, problems } = await visit(browser, host.origin);
+  const { page, context, problems } = await visit(browser, host.origin, { expected: /status of 400 .*\/deploys/ });
   const { weights } = watched(page);
   await page.goto(host.link, { waitUntil: "commit" });
   const filled_ms = await filled(page, ORIGINAL);
   const painted = await paints(page);
   const first = sum([...(await weights())].filter(([name]) => !isDrawing(name)).map(([, weight]) => weight));
   for (const path of PAGES) await open(page, host.origin, path);
+  await deploy(page);
   const sent = await weights();
   const drawing = sum([...sent].filter(([name]) => isDrawing(name)).map(([, weight]) => weight));
   const all = sum(sent.values());

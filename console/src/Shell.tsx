@@ -116,8 +116,8 @@ export function Shell() {
           <ThemeSwitch />
           <Person />
         </div>
-        <HealthLine />
       </header>
+      <HealthLine />
       <main id="main" ref={main} tabIndex={-1}>
         <ErrorBoundary key={path}>
           <Page kind={place.kind} name={place.name} />

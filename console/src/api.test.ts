@@ -47,18 +47,23 @@ describe("requests that change something", () => {
 
 describe("refusals", () => {
   it("say why and what to do", async () => {
-    answers(400, { error: "no such column", hint: "did you mean `mean`?" });
+    answers(400, { detail: "no such column", hint: "did you mean `mean`?" });
     await expect(get("/x")).rejects.toMatchObject({ status: 400, message: "no such column", hint: "did you mean `mean`?" });
   });
 
   it("tell when somebody is signed out", async () => {
     const out = vi.fn();
     onSignedOut(out);
-    answers(401, { error: "sign in" });
-    await expect(get("/session")).rejects.toBeInstanceOf(Refused);
+    answers(401, { detail: "sign in", sign_in: ["link", "password"] });
+    await expect(get("/session")).rejects.toMatchObject({ status: 401, ways: ["link", "password"] });
     expect(out).not.toHaveBeenCalled();
     await expect(get("/status")).rejects.toBeInstanceOf(Refused);
     expect(out).toHaveBeenCalledOnce();
+  });
+
+  it("say what the status is where the words are not the host's", async () => {
+    vi.stubGlobal("fetch", async () => new Response("<html>", { status: 502, statusText: "Bad Gateway" }));
+    await expect(get("/x")).rejects.toMatchObject({ status: 502, message: "the host answered 502 Bad Gateway", hint: null, ways: [] });
   });
 
   it("tell when the host is away", async () => {
@@ -67,9 +72,9 @@ describe("refusals", () => {
   });
 
   it("are none where an application has no dashboard", async () => {
-    answers(404, { error: "there is none" });
+    answers(404, { detail: "there is none" });
     expect(await getDashboard()).toBeNull();
-    answers(500, { error: "broken" });
+    answers(500, { detail: "broken" });
     await expect(getDashboard()).rejects.toMatchObject({ message: "broken" });
   });
 });

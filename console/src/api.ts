@@ -7,6 +7,16 @@ import type {
 
 const ROOT = "/api/v1";
 
+/** How one signs in: by a link from the terminal, or by name and password. */
+export type SignInWay = "link" | "password";
+
+/** What the host says of a failure (RFC 9457). */
+interface Problem {
+  detail?: string;
+  hint?: string;
+  sign_in?: SignInWay[];
+}
+
 /** Why something is not answered, and what to do. */
 export class Refused extends Error {
   constructor(
@@ -14,6 +24,8 @@ export class Refused extends Error {
     readonly status: number,
     message: string,
     readonly hint: string | null = null,
+    /** How one may sign in, where nobody is. */
+    readonly ways: readonly SignInWay[] = [],
   ) {
     super(message);
     this.name = "Refused";
@@ -60,17 +72,20 @@ export function named(strings: TemplateStringsArray, ...names: string[]): string
   return strings.reduce((path, part, at) => path + encodeURIComponent(names[at - 1] ?? "") + part);
 }
 
-async function refusal(response: Response): Promise<Refused> {
-  let message = `the host answered ${response.status} ${response.statusText}`.trim();
-  let hint: string | null = null;
+/** A refusal in the host's words; where they are not its own, the status has to do. */
+function refusal(status: number, statusText: string, text: string): Refused {
+  let told: Problem = {};
   try {
-    const body = (await response.json()) as { error?: string; hint?: string };
-    message = body.error ?? message;
-    hint = body.hint ?? null;
+    told = (JSON.parse(text) ?? {}) as Problem;
   } catch {
-    // Not the host's own words: the status has to do.
+    // Not the host's own words.
   }
-  return new Refused(response.status, message, hint);
+  const message = told.detail ?? `the host answered ${status} ${statusText}`.trim();
+  return new Refused(status, message, told.hint ?? null, told.sign_in ?? []);
+}
+
+function away(): Refused {
+  return new Refused(0, "the host does not answer", "see whether `isobar up` still runs; the page goes on by itself when it does");
 }
 
 async function ask<T>(path: string, init: RequestInit): Promise<T> {
@@ -79,11 +94,11 @@ async function ask<T>(path: string, init: RequestInit): Promise<T> {
     response = await fetch(ROOT + path, { credentials: "same-origin", ...init });
   } catch (error) {
     if (error instanceof DOMException && error.name === "AbortError") throw error;
-    throw new Refused(0, "the host does not answer", "see whether `isobar up` still runs; the page goes on by itself when it does");
+    throw away();
   }
   if (response.status === 401 && path !== "/session") whenSignedOut();
-  if (!response.ok) throw await refusal(response);
   const text = await response.text();
+  if (!response.ok) throw refusal(response.status, response.statusText, text);
   return (text ? JSON.parse(text) : null) as T;
 }
 
@@ -102,9 +117,31 @@ export async function get<T>(path: string, query: Query = {}, signal?: AbortSign
   }
 }
 
+/** What is sent with all that changes something. */
+const HEADERS = { "content-type": "application/json", "x-isobar-page": "1" };
+
 export function post<T>(path: string, body: unknown = {}): Promise<T> {
-  const headers = { "content-type": "application/json", "x-isobar-page": "1" };
-  return ask<T>(path, { method: "POST", headers, body: JSON.stringify(body) });
+  return ask<T>(path, { method: "POST", headers: HEADERS, body: JSON.stringify(body) });
+}
+
+/** As `post`, for what is large: tells which share of it is sent. `fetch` would not. */
+export function upload<T>(path: string, body: Blob, sent: (share: number) => void, signal: AbortSignal): Promise<T> {
+  const request = new XMLHttpRequest();
+  return new Promise<T>((done, fail) => {
+    request.upload.onprogress = ({ loaded, total }) => sent(total > 0 ? loaded / total : 1);
+    request.onerror = () => fail(away());
+    request.onabort = () => fail(new DOMException("it was broken off", "AbortError"));
+    request.onload = () => {
+      const { status, statusText, responseText } = request;
+      if (status === 401) whenSignedOut();
+      if (status >= 200 && status < 300) done(JSON.parse(responseText) as T);
+      else fail(refusal(status, statusText, responseText));
+    };
+    signal.addEventListener("abort", () => request.abort());
+    request.open("POST", ROOT + path);
+    for (const [name, value] of Object.entries(HEADERS)) request.setRequestHeader(name, value);
+    request.send(body);
+  });
 }
 
 /** As `get`, with what is sensitive where who looks may see it. */
@@ -127,6 +164,8 @@ export const getStatus = (signal?: AbortSignal) => get<Status>("/status", {}, si
 export const getApplication = (signal?: AbortSignal) => get<Application>("/application", {}, signal);
 export const getTopics = (signal?: AbortSignal) => get<TopicSummary[]>("/topics", {}, signal);
 export const getTables = (signal?: AbortSignal) => get<TableSummary[]>("/tables", {}, signal);
+/** The text of the manifest that runs. */
+export const getManifest = (signal?: AbortSignal) => get<{ manifest: string }>("/manifest", {}, signal);
 export const getAudit = (limit: number, signal?: AbortSignal) => get<Entry[]>("/audit", { limit }, signal);
 
 /** The application's dashboard; `null` where it has none. */
@@ -175,8 +214,9 @@ export interface LettersAsk {
 export const getLetters = (name: string, letters: LettersAsk, signal?: AbortSignal) =>
   getShown<LettersPage>(named`/functions/${name}/dead-letters`, { ...letters }, signal);
 
+/** `null` where there is none. */
 export const getShadow = (name: string, differences: number, signal?: AbortSignal) =>
-  getShown<Comparison>(named`/functions/${name}/shadow`, { differences }, signal);
+  getShown<Comparison | null>(named`/functions/${name}/shadow`, { differences }, signal);
 
 export const getState = (name: string, prefix: string, limit: number, signal?: AbortSignal) =>
   getShown<StatePage>(named`/functions/${name}/state`, { prefix, limit }, signal);

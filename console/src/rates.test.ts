@@ -35,8 +35,15 @@ describe("rates", () => {
 describe("health", () => {
   it("sums up and names what is wrong", () => {
     const health = healthOf([pulse(0, 0, 0), pulse(1000, 50, 1, { troubles: ["too hot"], lag: 7 })]);
-    expect(health).toEqual({ records: 50, lag: 7, last_commit_ms: 1000, troubles: [{ function: "sum", trouble: "too hot" }] });
+    expect(health).toEqual({ records: 50, lag: 7, last_commit_ms: 1000, troubles: [{ function: "sum", trouble: "too hot" }], paused: [] });
     expect(healthOf([pulse(0, 10, 1)])?.records).toBeNull();
     expect(healthOf([])).toBeNull();
+  });
+
+  it("finds nothing wrong with what somebody has paused", () => {
+    const byHand = "`raw`/0 stands still: an operator paused it; `isobar resume sum` lets it go on";
+    expect(healthOf([pulse(0, 0, 0, { troubles: [byHand] })])).toMatchObject({ troubles: [], paused: ["sum"] });
+    const byToll = "`raw`/0 stands still: 11 of the last 10000 records would die";
+    expect(healthOf([pulse(0, 0, 0, { troubles: [byToll] })])).toMatchObject({ troubles: [{ trouble: byToll }], paused: [] });
   });
 });

@@ -65,6 +65,15 @@ export interface Health {
   last_commit_ms: number | null;
   /** What is wrong, by function. */
   troubles: { function: string; trouble: string }[];
+  /** Functions that somebody has paused: nothing is wrong with them. */
+  paused: string[];
+}
+
+/** What the host says of a function that is paused by hand, in a pulse and of a source. */
+const BY_HAND = /(^| stands still: )an operator paused it\b/;
+
+export function isByHand(reason: string): boolean {
+  return BY_HAND.test(reason);
 }
 
 export function healthOf(pulses: readonly Pulse[]): Health | null {
@@ -75,6 +84,9 @@ export function healthOf(pulses: readonly Pulse[]): Health | null {
     records: pulses.length > 1 ? Object.values(ratesOf(pulses)).reduce((sum, rate) => sum + rate.records, 0) : null,
     lag: functions.reduce((sum, [, f]) => sum + f.lag, 0),
     last_commit_ms: newest.last_commit_ms,
-    troubles: functions.flatMap(([name, f]) => f.troubles.map((trouble) => ({ function: name, trouble }))),
+    troubles: functions.flatMap(([name, f]) =>
+      f.troubles.filter((trouble) => !isByHand(trouble)).map((trouble) => ({ function: name, trouble })),
+    ),
+    paused: functions.filter(([, f]) => f.troubles.some(isByHand)).map(([name]) => name),
   };
 }

@@ -1,11 +1,11 @@
-/** Who looks, and what they may. One comes in by a link that the terminal prints, once. */
+/** Who looks, and what they may. One comes in by a link that the terminal prints, once, or by name and password. */
 
 import { type ComponentChildren, createContext } from "preact";
 import { useCallback, useContext, useEffect, useState } from "preact/hooks";
-import { Refused, askSensitive, get, onSignedOut, post } from "./api";
+import { Refused, type SignInWay, askSensitive, get, onSignedOut, post } from "./api";
 import { startLive, stopLive } from "./live";
-import { CopyCommand } from "./parts/CopyCommand";
 import { Failed, Loading } from "./parts/states";
+import { SignedOut, type Why } from "./SignIn";
 import type { Session } from "./types";
 
 interface SessionActions extends Session {
@@ -25,7 +25,7 @@ export function useSession(): SessionActions {
 type Entry =
   | { at: "coming" }
   | { at: "in"; session: Session }
-  | { at: "out"; why: "none" | "used" | "ended" }
+  | { at: "out"; why: Why; ways: readonly SignInWay[] }
   | { at: "failed"; error: unknown };
 
 const SIGN_IN = "#sign-in=";
@@ -38,19 +38,24 @@ function takeCode(): string | null {
   return code;
 }
 
+/** Whether one is in, perhaps by another window; else that one is out, and which ways lead in. */
+async function look(why: Why): Promise<Entry> {
+  try {
+    return { at: "in", session: await get<Session>("/session") };
+  } catch (error) {
+    if (error instanceof Refused && error.status === 401) return { at: "out", why, ways: error.ways };
+    return { at: "failed", error };
+  }
+}
+
 async function enter(): Promise<Entry> {
   const code = takeCode();
+  if (code === null) return look("none");
   try {
-    const session = code === null ? await get<Session>("/session") : await post<Session>("/session", { code });
-    return { at: "in", session };
+    return { at: "in", session: await post<Session>("/session", { code }) };
   } catch (error) {
-    if (!(error instanceof Refused) || error.status !== 401) return { at: "failed", error };
-    if (code === null) return { at: "out", why: "none" };
     // The link was used, perhaps by this browser: then one is in already.
-    return get<Session>("/session").then(
-      (session): Entry => ({ at: "in", session }),
-      (): Entry => ({ at: "out", why: "used" }),
-    );
+    return error instanceof Refused && error.status === 401 ? look("used") : { at: "failed", error };
   }
 }
 
@@ -65,7 +70,7 @@ export function SessionProvider({ children }: { children: ComponentChildren }) {
   }, []);
   const begin = useCallback(() => void enter().then(arrive), [arrive]);
   useEffect(() => {
-    onSignedOut(() => arrive({ at: "out", why: "ended" }));
+    onSignedOut(() => void look("ended").then(arrive));
     const again = () => location.hash.startsWith(SIGN_IN) && begin();
     window.addEventListener("hashchange", again);
     begin();
@@ -73,12 +78,14 @@ export function SessionProvider({ children }: { children: ComponentChildren }) {
   }, [arrive, begin]);
   if (entry.at === "coming") return <Loading what="the session" />;
   if (entry.at === "failed") return <Failed error={entry.error} again={begin} />;
-  if (entry.at === "out") return <SignedOut why={entry.why} />;
+  if (entry.at === "out") {
+    return <SignedOut why={entry.why} ways={entry.ways} enter={(session) => arrive({ at: "in", session })} />;
+  }
   const viewAs = async (viewer: boolean) =>
     arrive({ at: "in", session: await post<Session>("/session/view", { as_viewer: viewer }) });
   const signOut = async () => {
     await post("/session/end");
-    arrive({ at: "out", why: "none" });
+    arrive(await look("none"));
   };
   // What was loaded with other rights is not shown any more: all below begins anew.
   const key = `${entry.session.user} ${entry.session.as_viewer}`;
@@ -86,21 +93,5 @@ export function SessionProvider({ children }: { children: ComponentChildren }) {
     <Context.Provider key={key} value={{ ...entry.session, viewAs, signOut }}>
       {children}
     </Context.Provider>
-  );
-}
-
-const REASONS = {
-  none: "You are not signed in here.",
-  used: "This link was used already, or is too old.",
-  ended: "The session has ended.",
-};
-
-function SignedOut({ why }: { why: keyof typeof REASONS }) {
-  return (
-    <main class="alone">
-      <h1>{REASONS[why]}</h1>
-      <p>A new link comes from the terminal, in the folder of the application. Each link is good once.</p>
-      <CopyCommand command="isobar open" />
-    </main>
   );
 }

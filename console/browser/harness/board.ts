@@ -29,15 +29,12 @@ function ink(canvas: Locator): Promise<number> {
   });
 }
 
-/** What stands in the place of a chart, or says that it is not as it is now. */
-const STATES = ".state, .stale";
-
 /** Why a chart is not filled; empty once it is. */
-async function lacks(page: Page, id: string, states: string): Promise<string> {
+async function lacks(page: Page, id: string): Promise<string> {
   const chart = card(page, id);
   if ((await chart.count()) === 0) return "no card";
   await chart.scrollIntoViewIfNeeded();
-  const told = await chart.locator(states).allInnerTexts();
+  const told = await chart.locator(".state").allInnerTexts();
   if (told.length > 0) return told.join(" ");
   if (!DRAWN.includes(id)) return (await chart.locator("td", { hasText: /\d/ }).count()) > 0 ? "" : "no figure in its table";
   const canvas = chart.locator(".plot canvas").first();
@@ -45,18 +42,20 @@ async function lacks(page: Page, id: string, states: string): Promise<string> {
   return (await ink(canvas)) >= LEAST_INK ? "" : "an empty drawing";
 }
 
-/** Waits until charts are filled; gives how long that took. */
-export async function filled(page: Page, ids: readonly string[] = ORIGINAL, timeout = SHOW_MS, states = STATES): Promise<number> {
+/** Waits until charts are filled, though perhaps with what was there before; gives how long that took. */
+export async function stillFilled(page: Page, ids: readonly string[], timeout = SHOW_MS): Promise<number> {
   const began = performance.now();
   for (const id of ids) {
-    await until(`the chart ${id}`, () => lacks(page, id, states), (what) => what === "", timeout - (performance.now() - began));
+    await until(`the chart ${id}`, () => lacks(page, id), (what) => what === "", timeout - (performance.now() - began));
   }
   return Math.round(performance.now() - began);
 }
 
-/** As `filled`, where it may be said that what is shown is not as it is now. */
-export function stillFilled(page: Page, ids: readonly string[]): Promise<number> {
-  return filled(page, ids, SHOW_MS, ".state");
+/** As `stillFilled`, with what is there now. */
+export async function filled(page: Page, ids: readonly string[] = ORIGINAL, timeout = SHOW_MS): Promise<number> {
+  const took = await stillFilled(page, ids, timeout);
+  await until("what is old", () => page.locator(".stale").allInnerTexts(), (told) => told.length === 0, timeout - took);
+  return took;
 }
 
 /** A figure of an upright table, by its label. */

@@ -42,11 +42,8 @@ export interface Visit {
   problems: string[];
 }
 
-/**
- * Answers that a browser takes for failures: that a function has no shadow, and that the host is too busy for a read, which the
- * page asks for again.
- */
-const ANSWERS = /status of (404 .*\/shadow\?|503 )/;
+/** An answer that a browser takes for a failure: that the host is too busy for a read, which the page asks for again. */
+const ANSWERS = /status of 503 /;
 
 export interface VisitOptions extends BrowserContextOptions {
   /** Console messages that this visit expects. */

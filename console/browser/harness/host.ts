@@ -74,10 +74,21 @@ export class Host {
     return this.commandOf(this.how.manifest, ...args);
   }
 
+  /** As `command`, of one that reads what is secret from its standard input. */
+  async tell(secret: string, ...args: string[]): Promise<void> {
+    const asked = run(PROGRAM, [...args, ...this.about(this.how.manifest)], { cwd: CONSOLE, timeout: COMMAND_MS });
+    asked.child.stdin?.end(secret);
+    await asked;
+  }
+
+  /** The flags that say which application is meant. */
+  private about(manifest: string): string[] {
+    return ["--manifest", manifest, "--data-dir", this.folder, ...(this.how.demo ? ["--demo"] : [])];
+  }
+
   /** As `command`, by another manifest. */
   async commandOf(manifest: string, ...args: string[]): Promise<string> {
-    const about = ["--manifest", manifest, "--data-dir", this.folder, ...(this.how.demo ? ["--demo"] : [])];
-    const { stdout } = await run(PROGRAM, [...args, ...about], { cwd: CONSOLE, timeout: COMMAND_MS, maxBuffer: MOST_OUTPUT });
+    const { stdout } = await run(PROGRAM, [...args, ...this.about(manifest)], { cwd: CONSOLE, timeout: COMMAND_MS, maxBuffer: MOST_OUTPUT });
     return stdout;
   }
 

@@ -3,8 +3,8 @@
 import { useRef, useState } from "preact/hooks";
 import { href, hrefWith } from "../route";
 import { Card } from "../parts/Card";
-import { Empty, Failed, Hidden, Loading, words as reasonOf } from "../parts/states";
-import { Ticked } from "../parts/Ticked";
+import { useStale } from "../parts/stale";
+import { Empty, Failed, Hidden, Loading } from "../parts/states";
 import type { Application } from "../types";
 import { kindOf } from "./charts/kinds";
 import type { ChartContext, KindProps, Seen } from "./charts/types";
@@ -119,6 +119,7 @@ export function ChartCard(props: ChartCardProps) {
       ]}
     />
   );
+  useStale(given && error, again);
   const hidden = hiddenColumns(application, chart, sensitive);
   const shown = () => {
     if (!sourceOf(props.board, application, chart, sensitive)) return <Failed error={new Error(`the application has no table \`${chart.table}\``)} />;
@@ -131,14 +132,6 @@ export function ChartCard(props: ChartCardProps) {
     <Card title={cardTitle(chart)} id={chart.id} wide={chart.wide ?? false} actions={actions}
       note={<Sources {...props} notices={notices} />}>
       <div ref={body} class={`chart ${chart.kind}`}>
-        {given && error !== undefined && error !== null && (
-          <p class="stale" role="status">
-            Not as it is now: <Ticked text={reasonOf(error).message} />.{" "}
-            <button type="button" class="quiet" onClick={again}>
-              Try again
-            </button>
-          </p>
-        )}
         {shown()}
       </div>
     </Card>

@@ -5,43 +5,21 @@ import { useApplication } from "../application";
 import { useLive } from "../live";
 import { number } from "../parts/format";
 import { Answered, Empty } from "../parts/states";
-import { type Rate, ratesOf } from "../rates";
 import type { Application, Status } from "../types";
 import { Box } from "./flow/Box";
 import "./flow/flow.css";
-import { type FlowEdge, graphOf, idOf } from "./flow/graph";
+import "./machine.css";
+import { graphOf, idOf } from "./flow/graph";
 import { FunctionList } from "./flow/FunctionList";
-import { type Line, layoutOf, pathOf, widthOf } from "./flow/layout";
-import { useTableRates, useTopicRates } from "./flow/meter";
+import { type Line, pathOf, widthOf } from "./flow/layout";
+import { useNarrow } from "./flow/narrow";
+import { layoutOf } from "./flow/parts";
+import { lagOf, rateOf, useRates } from "./flow/rates";
+import { Steps } from "./flow/Steps";
 import { MadeUp } from "./MadeUp";
-
-interface Rates {
-  functions: Record<string, Rate>;
-  topics: Map<string, number>;
-  tables: Map<string, number>;
-}
 
 /** The drawing becomes so much smaller, to fit; then it scrolls. */
 const LEAST_SCALE = 0.82;
-
-const after = (prefix: string, id: string) => (id.startsWith(prefix) ? id.slice(prefix.length) : null);
-
-/** What goes over a line, a second: as its narrower end tells it. */
-function rateOf(edge: FlowEdge, rates: Rates): number {
-  const table = after("table ", edge.to);
-  if (table !== null) return edge.reads ? 0 : (rates.tables.get(table) ?? 0);
-  const topic = after("topic ", edge.to);
-  if (topic !== null) return rates.topics.get(topic) ?? 0;
-  const reader = rates.functions[after("function ", edge.to) ?? ""];
-  return (edge.from.startsWith("schedule ") ? reader?.commits : reader?.records) ?? 0;
-}
-
-/** Records of a topic that a function has still to handle. */
-function lagOf(edge: FlowEdge, status: Status | undefined): number {
-  const [topic, reader] = [after("topic ", edge.from), after("function ", edge.to)];
-  const ours = status?.sources.filter((source) => source.function === reader && source.source === topic) ?? [];
-  return ours.reduce((sum, source) => sum + source.lag, 0);
-}
 
 function LineView({ line, rate, lag }: { line: Line; rate: number; lag: number }) {
   const end = line.points[line.points.length - 1] ?? [0, 0];
@@ -63,7 +41,7 @@ function LineView({ line, rate, lag }: { line: Line; rate: number; lag: number }
 function Drawing({ application, status }: { application: Application; status: Status | undefined }) {
   const { pulses } = useLive();
   const layout = useMemo(() => layoutOf(graphOf(application)), [application]);
-  const rates = { functions: ratesOf(pulses), topics: useTopicRates(status), tables: useTableRates() };
+  const rates = useRates(status);
   const pulse = pulses.at(-1);
   // A line passes behind all boxes, and boxes are read from left to right.
   const nodes = [...layout.nodes].sort((a, b) => a.x - b.x || a.y - b.y);
@@ -104,11 +82,14 @@ export default function Flow() {
   const application = useApplication();
   const status = useAnswer(getStatus, []);
   useEvery(3, status.again);
+  const Shown = useNarrow() ? Steps : Drawing;
   return (
     <>
       <div class="head">
         <h1>Flow</h1>
-        <span class="muted">Line width: records or rows a second. Number on a line: records that wait. Dashed: only read.</span>
+        {Shown === Drawing && (
+          <span class="muted">Line width: records or rows a second. Number on a line: records that wait. Dashed: only read.</span>
+        )}
         <MadeUp status={status.value} />
       </div>
       <Answered answer={application} what="the application">
@@ -119,7 +100,7 @@ export default function Flow() {
             </Empty>
           ) : (
             <>
-              <Drawing application={value} status={status.value} />
+              <Shown application={value} status={status.value} />
               <FunctionList application={value} status={status.value} />
             </>
           )

@@ -1,3 +1,4 @@
+import { useState } from "preact/hooks";
 import { useAnswer, useEvery } from "../answer";
 import { getStatus } from "../api";
 import { useApplication } from "../application";
@@ -7,7 +8,7 @@ import { Ago } from "../parts/Figures";
 import { short } from "../parts/format";
 import { Answered, Empty } from "../parts/states";
 import { Ticked } from "../parts/Ticked";
-import type { FunctionPart, SourceStatus, Status } from "../types";
+import type { Application, FunctionPart, SourceStatus, Status } from "../types";
 import { Actions } from "./function/Actions";
 import { Failures } from "./function/Failures";
 import { Lag } from "./function/Lag";
@@ -76,8 +77,9 @@ function bySource(a: SourceStatus, b: SourceStatus): number {
   return a.source.localeCompare(b.source) || a.partition - b.partition;
 }
 
-function Parts({ part }: { part: FunctionPart }) {
+function Parts({ part, application }: { part: FunctionPart; application: Application }) {
   const { name } = part;
+  const [deploys, setDeploys] = useState(0);
   const scheduled = !part.triggers.some((trigger) => trigger.topic);
   const status = useAnswer(getStatus, []);
   useEvery(3, status.again);
@@ -91,8 +93,8 @@ function Parts({ part }: { part: FunctionPart }) {
           {(value) => <Lag sources={value.sources.filter((source) => source.function === name).sort(bySource)} />}
         </Answered>
         <Failures name={name} failures={status.value?.failures.filter((failure) => failure.function === name) ?? []} />
-        <Shadow name={name} scheduled={scheduled} />
-        <Versions name={name} />
+        <Shadow name={name} scheduled={scheduled} turn={deploys} />
+        <Versions part={part} application={application} then={() => setDeploys((now) => now + 1)} />
         <Logs name={name} />
         {part.state && <State key={name} name={name} />}
       </div>
@@ -105,9 +107,9 @@ export default function FunctionPage({ name }: PageProps) {
   const application = useApplication();
   return (
     <Answered answer={application} what="the application">
-      {({ functions }) => {
-        const part = functions.find((found) => found.name === name);
-        if (part) return <Parts part={part} />;
+      {(value) => {
+        const part = value.functions.find((found) => found.name === name);
+        if (part) return <Parts part={part} application={value} />;
         return (
           <Empty title={`There is no function ${name}.`}>
             The <a href="/flow">flow</a> shows those there are. One that was removed comes back by <code>isobar rollback {name}</code>.

@@ -68,14 +68,17 @@ function Downloads({ table, where }: { table: string; where: string | null }) {
   );
 }
 
+/** Which rows are shown; nothing where there are none, as the table says so itself. */
+function span(view: View, { rows, more }: Rows): string {
+  if (rows.length === 0) return "";
+  return `Rows ${number(view.offset + 1)} to ${number(view.offset + rows.length)}${more ? "" : ", the last"}`;
+}
+
 function Pages({ view, rows }: { view: View; rows: Rows }) {
-  const to = view.offset + rows.rows.length;
+  if (rows.rows.length === 0 && view.offset === 0) return null;
   return (
     <div class="actions">
-      <span class="muted">
-        Rows {number(rows.rows.length === 0 ? 0 : view.offset + 1)} to {number(to)}
-        {rows.more ? "" : ", the last"}
-      </span>
+      <span class="muted">{span(view, rows)}</span>
       <button
         type="button"
         disabled={view.offset === 0}
@@ -113,7 +116,7 @@ function Found({ part, view }: { part: TablePart; view: View }) {
     <Answered answer={rows} what="rows">
       {(value) => (
         <Card title="Rows" wide actions={<Pages view={view} rows={value} />} note={<Note part={part} rows={value} />}>
-          <RowsView part={part} rows={value} order={view.order} />
+          <RowsView part={part} rows={value} view={view} />
         </Card>
       )}
     </Answered>

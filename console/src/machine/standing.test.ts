@@ -21,6 +21,18 @@ describe("how a function is", () => {
     expect(overall([]).word).toBe("idle");
   });
 
+  it("is paused, and not wrong, where somebody wanted that", () => {
+    const reason = "an operator paused it; `isobar resume sum` lets it go on";
+    const paused = source({ state: "stopped", reason });
+    expect(overall([source({ state: "idle" }), paused])).toEqual({
+      tone: "paused",
+      word: "paused",
+      reason: "`isobar resume sum` lets it go on",
+    });
+    expect(overall([paused, source({ state: "stopped", reason: "too many died" })]).tone).toBe("wrong");
+    expect(isStopped([paused])).toBe(true);
+  });
+
   it("tells why it tries again", () => {
     const retrying = source({ state: "retrying", attempt: 3, reason: "panicked at a.rs:1:1:\ntoo hot" });
     expect(overall([retrying]).reason).toBe("after 3 deliveries: too hot");
@@ -29,6 +41,9 @@ describe("how a function is", () => {
   it("is as the pulse says where that is worse", () => {
     const pulse = { version: "v", records: 0, commits: 0, dead_letters: 0, call_micros: 0, lag: 0, troubles: ["gone"], due_ms: null };
     expect(conditionNow(pulse, [source({ state: "idle" })])).toMatchObject({ tone: "wrong", reason: "gone" });
+    const paused = { ...pulse, troubles: ["`raw`/0 stands still: an operator paused it; `isobar resume sum` lets it go on"] };
+    expect(conditionNow(paused, [source({ state: "idle" })]).word).toBe("paused");
+    expect(conditionNow(pulse, [source({ state: "stopped", reason: "an operator paused it" })]).tone).toBe("wrong");
     expect(conditionNow(pulse, [source({ state: "stopped", reason: "by hand" })]).word).toBe("stopped");
   });
 });
@@ -37,6 +52,12 @@ describe("grants", () => {
   it("are one sentence", () => {
     expect(paragraph([])).toBe("It may touch nothing.");
     expect(paragraph(["may keep state"])).toBe("It may keep state.");
+    expect(paragraph(["may send requests to `{{ dwd_url }}`"])).toBe(
+      "It may send requests to an address that the operator sets by the variable `dwd_url`.",
+    );
+    expect(paragraph(["may send requests to `https://{{ host }}:443`"])).toBe(
+      "It may send requests to `https://…:443`, where the operator sets `host`.",
+    );
     expect(paragraph(["runs for records of a", "may write b"])).toBe("It runs for records of a; may write b.");
   });
 });

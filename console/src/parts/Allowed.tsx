@@ -10,7 +10,7 @@ export function Allowed({ need, to, children }: { need: keyof May; to: string; c
   if (may[need]) return <>{children}</>;
   return (
     <span class="muted">
-      {as_viewer ? `A viewer may not ${to}.` : `To ${to}, one needs a link or token that may `}
+      {as_viewer ? `A viewer may not ${to}.` : `To ${to}, one needs a link, a user or a token that may `}
       {!as_viewer && <code>{SCOPES[need]}</code>}
       {!as_viewer && "."}
     </span>

@@ -3,6 +3,7 @@
 import type { ComponentChildren } from "preact";
 import type { Answer } from "../answer";
 import { Refused } from "../api";
+import { useStale } from "./stale";
 import { Ticked } from "./Ticked";
 
 export function Loading({ what }: { what: string }) {
@@ -82,26 +83,10 @@ interface AnsweredProps<T> {
   children: (value: T) => ComponentChildren;
 }
 
-/** What came, or why it did not; what came before stays while it is loaded anew. */
+/** What came, or why it did not; what came before stays while it is loaded anew, and the page says that it is old. */
 export function Answered<T>({ answer, what, children }: AnsweredProps<T>) {
   const { value, error, again } = answer;
+  useStale(value === undefined ? null : error, again);
   if (value === undefined) return error ? <Failed error={error} again={again} /> : <Loading what={what} />;
-  return (
-    <>
-      {error !== undefined && <Stale error={error} again={again} />}
-      {children(value)}
-    </>
-  );
-}
-
-/** That what is shown is not what is there now. */
-function Stale({ error, again }: { error: unknown; again: () => void }) {
-  return (
-    <p class="stale" role="status">
-      Not as it is now: <Ticked text={words(error).message} />.{" "}
-      <button type="button" class="quiet" onClick={again}>
-        Try again
-      </button>
-    </p>
-  );
+  return <>{children(value)}</>;
 }

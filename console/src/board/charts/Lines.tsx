@@ -1,4 +1,4 @@
-import { useMemo } from "preact/hooks";
+import { useMemo, useState } from "preact/hooks";
 import { setQuery, useRoute } from "../../route";
 import { type LinesChart, columnsOf, titleOf } from "../logic/dashboard";
 import { dayText, yearOf } from "../logic/days";
@@ -6,14 +6,17 @@ import { digitsIn, slice, valuesOf, withGaps } from "../logic/frame";
 import { type Normals, normals, yearsByDays } from "../logic/normals";
 import type { Sheet } from "../logic/sheet";
 import { yearsText } from "../logic/whole";
+import { envelopeIn, tint } from "./band";
 import { Legend, type LegendEntry } from "./Legend";
 import { type LineSubject, lineTitle, linesOption, unitOf } from "./lines";
 import { overlayOption } from "./overlay";
-import { type Palette, mix, shade } from "./palette";
+import { type Palette, mix } from "./palette";
 import { Plot } from "./Plot";
 import type { ChartContext, Kind, KindProps, Seen } from "./types";
 
 const HEIGHT = 320;
+/** How lines are drawn that lie close together. */
+const CLOSE = "Several days at one point: their highest, lowest and mean";
 
 function normalsOf(chart: LinesChart, seen: Seen): Normals | null {
   if (!chart.long_term_mean || !chart.series[0] || seen.frame.kind === "number") return null;
@@ -43,8 +46,9 @@ function legendOf(chart: LinesChart, subjects: readonly LineSubject[], palette: 
     const dashed = at > 0;
     const entries: LegendEntry[] = chart.series.map((part, place) => ({
       label: prefix + titleOf(part),
-      colour: shade(palette, at, place),
+      colour: tint({ chart, subjects, palette }, at, place),
       mark: dashed ? "dash" : "line",
+      line: place,
     }));
     if (chart.complete) entries.push({ label: `${prefix}Not whole`, colour: hue, mark: "hollow" });
     if (chart.band) {
@@ -118,8 +122,9 @@ function Body({ chart, seen, context }: KindProps<LinesChart>) {
   const years = isOverlaid ? yearsIn(subjects) : [];
   const year = years.includes(Number(told)) ? Number(told) : (years[0] ?? 0);
   const choose = (one: number) => setQuery({ [chart.id]: one }, { replace: true });
+  const [only, showOnly] = useState<number | null>(null);
   const zoomOf = `${bounds.from} ${bounds.to} ${seen.map((one) => one.key).join(" ")}`;
-  const input = { chart, subjects, palette };
+  const input = { chart, subjects, palette, only };
   return (
     <>
       {chart.overlay_years && (
@@ -128,12 +133,17 @@ function Body({ chart, seen, context }: KindProps<LinesChart>) {
           {isOverlaid && <YearChoice years={years} year={year} choose={choose} />}
         </div>
       )}
-      <Legend entries={isOverlaid ? overlayLegend(subjects, year, palette) : legendOf(chart, subjects, palette)} />
+      {isOverlaid ? (
+        <Legend entries={overlayLegend(subjects, year, palette)} />
+      ) : (
+        <Legend entries={legendOf(chart, subjects, palette)} only={only} note={envelopeIn(input) && CLOSE}
+          {...(chart.series.length > 1 && { choose: showOnly })} />
+      )}
       {isOverlaid ? (
         <Plot key="years" option={() => overlayOption({ ...input, year })} about={[subjects, palette.theme, year]} height={HEIGHT}
           label={`${chart.title}: the years over each other`} />
       ) : (
-        <Plot key="dates" option={() => linesOption(input)} about={[subjects, palette.theme]} zoomOf={zoomOf} height={HEIGHT}
+        <Plot key="dates" option={() => linesOption(input)} about={[subjects, palette.theme, only]} zoomOf={zoomOf} height={HEIGHT}
           label={`${chart.title}: lines by date`} />
       )}
     </>

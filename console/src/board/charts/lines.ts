@@ -1,14 +1,15 @@
 // The option of a chart of lines by date: gaps are gaps, what is not whole is hollow, a band is broken with its line.
 
 import type { EChartsCoreOption } from "echarts/core";
-import { bucketed, lone, runs } from "../logic/buckets";
+import { lone } from "../logic/buckets";
 import { type LinesChart, titleOf, titleWithUnit } from "../logic/dashboard";
 import { DAY_MS, dayText, placeInYear } from "../logic/days";
 import { type Frame, digitsOf, indexFrom, valuesOf } from "../logic/frame";
 import type { Normals } from "../logic/normals";
 import { fixed, withUnit } from "../logic/numbers";
 import { wholeness } from "../logic/whole";
-import { type Palette, mix, shade } from "./palette";
+import { band, envelope, envelopeIn, tint } from "./band";
+import { type Palette, mix } from "./palette";
 import { type TipRow, tip, tipOption } from "./tip";
 
 /** A subject's rows in the period, with a row for each day that has none. */
@@ -22,12 +23,14 @@ export interface LinesInput {
   chart: LinesChart;
   subjects: readonly LineSubject[];
   palette: Palette;
+  /** The only one of its series that is drawn; null: all. */
+  only: number | null;
 }
 
 /** Of each pixel's days the lowest and the highest. `lttb` takes wrong rows where a gap meets a zoom. */
 const SAMPLING = "minmax";
 
-type SeriesOption = Record<string, unknown>;
+export type SeriesOption = Record<string, unknown>;
 
 export function unitOf(chart: LinesChart, place: number): string | undefined {
   return chart.series[place]?.unit ?? chart.unit;
@@ -53,9 +56,12 @@ function lines(input: LinesInput, subject: number): SeriesOption[] {
   const { chart, palette, subjects } = input;
   const { frame } = subjects[subject]!;
   const whole = wholeness(frame, chart.complete);
+  // What is drawn otherwise is pointed at all the same.
+  const opacity = envelopeIn(input) ? 0 : 1;
   return chart.series.flatMap((one, place) => {
+    if (input.only !== null && input.only !== place) return [];
     const values = valuesOf(frame, one.column);
-    const colour = shade(palette, subject, place);
+    const colour = tint(input, subject, place);
     const base = { yAxisIndex: one.axis ?? 0, dimensions: ["x", "y"], animation: false, silent: true };
     const hollow: number[] = [];
     values.forEach((value, row) => !Number.isNaN(value) && !whole.isWhole(row) && hollow.push(row));
@@ -65,50 +71,11 @@ function lines(input: LinesInput, subject: number): SeriesOption[] {
     const solid = lone(values).filter((row) => whole.isWhole(row));
     return [
       { ...base, id: `line ${subject} ${place}`, type: "line", symbol: "none", sampling: SAMPLING, connectNulls: false, z: 3,
-        lineStyle: lineStyle(colour, subject), data: pairs(frame.at, values) },
+        lineStyle: { ...lineStyle(colour, subject), opacity }, data: pairs(frame.at, values) },
       { ...marks, id: `hollow ${subject} ${place}`, data: pairs(frame.at, values, hollow),
         itemStyle: { color: palette.paper, borderColor: colour, borderWidth: 1 } },
       { ...marks, id: `lone ${subject} ${place}`, symbolSize: 3, data: pairs(frame.at, values, solid), itemStyle: { color: colour } },
     ];
-  });
-}
-
-interface DrawApi {
-  value: (dimension: number) => number;
-  coord: (point: [number, number]) => [number, number];
-}
-
-/** The band of one run of days, of the part of it that is seen. */
-function polygon(frame: Frame, [low, high]: [Float64Array, Float64Array], run: [number, number], fill: string) {
-  return (params: { coordSys: { x: number; width: number; y: number; height: number } }, api: DrawApi) => {
-    const { x, width } = params.coordSys;
-    const perDay = Math.abs(api.coord([DAY_MS, 0])[0] - api.coord([0, 0])[0]);
-    const origin = api.coord([0, 0])[0];
-    const from = Math.max(run[0], indexFrom(frame.at, (x - origin) / perDay) - 1);
-    const to = Math.min(run[1], indexFrom(frame.at, (x + width - origin) / perDay) + 1);
-    if (from > to) return undefined;
-    const points = bucketed(frame.at, low, high, [from, to], 1 / perDay);
-    const top = points.map((point) => api.coord([point.at * DAY_MS, point.high]));
-    const bottom = points.map((point) => api.coord([point.at * DAY_MS, point.low])).reverse();
-    return { type: "polygon", shape: { points: [...top, ...bottom] }, style: { fill }, silent: true };
-  };
-}
-
-function band(input: LinesInput, subject: number): SeriesOption[] {
-  const { chart, palette, subjects } = input;
-  if (!chart.band) return [];
-  const { frame } = subjects[subject]!;
-  const [low, high] = [valuesOf(frame, chart.band.low), valuesOf(frame, chart.band.high)];
-  const fill = mix(palette.hues[subject === 0 ? 0 : 1], palette.paper, subject === 0 ? 0.78 : 0.86);
-  return runs(low, high).map((run) => {
-    let [least, most] = [Infinity, -Infinity];
-    for (let row = run[0]; row <= run[1]; row++) [least, most] = [Math.min(least, low[row]!), Math.max(most, high[row]!)];
-    return {
-      id: `band ${subject} ${frame.at[run[0]]}`, type: "custom", clip: true, z: 1, animation: false, silent: true,
-      dimensions: ["from", "to", "low", "high"], encode: { x: [0, 1], y: [2, 3] },
-      data: [[frame.at[run[0]]! * DAY_MS, frame.at[run[1]]! * DAY_MS, least, most]],
-      renderItem: polygon(frame, [low, high], run, fill),
-    };
   });
 }
 
@@ -171,7 +138,7 @@ export function zoomOption(palette: Palette, bottom: number): unknown[] {
 
 /** What is known of a day, of all subjects. */
 function dayTip(input: LinesInput, day: number): HTMLElement {
-  const { chart, subjects, palette } = input;
+  const { chart, subjects } = input;
   const rows = subjects.flatMap((one, subject): TipRow[] => {
     const { frame, normals } = one;
     const row = indexFrom(frame.at, day);
@@ -182,7 +149,7 @@ function dayTip(input: LinesInput, day: number): HTMLElement {
     const shown = chart.series.map((part, place): TipRow => ({
       label: prefix + titleOf(part),
       value: withUnit(value(part.column), digitsOf(frame, part.column), unitOf(chart, place)),
-      colour: shade(palette, subject, place),
+      colour: tint(input, subject, place),
     }));
     if (chart.band) {
       const [low, high] = [chart.band.low, chart.band.high].map((name) => fixed(value(name), digitsOf(frame, name)));
@@ -220,6 +187,7 @@ export function linesOption(input: LinesInput): EChartsCoreOption {
     },
     series: [
       ...each.flatMap((subject) => band(input, subject)).reverse(),
+      ...each.flatMap((subject) => envelope(input, subject)).reverse(),
       ...each.flatMap((subject) => normal(input, subject)),
       ...each.flatMap((subject) => lines(input, subject)),
     ],

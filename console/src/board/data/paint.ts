@@ -67,7 +67,7 @@ function paintText(pen: CanvasRenderingContext2D, text: Text, style: CSSStyleDec
 
 function paintElement(pen: CanvasRenderingContext2D, element: Element, offset: (box: DOMRect) => Rect): void {
   const style = getComputedStyle(element);
-  if (!isSeen(style) || element.matches("button, select, label, .unseen")) return;
+  if (!isSeen(style) || element.matches("button:not(.entry), select, label, .unseen")) return;
   const chart = chartIn(element);
   const box = offset(element.getBoundingClientRect());
   if (chart) {

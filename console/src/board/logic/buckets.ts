@@ -4,6 +4,8 @@ export interface BandPoint {
   at: number;
   low: number;
   high: number;
+  /** The mean of what is in the middle between both. */
+  mean: number;
 }
 
 /** Runs of rows that have both values, as first and last index. */
@@ -21,7 +23,7 @@ export function runs(low: Float64Array, high: Float64Array): [number, number][] 
   return found;
 }
 
-/** The rows from `start` to `end`, `per` of them as one point with the lowest low and the highest high. */
+/** The rows from `start` to `end`, `per` of them as one point with the lowest low, the highest high and the mean. */
 export function bucketed(
   at: Float64Array,
   low: Float64Array,
@@ -33,10 +35,11 @@ export function bucketed(
   const points: BandPoint[] = [];
   for (let row = start; row <= end; row += step) {
     const last = Math.min(end, row + step - 1);
-    const point = { at: (at[row]! + at[last]!) / 2, low: Infinity, high: -Infinity };
+    const point = { at: (at[row]! + at[last]!) / 2, low: Infinity, high: -Infinity, mean: 0 };
     for (let one = row; one <= last; one++) {
       point.low = Math.min(point.low, low[one]!);
       point.high = Math.max(point.high, high[one]!);
+      point.mean += (low[one]! + high[one]!) / 2 / (last - row + 1);
     }
     points.push(point);
   }

@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
 import type { TablePart } from "../../types";
 import { bucketed, lone, runs } from "./buckets";
+import { envelopeOf } from "./envelope";
 import { find } from "./find";
 import { neighbour, pathOf, projection, ringsOf } from "./geo";
 import { rangeFor, unite } from "./ranges";
@@ -105,8 +106,16 @@ describe("bands", () => {
   });
 
   it("keep the lowest and the highest of what shares a pixel", () => {
-    expect(bucketed(at, low, high, [3, 5], 2)).toEqual([{ at: 3, low: 4, high: 15 }, { at: 5, low: 6, high: 16 }]);
+    expect(bucketed(at, low, high, [3, 5], 2)).toEqual([{ at: 3, low: 4, high: 15, mean: 9.5 }, { at: 5, low: 6, high: 16, mean: 11 }]);
     expect(bucketed(at, low, high, [0, 1], 0.1)).toHaveLength(2);
+  });
+
+  it("lie around lines of which one is the highest and one the lowest everywhere", () => {
+    const [high, mean, low] = [[5, NaN, 7], [3, 4, 7], [1, NaN, 6]].map((values) => Float64Array.from(values)) as [Float64Array, Float64Array, Float64Array];
+    expect(envelopeOf([mean, low, high])).toEqual({ high: 2, low: 1 });
+    expect(envelopeOf([high, low])).toBeNull();
+    expect(envelopeOf([high, mean, Float64Array.from([6, 4, 1])])).toBeNull();
+    expect(envelopeOf([high, high, high])).toEqual({ high: 0, low: 2 });
   });
 
   it("show days that stand alone", () => {

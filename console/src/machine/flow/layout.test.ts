@@ -1,7 +1,8 @@
 import { describe, expect, it } from "vitest";
 import type { Application, FunctionPart } from "../../types";
 import { graphOf } from "./graph";
-import { columnsOf, layoutOf, pathOf, widthOf } from "./layout";
+import { columnsOf, pathOf, widthOf } from "./layout";
+import { layoutOf, partsOf } from "./parts";
 
 function part(name: string, from: string | null, publishes: string[], tables: Record<string, string[]> = {}): FunctionPart {
   const trigger = from === null ? { id: "often", cron: "0 * * * * *" } : { id: "records", topic: from };
@@ -73,6 +74,23 @@ describe("the layout", () => {
         const apart = a.x + a.width <= b.x || b.x + b.width <= a.x || a.y + a.height <= b.y || b.y + b.height <= a.y;
         expect(apart, `${a.id} and ${b.id}`).toBe(true);
       }
+    }
+  });
+
+  it("leaves no hole where two parts have nothing to do with each other", () => {
+    const two = application(
+      [...chain.functions, part("other", null, ["alone"]), part("end", "alone", [], { last: ["upsert"] })],
+      [...chain.topics.map(({ name }) => name), "alone"],
+      [...chain.tables.map(({ name }) => name), "last", "loaded"],
+    );
+    expect(partsOf(graphOf(two)).map(({ nodes }) => nodes.length).sort()).toEqual([1, 5, 9]);
+    const { nodes, height } = layoutOf(graphOf(two));
+    const heights = partsOf(graphOf(two)).map((one) => layoutOf(one).height);
+    expect(height).toBeLessThan(heights.reduce((sum, one) => sum + one, 0) + 20);
+    expect(new Set(nodes.map(({ id }) => id)).size).toBe(15);
+    for (const [at, a] of nodes.entries()) {
+      const hit = nodes.slice(at + 1).find((b) => a.x < b.x + b.width && b.x < a.x + a.width && a.y < b.y + b.height && b.y < a.y + a.height);
+      expect(hit, a.id).toBeUndefined();
     }
   });
 

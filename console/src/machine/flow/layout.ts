@@ -173,7 +173,8 @@ function lineOf({ edge, slots }: Route, xs: Map<Slot, [number, number]>): Line {
   return { ...edge, points };
 }
 
-export function layoutOf(graph: Graph): Layout {
+/** Where everything stands of one part, in which each hangs together with each. */
+export function layoutOfPart(graph: Graph): Layout {
   const columns = columnsOf(graph);
   const grid: Slot[][] = Array.from({ length: Math.max(-1, ...columns.values()) + 1 }, () => []);
   const slots = new Map(graph.nodes.map((node) => [node.id, slotOf(node)]));

@@ -33,7 +33,7 @@ function State({ source }: { source: SourceStatus }) {
   const { tone, word, reason } = conditionOf(source.standing);
   return (
     <>
-      <span class={tone === "wrong" ? "failure" : tone}>{word}</span>{" "}
+      <span class={tone === "wrong" ? "failure" : tone}>{reason ? `${word}:` : word}</span>{" "}
       {reason && (
         <span class="muted">
           <Ticked text={reason.split("\n")[0] ?? ""} />

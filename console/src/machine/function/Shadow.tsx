@@ -155,8 +155,9 @@ async function shadowOf(name: string, signal: AbortSignal): Promise<Comparison |
 }
 
 /** A version that follows the one in charge, and what it would make otherwise. */
-export function Shadow({ name, scheduled }: { name: string; scheduled: boolean }) {
-  const shadow = useAnswer((signal) => shadowOf(name, signal), [name]);
+export function Shadow({ name, scheduled, turn }: { name: string; scheduled: boolean; turn: number }) {
+  // With another turn, one may have begun.
+  const shadow = useAnswer((signal) => shadowOf(name, signal), [name, turn], { keep: true });
   useEvery(30, shadow.again);
   return (
     <Card title="Shadow" wide>

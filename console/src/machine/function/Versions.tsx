@@ -10,7 +10,9 @@ import { short, word } from "../../parts/format";
 import { Answered } from "../../parts/states";
 import { Ticked } from "../../parts/Ticked";
 import { useSession } from "../../session";
-import type { Entry, VersionSummary } from "../../types";
+import type { Application, Entry, FunctionPart, VersionSummary } from "../../types";
+import { inWords } from "../standing";
+import { Deploy } from "./deploy/Deploy";
 
 /** In what a version differs from another. */
 function Changes({ name, from, to }: { name: string; from: string; to: string }) {
@@ -24,7 +26,7 @@ function Changes({ name, from, to }: { name: string; from: string; to: string })
           <ul class="plain">
             {lines.map((line) => (
               <li key={line}>
-                <Ticked text={line} />
+                <Ticked text={inWords(line)} />
               </li>
             ))}
           </ul>
@@ -80,7 +82,8 @@ function Row({ name, version, before, entry, again }: RowProps) {
 }
 
 /** The versions that are kept, the newest first: who put them in charge, when, and what changed. */
-export function Versions({ name }: { name: string }) {
+export function Versions({ part, application, then }: { part: FunctionPart; application: Application; then: () => void }) {
+  const { name } = part;
   const versions = useAnswer((signal) => getVersions(name, signal), [name]);
   const audit = useAnswer((signal) => getAudit(1000, signal), []);
   const entryOf = (version: VersionSummary) =>
@@ -91,13 +94,23 @@ export function Versions({ name }: { name: string }) {
   };
   const { pulses } = useLive();
   const inCharge = pulses.at(-1)?.functions[name]?.version;
-  const shown = versions.value?.find((version) => version.running)?.version;
+  const running = versions.value?.find((version) => version.running);
+  const shown = running?.version;
   // Another one may have taken over by what was done elsewhere: by a promotion, in a terminal, or by the host itself.
   useEffect(() => {
     if (inCharge && shown && !shown.startsWith(inCharge)) again();
   }, [inCharge]);
+  const deployed = () => {
+    again();
+    then();
+  };
+  const actions = (
+    <Allowed need="deploy" to="deploy or roll back">
+      <Deploy part={part} application={application} running={shown ?? part.version} component={running?.component} then={deployed} />
+    </Allowed>
+  );
   return (
-    <Card title="Versions" actions={<Allowed need="deploy" to="roll back">{null}</Allowed>} wide>
+    <Card title="Versions" actions={actions} wide>
       <Answered answer={versions} what="versions">
         {(list) =>
           list.length === 0 ? (

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { fileName, hiddenColumns, literal, queryCommand, viewOf } from "./filter";
+import { fileName, hiddenColumns, literal, noRows, queryCommand, shownCell, viewOf } from "./filter";
 
 describe("a view of a table", () => {
   it("stands in the address", () => {
@@ -24,6 +24,20 @@ describe("cells", () => {
     expect(literal("text", "it's")).toBe("'it''s'");
     expect(literal("double", "1.5")).toBe("1.5");
     expect(literal("date", "2024-01-31")).toBe("'2024-01-31'");
+  });
+
+  it("have no more digits than one reads, and all that tell small ones apart", () => {
+    expect(["11.283333333333333", "2456.7999999999997", "-0.00001234567", "9.0", "0.99999999", "1234567"].map(shownCell)).toEqual(
+      ["11.2833", "2456.8", "−0.00001235", "9.0", "1", "1\u202f234\u202f567"],
+    );
+    expect(["1e-7", "NaN", "50.7358"].map(shownCell)).toEqual(["1e-7", "NaN", "50.7358"]);
+  });
+
+  it("that are not there are told of", () => {
+    const view = { where: null, order: null, offset: 0 };
+    expect(noRows(view)).toBe("The table is empty.");
+    expect(noRows({ ...view, where: "a = 1" })).toBe("No row meets this.");
+    expect(noRows({ ...view, offset: 100 })).toBe("There are no more rows.");
   });
 
   it("that are sensitive are known by what is missing", () => {

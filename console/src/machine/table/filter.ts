@@ -50,7 +50,23 @@ export function literal(type: string, cell: string): string {
   return plain ? cell : `'${cell.replaceAll("'", "''")}'`;
 }
 
-/** A cell as it is shown: numbers grouped, but not those that are keys, which are names. */
-export function shownCell(cell: string | null, isFigure: boolean): string | null {
-  return cell !== null && isFigure ? numberText(cell) : cell;
+/** Digits behind the point that a list has room for; figures near zero have as many as tell them apart. */
+const DECIMALS = 4;
+const FRACTION = /^-?(\d+)\.(0*)\d+$/;
+
+/** A number as it is shown: what was worked out has fifteen digits, of which the last are noise. Its export has them all. */
+export function shownCell(cell: string): string {
+  const found = FRACTION.exec(cell);
+  if (!found) return numberText(cell);
+  const zeros = Number(found[1]) === 0 ? (found[2]?.length ?? 0) : 0;
+  const decimals = DECIMALS + zeros;
+  const has = cell.length - cell.indexOf(".") - 1;
+  if (has <= decimals || decimals > 100) return numberText(cell);
+  return numberText(Number(cell).toFixed(decimals).replace(/\.?0+$/, ""));
+}
+
+/** Why no row is shown. */
+export function noRows({ where, offset }: View): string {
+  if (offset > 0) return "There are no more rows.";
+  return where === null ? "The table is empty." : "No row meets this.";
 }

@@ -1,1 +1,0 @@
-import{c as e}from"./states-Bz9F90Z-.js";function t({status:t}){return t?.made_up?e(`span`,{class:`waiting`,children:`Made-up data of a demo`}):null}export{t};

@@ -1,1 +1,0 @@
-import{c as e,n as t}from"./states-Bz9F90Z-.js";function n({name:n}){return e(t,{title:`There is nothing at ${n}.`,children:[e(`a`,{href:`/`,children:`The board`}),` and `,e(`a`,{href:`/flow`,children:`the flow`}),` lead to all there is.`]})}export{n as default};
