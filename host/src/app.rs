@@ -9,6 +9,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::config::Config;
+use crate::config::console::ConsoleConfig;
 use crate::config::kafka::KafkaConfig;
 use crate::console::view::Running;
 use crate::deploys::{Deploys, Hosts, Joined, Listening, Settings, Start};
@@ -196,6 +197,12 @@ impl Prepared {
     #[must_use]
     pub fn root(&self) -> &Path {
         &self.root
+    }
+
+    /// How people reach the host.
+    #[must_use]
+    pub fn console(&self) -> &ConsoleConfig {
+        &self.settings.config.console
     }
 
     /// Lets time pass for calls that are made by hand, as benches do.

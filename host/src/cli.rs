@@ -9,12 +9,14 @@ mod data;
 mod letters;
 mod state;
 mod tokens;
+mod users;
 mod versions;
 
 pub use data::{ExportArgs, ExportFormat, LoadArgs, QueryArgs, QueryFormat, TableCommand, TopicCommand, TopicReadArgs};
 pub use letters::{DeadLettersCommand, LetterShowArgs, LettersListArgs, LettersSettleArgs};
 pub use state::{DeleteArgs, LogsArgs, StateArgs, StateCommand, StateGetArgs, StateListArgs};
 pub use tokens::{TokenCommand, TokenCreateArgs, TokenRevokeArgs};
+pub use users::{UserAddArgs, UserCommand, UserRemoveArgs};
 pub use versions::{AuditArgs, DeployArgs, DiffArgs, PromoteArgs, PullArgs, ReplayArgs, RollbackArgs};
 pub use versions::{ShadowCommand, ShadowDropArgs, ShadowShowArgs, VersionsArgs, WatchArgs};
 
@@ -34,6 +36,7 @@ Exit codes:
 Environment:
   SPIN_VARIABLE_<NAME>  the value of a variable that `--variable` does not give
   ISOBAR_LOG            what is logged, such as `info` or `isobar=debug`
+  ISOBAR_LOG_FORMAT     how: `text`, or `json`, an object a line
   NO_COLOR              no colours, whatever the terminal can do";
 
 /// What whoever makes or has a backup must know.
@@ -115,6 +118,9 @@ pub enum Command {
     /// See to tokens, by which programs speak to the running host
     #[command(subcommand)]
     Token(TokenCommand),
+    /// See to users, who sign in to the page with a password
+    #[command(subcommand)]
+    User(UserCommand),
     /// Let a function stand still
     Pause(FunctionArgs),
     /// Let a function that stands still go on
@@ -125,6 +131,8 @@ pub enum Command {
     Backup(BackupArgs),
     /// Write a backup into a new data folder
     Restore(RestoreArgs),
+    /// Write what can be asked of a host's HTTP API to stdout, as OpenAPI
+    Openapi,
     /// Write a shell's completion script to stdout
     Completions(CompletionsArgs),
     /// Make this program a plugin of Spin, for `spin up`

@@ -6,11 +6,11 @@ use std::process::ExitCode;
 use clap::Parser as _;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tracing::{Level, Metadata, Subscriber};
-use tracing_subscriber::filter::filter_fn;
+use tracing_subscriber::filter::{Targets, filter_fn};
+use tracing_subscriber::fmt;
 use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
-use tracing_subscriber::{EnvFilter, fmt};
 
 use crate::cli::{Cli, Command};
 use crate::commands::{self, Outcome};
@@ -71,29 +71,55 @@ async fn run() -> ExitCode {
 async fn run_command() -> anyhow::Result<Outcome> {
     let cli = Cli::parse();
     let usual = if matches!(cli.command, Command::Up(_)) { RUNNING } else { "warn,sqlx=error" };
-    trace(usual, spin::Output::default());
+    trace(usual, spin::Output::default())?;
     commands::run(cli.command).await
 }
 
 async fn run_for_spin() -> anyhow::Result<Outcome> {
-    trace(RUNNING, spin::output()?);
+    trace(RUNNING, spin::output()?)?;
     spin::run().await.map(|()| Outcome::Done)
 }
 
-/// Logs to stderr: what `ISOBAR_LOG` says, else the `usual`.
-fn trace(usual: &str, output: spin::Output) {
-    let filter = EnvFilter::try_from_env("ISOBAR_LOG").unwrap_or_else(|_| EnvFilter::new(usual));
-    log(filter, io::stderr, ui::is_talking_to_a_person()).with(output).init();
+/// How lines of the log are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Form {
+    /// For people, coloured or not.
+    Text { ansi: bool },
+    /// An object for each line, for programs.
+    Json,
+}
+
+/// Logs to stderr: what `ISOBAR_LOG` says, else the `usual`, and as `ISOBAR_LOG_FORMAT` says.
+///
+/// # Errors
+/// When one of them says something else.
+fn trace(usual: &str, output: spin::Output) -> anyhow::Result<()> {
+    let said = |name| std::env::var(name).ok().filter(|text| !text.is_empty());
+    let wanted = said("ISOBAR_LOG").unwrap_or_else(|| usual.to_owned());
+    let targets: Targets = wanted
+        .parse()
+        .map_err(|_| anyhow::anyhow!("`ISOBAR_LOG` is `{wanted}`; write it as `info`, or as `warn,isobar=debug`"))?;
+    let form = match said("ISOBAR_LOG_FORMAT").as_deref() {
+        None | Some("text") => Form::Text { ansi: ui::is_talking_to_a_person() },
+        Some("json") => Form::Json,
+        Some(other) => anyhow::bail!("`ISOBAR_LOG_FORMAT` is `{other}`; there are `text` and `json`"),
+    };
+    log(targets, io::stderr, form).with(output).init();
+    Ok(())
 }
 
 /// Writes what both filters let pass. They are filters of everything: one that belongs to a layer (tracing-subscriber 0.3) takes a
 /// library's question whether it may log for an event, and loses the thread's next one.
-fn log<W>(filter: EnvFilter, to: W, ansi: bool) -> impl Subscriber + Send + Sync
+fn log<W>(targets: Targets, to: W, form: Form) -> impl Subscriber + Send + Sync
 where
-    W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
+    W: for<'w> MakeWriter<'w> + Clone + Send + Sync + 'static,
 {
-    let said = fmt::layer().with_writer(to).with_ansi(ansi).with_target(false);
-    tracing_subscriber::registry().with(said).with(filter_fn(may_be_said)).with(filter)
+    let text = match form {
+        Form::Text { ansi } => Some(fmt::layer().with_writer(to.clone()).with_ansi(ansi).with_target(false)),
+        Form::Json => None,
+    };
+    let json = (form == Form::Json).then(|| fmt::layer().json().flatten_event(true).with_writer(to));
+    tracing_subscriber::registry().with(text).with(json).with(filter_fn(may_be_said)).with(targets)
 }
 
 /// Below warnings the engine tells what functions write and are given, and the driver of Cassandra repeats what the server says,
@@ -119,7 +145,8 @@ mod tests {
     #[test]
     fn a_question_whether_something_is_logged_loses_nothing() {
         let file = tempfile::NamedTempFile::new().unwrap();
-        let log = log(EnvFilter::new("warn,isobar=info"), Arc::new(file.reopen().unwrap()), false);
+        let targets = "warn,isobar=info".parse().unwrap();
+        let log = log(targets, Arc::new(file.reopen().unwrap()), Form::Text { ansi: false });
         // Else each record that the Kafka client reads asks whether to say it.
         assert_eq!(log.max_level_hint(), Some(LevelFilter::INFO));
         tracing::subscriber::with_default(log, || {
@@ -133,5 +160,16 @@ mod tests {
         let written = std::fs::read_to_string(file.path()).unwrap();
         assert_eq!(written.matches("it is said").count(), 3, "{written}");
         assert!(!written.contains("it is not"), "{written}");
+    }
+
+    #[test]
+    fn programs_read_an_object_a_line() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let log = log("info".parse().unwrap(), Arc::new(file.reopen().unwrap()), Form::Json);
+        tracing::subscriber::with_default(log, || tracing::warn!(function = "count", "it waits\nfor \"more\""));
+        let written = std::fs::read_to_string(file.path()).unwrap();
+        let line: serde_json::Value = serde_json::from_str(&written).unwrap();
+        assert_eq!((&line["level"], &line["function"]), (&"WARN".into(), &"count".into()), "{written}");
+        assert_eq!(line["message"], "it waits\nfor \"more\"");
     }
 }

@@ -11,6 +11,7 @@ pub mod inspect;
 pub mod logs;
 pub mod new;
 pub mod open;
+pub mod openapi;
 pub mod pause;
 pub mod plugin;
 mod reach;
@@ -24,6 +25,7 @@ pub mod test;
 pub mod token;
 pub mod topic;
 pub mod up;
+pub mod user;
 pub mod verify;
 pub mod watch;
 pub mod wit;
@@ -62,6 +64,7 @@ pub async fn run(command: Command) -> anyhow::Result<Outcome> {
         Command::Wit(args) => wit::run(&args),
         Command::Inspect(args) => inspect::run(&args),
         Command::Completions(args) => completions::run(&args),
+        Command::Openapi => openapi::run(),
         Command::Plugin(command) => plugin::run(&command),
         Command::Open(args) => open::run(&args).await,
         Command::Status(args) => status::run(&args).await,
@@ -85,6 +88,7 @@ pub async fn run(command: Command) -> anyhow::Result<Outcome> {
         Command::Delete(args) => state::delete(&args).await,
         Command::State(command) => state::run(&command).await,
         Command::Token(command) => token::run(&command).await,
+        Command::User(command) => user::run(&command).await,
         Command::Pause(args) => pause::pause(&args).await,
         Command::Resume(args) => pause::resume(&args).await,
         Command::Verify(args) => verify::run(&args).await,

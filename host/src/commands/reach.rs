@@ -14,12 +14,14 @@ use crate::console::answers::{
 };
 use crate::console::answers::{BackupAsk, LettersAsk, LettersPage, Loaded, RecordsAsk, RecordsPage, Rows, RowsAsk};
 use crate::console::answers::{
-    NewToken, SettleAsk, Settled, StateAsk, StatePage, Status, TableSummary, TokenAsk, TopicSummary,
+    NewToken, SettleAsk, Settled, StateAsk, StatePage, Status, TableSummary, TokenAsk, TopicSummary, UserAsk,
 };
 use crate::console::client::Client;
+use crate::console::no_shadow;
 use crate::console::view::View;
 use crate::deploys::{OWNER, Taken, VersionSummary};
 use crate::embedded::tokens::Token;
+use crate::embedded::users::User;
 use crate::embedded::versions::{Entry, Look};
 use crate::embedded::{Fate, Folder, InUse, LedgerReport, Store};
 use crate::manifest::{self, Application};
@@ -195,10 +197,11 @@ impl Reach {
     }
 
     pub(super) async fn shadow(&self, function: &str, ask: &ShadowAsk) -> anyhow::Result<Comparison> {
-        match self {
-            Reach::Host(client) => client.shadow(function, ask).await,
-            Reach::Folder(view) => Ok(view.shadow(function, ask).await?),
-        }
+        let found = match self {
+            Reach::Host(client) => client.shadow(function, ask).await?,
+            Reach::Folder(view) => view.shadow(function, ask).await?,
+        };
+        found.ok_or_else(|| no_shadow(function).into())
     }
 
     pub(super) async fn promote(&self, function: &str, ask: &PromoteAsk) -> anyhow::Result<Taken> {
@@ -268,6 +271,27 @@ impl Reach {
         match self {
             Reach::Host(client) => client.revoke_token(name).await,
             Reach::Folder(view) => Ok(view.revoke_token(name).await?),
+        }
+    }
+
+    pub(super) async fn users(&self) -> anyhow::Result<Vec<User>> {
+        match self {
+            Reach::Host(client) => client.users().await,
+            Reach::Folder(view) => Ok(view.users().await?),
+        }
+    }
+
+    pub(super) async fn add_user(&self, ask: &UserAsk) -> anyhow::Result<User> {
+        match self {
+            Reach::Host(client) => client.add_user(ask).await,
+            Reach::Folder(view) => Ok(view.add_user(ask).await?),
+        }
+    }
+
+    pub(super) async fn remove_user(&self, name: &str) -> anyhow::Result<()> {
+        match self {
+            Reach::Host(client) => client.remove_user(name).await,
+            Reach::Folder(view) => Ok(view.remove_user(name).await?),
         }
     }
 

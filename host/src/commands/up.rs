@@ -14,9 +14,9 @@ use super::{build, given, rendered};
 use crate::app::{self, App, Plan, Prepared};
 use crate::bindings::tables::load;
 use crate::cli::UpArgs;
-use crate::console;
 use crate::console::dashboard;
 use crate::console::view::View;
+use crate::console::{self, Listening};
 use crate::deploys::Settings;
 use crate::dispatch::{Progress, rereads};
 use crate::embedded::{Folder, Kind};
@@ -93,8 +93,9 @@ pub(crate) async fn run_prepared(
 ) -> anyhow::Result<()> {
     let root = prepared.root().to_owned();
     std::mem::take(&mut prepared.news).into_iter().for_each(ui::say);
+    let listening = Listening { here: listen, console: prepared.console().clone(), ..Listening::default() };
     let app = prepared.start().await?;
-    let ended = serve(&app, &root, listen, wanted_idle, gone).await;
+    let ended = serve(&app, &root, listening, wanted_idle, gone).await;
     app.stop().await;
     ended
 }
@@ -122,7 +123,7 @@ async fn load_files(prepared: &Prepared, declared: &Demo, running: &demo::Runnin
 async fn serve(
     app: &App,
     root: &Path,
-    listen: Option<SocketAddr>,
+    listening: Listening,
     wanted_idle: bool,
     gone: impl Future<Output = ()>,
 ) -> anyhow::Result<()> {
@@ -134,12 +135,18 @@ async fn serve(
         None
     });
     let view = Arc::new(view.with_dashboard(dashboard));
-    let serving = console::serve(view, listen, shutdown.clone()).await?;
+    let serving = console::serve(view, listening, shutdown.clone()).await?;
     ui::say(format_args!(
         "isobar is up: http://{}  (data in `{}`)",
         serving.address,
         app.store.folder().path().display()
     ));
+    if let Some(public) = serving.public {
+        ui::say(format_args!("others reach it at {public}"));
+    }
+    if let Some(warning) = &serving.warning {
+        ui::warn(warning);
+    }
     // What is not shown to a person is kept somewhere, and the link lets whoever reads it in.
     match ui::is_talking_to_a_person() {
         true => ui::say(format_args!("open it, once: {}", serving.link)),

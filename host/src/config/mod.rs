@@ -1,6 +1,7 @@
 //! What the operator says, in `isobar.toml`: where the application runs, not what it is. Pure; reading the file is the
 //! caller's.
 
+pub mod console;
 pub mod kafka;
 pub mod policy;
 pub mod stores;
@@ -26,6 +27,8 @@ pub struct Config {
     pub kafka: Option<kafka::KafkaConfig>,
     /// What any manifest may say; `None`: deploys may not widen access to what is sensitive.
     pub policy: Option<policy::Policy>,
+    /// How people reach the host.
+    pub console: console::ConsoleConfig,
 }
 
 impl Config {
@@ -64,6 +67,7 @@ struct Document {
     stores: stores::Document,
     kafka: Option<kafka::Document>,
     policy: Option<policy::Document>,
+    console: Option<console::Document>,
 }
 
 #[derive(Default, Deserialize)]
@@ -88,7 +92,8 @@ pub fn parse(text: &str) -> Result<Config, String> {
     let stores = stores::read(document.stores)?;
     let kafka = document.kafka.map(kafka::read).transpose()?;
     let policy = document.policy.map(policy::read).transpose()?;
-    Ok(Config { keep_free_mb: document.disk.keep_free_mb.map(u64::from), https_proxy, stores, kafka, policy })
+    let console = document.console.map(console::read).transpose()?.unwrap_or_default();
+    Ok(Config { keep_free_mb: document.disk.keep_free_mb.map(u64::from), https_proxy, stores, kafka, policy, console })
 }
 
 /// `http://name:port`. The text is not repeated in what is wrong: it could hold a password.

@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
 
+use crate::config::console::Role;
 use crate::deploys::DeployError;
 use crate::dispatch::SourceStatus;
 use crate::dispatch::Spoken;
@@ -14,7 +16,7 @@ use crate::embedded::tokens::Token;
 use crate::embedded::{Kind, TopicStatus, WriteError};
 
 /// Where everything stands.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Status {
     /// The application's name.
     pub application: String,
@@ -31,7 +33,7 @@ pub struct Status {
 }
 
 /// A delivery that failed.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Failure {
     /// The function.
     pub function: String,
@@ -48,7 +50,7 @@ pub struct Failure {
 }
 
 /// A topic.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct TopicSummary {
     /// Its name.
     pub topic: String,
@@ -59,13 +61,15 @@ pub struct TopicSummary {
 }
 
 /// Which records are asked for.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 pub struct RecordsAsk {
     /// Only those of this partition.
     pub partition: Option<u32>,
     /// Only those from this offset on.
     pub from: Option<i64>,
-    /// Most records of each partition.
+    /// Most records of each partition: 1000 come at the most.
+    #[param(default = 20)]
     pub limit: Option<u32>,
     /// Whether those of a sensitive topic are asked for.
     #[serde(default)]
@@ -73,7 +77,7 @@ pub struct RecordsAsk {
 }
 
 /// Some records of a topic.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct RecordsPage {
     /// By partition and offset.
     pub records: Vec<RecordView>,
@@ -82,7 +86,7 @@ pub struct RecordsPage {
 }
 
 /// A record.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct RecordView {
     /// Its partition.
     pub partition: u32,
@@ -99,7 +103,7 @@ pub struct RecordView {
 }
 
 /// Bytes: as text where they are UTF-8, else in base64.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Payload {
     /// UTF-8.
@@ -120,7 +124,7 @@ impl Payload {
 }
 
 /// A table.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct TableSummary {
     /// Its name.
     pub table: String,
@@ -139,14 +143,15 @@ pub struct TableSummary {
 }
 
 /// Which rows are asked for, as a query string holds it.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 pub struct RowsAsk {
     /// A condition: `column op literal and …`.
     #[serde(rename = "where")]
     pub filter: Option<String>,
     /// Names separated by commas.
     pub columns: Option<String>,
-    /// Most rows.
+    /// Most rows: of an answer that is no export 10,000 come at the most, and 100 where no number is named.
     pub limit: Option<u64>,
     /// The column that they are ordered by, `-` before it turns that round; by the key where none is named.
     pub order: Option<String>,
@@ -156,6 +161,7 @@ pub struct RowsAsk {
     #[serde(default)]
     pub shared: bool,
     /// `csv`, `json` or `parquet`, for an export.
+    #[param(default = "csv", pattern = "^(csv|json|parquet)$")]
     pub format: Option<String>,
     /// Whether sensitive tables and columns are asked for.
     #[serde(default)]
@@ -163,7 +169,7 @@ pub struct RowsAsk {
 }
 
 /// Rows of a table, as text.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Rows {
     /// The names of the columns.
     pub columns: Vec<String>,
@@ -176,7 +182,8 @@ pub struct Rows {
 }
 
 /// How a backup is asked for.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 pub struct BackupAsk {
     /// Whether sensitive data are asked for: without them there is no backup.
     #[serde(default)]
@@ -184,7 +191,7 @@ pub struct BackupAsk {
 }
 
 /// What a load did.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Loaded {
     /// Rows written.
     pub rows: u64,
@@ -193,14 +200,16 @@ pub struct Loaded {
 }
 
 /// Which dead letters are asked for.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 pub struct LettersAsk {
     /// Only the one at this offset of its topic.
     pub offset: Option<i64>,
     /// Those that were redriven or dropped too.
     #[serde(default)]
     pub all: bool,
-    /// Most letters.
+    /// Most letters: 1000 come at the most.
+    #[param(default = 100)]
     pub limit: Option<u32>,
     /// Whether the words and records of a function that reads sensitive data are asked for.
     #[serde(default)]
@@ -208,7 +217,7 @@ pub struct LettersAsk {
 }
 
 /// Some dead letters of a function.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct LettersPage {
     /// The oldest first.
     pub letters: Vec<LetterView>,
@@ -219,7 +228,7 @@ pub struct LettersPage {
 }
 
 /// A dead letter.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct LetterView {
     /// The topic that holds it.
     pub topic: String,
@@ -252,7 +261,7 @@ pub struct LetterView {
 }
 
 /// Which dead letters are to be settled.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SettleAsk {
     /// Their offsets; all open ones where none is named.
@@ -260,14 +269,14 @@ pub struct SettleAsk {
 }
 
 /// What became of dead letters.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Settled {
     /// How many.
     pub letters: u64,
 }
 
 /// What is to be deployed.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct DeployAsk {
     /// What a manifest says of the functions.
@@ -280,7 +289,7 @@ pub struct DeployAsk {
 }
 
 /// What versions that are deployed begin with.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum DeployWay {
     /// They take over.
@@ -304,7 +313,7 @@ impl DeployAsk {
 }
 
 /// Which version is to be in charge again.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RollbackAsk {
     /// The beginning of its digest; the one before the running one where none is named.
@@ -312,9 +321,11 @@ pub struct RollbackAsk {
 }
 
 /// What of a shadow is asked for.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 pub struct ShadowAsk {
-    /// Most differences of each table.
+    /// Most differences of each table: 1000 come at the most.
+    #[param(default = 10)]
     pub differences: Option<u32>,
     /// Whether sensitive values are asked for.
     #[serde(default)]
@@ -325,18 +336,20 @@ pub struct ShadowAsk {
 }
 
 /// Which lines that functions wrote are asked for.
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 pub struct LogsAsk {
     /// Of which function; all where none is named.
     pub function: Option<String>,
     /// Only lines behind the one of this number.
     pub after: Option<u64>,
-    /// Most lines, the last ones.
+    /// Most lines, the last ones: 10,000 come at the most.
+    #[param(default = 100)]
     pub limit: Option<u32>,
 }
 
 /// Lines that functions wrote.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct LogsPage {
     /// The lines, the oldest first.
     pub lines: Vec<Spoken>,
@@ -345,7 +358,8 @@ pub struct LogsPage {
 }
 
 /// What of a function's state is asked for.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 pub struct StateAsk {
     /// Only that of this partition.
     pub partition: Option<u32>,
@@ -353,7 +367,8 @@ pub struct StateAsk {
     pub prefix: Option<String>,
     /// Only what stands under this key.
     pub key: Option<String>,
-    /// Most entries.
+    /// Most entries: 1000 come at the most.
+    #[param(default = 100)]
     pub limit: Option<u32>,
     /// Whether that of a function that reads sensitive data is asked for.
     #[serde(default)]
@@ -361,7 +376,7 @@ pub struct StateAsk {
 }
 
 /// Some of a function's state.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct StatePage {
     /// By partition and key.
     pub entries: Vec<StateEntry>,
@@ -370,7 +385,7 @@ pub struct StatePage {
 }
 
 /// What stands under a key.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct StateEntry {
     /// The partition.
     pub partition: u32,
@@ -383,19 +398,36 @@ pub struct StateEntry {
 }
 
 /// Which token is to be made.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct TokenAsk {
     /// Its name: letters, digits, `-`, `_` and `.`.
+    #[schema(pattern = "^[A-Za-z0-9._-]{1,64}$")]
     pub name: String,
     /// What it may do: `read`, `read-sensitive`, `operate`, `deploy`, `deploy:FUNCTION`.
+    #[schema(min_items = 1)]
     pub scopes: Vec<String>,
     /// For how many days it is good.
+    #[schema(minimum = 1, maximum = 3650)]
     pub days: u32,
 }
 
+/// A user who is to be added.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct UserAsk {
+    /// The name: letters, digits, `-`, `_` and `.`.
+    #[schema(pattern = "^[A-Za-z0-9._-]{1,64}$")]
+    pub name: String,
+    /// What the user may do: `viewer`, `operator`, `sensitive`.
+    #[schema(value_type = Vec<Role>, min_items = 1)]
+    pub roles: Vec<String>,
+    /// The hash of the password, by argon2id, as a PHC string.
+    pub hash: String,
+}
+
 /// A token that was made.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct NewToken {
     /// What is kept of it.
     #[serde(flatten)]
@@ -405,7 +437,7 @@ pub struct NewToken {
 }
 
 /// Which version is to run over the past again.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ReplayAsk {
     /// The beginning of its digest; the running one where none is named.
@@ -426,7 +458,7 @@ fn none() -> Option<u64> {
 }
 
 /// How a shadow is put in charge.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct PromoteAsk {
     /// Rows and records in which it may differ, none unless it is said; null: any number.
@@ -435,7 +467,8 @@ pub struct PromoteAsk {
 }
 
 /// Which versions are compared.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 pub struct DiffAsk {
     /// The beginning of a digest.
     pub from: String,
@@ -444,14 +477,16 @@ pub struct DiffAsk {
 }
 
 /// How much of the audit log is asked for.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 pub struct AuditAsk {
-    /// Most entries.
+    /// Most entries: 1000 come at the most.
+    #[param(default = 20)]
     pub limit: Option<u32>,
 }
 
 /// A manifest.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ManifestView {
     /// Its text.
     pub manifest: String,
@@ -482,6 +517,8 @@ pub enum Fault {
     SignedOut,
     /// Too many ask at one time.
     Busy,
+    /// Somebody asks too often.
+    Often,
     /// The data file failed.
     Store,
 }
@@ -498,7 +535,8 @@ impl Refusal {
 
 impl From<WriteError> for Refusal {
     fn from(error: WriteError) -> Self {
-        let fault = if matches!(error, WriteError::Token(_)) { Fault::Invalid } else { Fault::Store };
+        let fault =
+            if matches!(error, WriteError::Token(_) | WriteError::User(_)) { Fault::Invalid } else { Fault::Store };
         Refusal::new(fault, error.to_string())
     }
 }

@@ -1,12 +1,13 @@
 //! What the application consists of, as pages draw it: functions with what they may touch, topics, tables.
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::view::View;
 use crate::manifest::{Application, Function, Table, TriggerSource};
 
 /// An application.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ApplicationView {
     /// Its name.
     pub name: String,
@@ -19,7 +20,7 @@ pub struct ApplicationView {
 }
 
 /// A function.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct FunctionView {
     /// Its name.
     pub name: String,
@@ -44,7 +45,7 @@ pub struct FunctionView {
 }
 
 /// Why a function runs: a topic, or a schedule.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct TriggerView {
     /// Its id.
     pub id: String,
@@ -57,7 +58,7 @@ pub struct TriggerView {
 }
 
 /// A table that a function may touch.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct TouchedTable {
     /// Its name.
     pub table: String,
@@ -68,7 +69,7 @@ pub struct TouchedTable {
 }
 
 /// A topic.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct TopicView {
     /// Its name.
     pub name: String,
@@ -79,7 +80,7 @@ pub struct TopicView {
 }
 
 /// A table.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct TableView {
     /// Its name.
     pub name: String,
@@ -98,7 +99,7 @@ pub struct TableView {
 }
 
 /// A column.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ColumnView {
     /// Its name.
     pub name: String,

@@ -15,12 +15,16 @@ use super::answers::{
     AuditAsk, DeployAsk, DiffAsk, LogsAsk, LogsPage, ManifestView, PromoteAsk, ReplayAsk, RollbackAsk, ShadowAsk,
 };
 use super::answers::{BackupAsk, LettersAsk, LettersPage, Loaded, RecordsAsk, RecordsPage, Rows, RowsAsk};
-use super::answers::{NewToken, SettleAsk, Settled, StateAsk, StatePage, Status, TableSummary, TokenAsk, TopicSummary};
+use super::answers::{
+    NewToken, SettleAsk, Settled, StateAsk, StatePage, Status, TableSummary, TokenAsk, TopicSummary, UserAsk,
+};
+use super::api::Greeting;
 use super::api::sessions::Link;
-use super::api::{ErrorBody, Greeting};
+use super::problem::Problem;
 use super::token::Access;
 use crate::deploys::{Taken, VersionSummary};
 use crate::embedded::tokens::Token;
+use crate::embedded::users::User;
 use crate::embedded::versions::Entry;
 use crate::embedded::{Fate, LedgerReport};
 use crate::shadows::Comparison;
@@ -255,7 +259,7 @@ impl Client {
     ///
     /// # Errors
     /// As [`Client::status`].
-    pub async fn shadow(&self, function: &str, ask: &ShadowAsk) -> anyhow::Result<Comparison> {
+    pub async fn shadow(&self, function: &str, ask: &ShadowAsk) -> anyhow::Result<Option<Comparison>> {
         self.get(&format!("/functions/{}/shadow", segment(function)), ask).await
     }
 
@@ -331,6 +335,30 @@ impl Client {
         self.post(&format!("/tokens/{}/revoke", segment(name)), &()).await
     }
 
+    /// As [`super::view::View::users`].
+    ///
+    /// # Errors
+    /// As [`Client::status`].
+    pub async fn users(&self) -> anyhow::Result<Vec<User>> {
+        self.get("/users", &()).await
+    }
+
+    /// As [`super::view::View::add_user`].
+    ///
+    /// # Errors
+    /// As [`Client::status`].
+    pub async fn add_user(&self, ask: &UserAsk) -> anyhow::Result<User> {
+        self.post("/users", ask).await
+    }
+
+    /// As [`super::view::View::remove_user`], and ends the user's sessions.
+    ///
+    /// # Errors
+    /// As [`Client::status`].
+    pub async fn remove_user(&self, name: &str) -> anyhow::Result<()> {
+        self.post(&format!("/users/{}/remove", segment(name)), &()).await
+    }
+
     /// As [`super::view::View::drop_shadow`].
     ///
     /// # Errors
@@ -375,9 +403,9 @@ async fn accepted(answer: Response) -> anyhow::Result<Response> {
     }
     let status = answer.status();
     let body = answer.bytes().await.map_err(gone)?;
-    match serde_json::from_slice::<ErrorBody>(&body) {
-        Ok(ErrorBody { error, hint: Some(hint) }) => anyhow::bail!("{error}\n  hint: {hint}"),
-        Ok(ErrorBody { error, hint: None }) => anyhow::bail!("{error}"),
+    match serde_json::from_slice::<Problem>(&body) {
+        Ok(Problem { detail, hint: Some(hint), .. }) => anyhow::bail!("{detail}\n  hint: {hint}"),
+        Ok(Problem { detail, .. }) => anyhow::bail!("{detail}"),
         Err(_) => anyhow::bail!("the running host answered {status}"),
     }
 }

@@ -2,22 +2,28 @@
 //! token or not, can open one.
 
 use std::io;
+use std::net::IpAddr;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use axum::Router;
+use axum::body::Body;
+use axum::extract::Request;
+use hyper::body::Incoming;
 use hyper::server::conn::http1;
+use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use hyper_util::service::TowerToHyperService;
 use rustix::process::{Resource, getrlimit};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio::time::Sleep;
+use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
+use tower_service::Service as _;
 
 /// Connections at one time, where the process may have enough files: each page has up to six. Who comes then waits.
 const MOST_CONNECTIONS: usize = 1024;
@@ -59,8 +65,24 @@ pub(super) fn room() -> usize {
     usize::try_from(files).unwrap_or(usize::MAX).clamp(1, MOST_CONNECTIONS)
 }
 
-/// Answers on `listener` until `shutdown` is cancelled, and for a moment after.
-pub(super) async fn serve(listener: TcpListener, router: Router, patience: Patience, shutdown: CancellationToken) {
+/// A listener, and what is answered on it.
+#[derive(Clone)]
+pub(super) struct Answering {
+    pub(super) router: Router,
+    /// What proves the host's name; none where it speaks in the clear.
+    pub(super) tls: Option<TlsAcceptor>,
+    pub(super) patience: Patience,
+    pub(super) shutdown: CancellationToken,
+}
+
+/// From where a request came.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Peer(pub(super) IpAddr);
+
+/// Answers on `listener` until told to stop, and for a moment after. Each listener has its own connections: others' take none of this
+/// machine's.
+pub(super) async fn serve(listener: TcpListener, answering: Answering) {
+    let shutdown = answering.shutdown.clone();
     let room = Arc::new(Semaphore::new(room()));
     let mut connections = JoinSet::new();
     loop {
@@ -70,10 +92,10 @@ pub(super) async fn serve(listener: TcpListener, router: Router, patience: Patie
             accepted = accept(&listener, &room) => accepted,
         };
         match accepted {
-            Ok((stream, permit)) => {
-                let answering = answer(stream, router.clone(), patience, shutdown.clone());
+            Ok((stream, peer, permit)) => {
+                let answering = answering.clone();
                 connections.spawn(async move {
-                    answering.await;
+                    answering.take_up(stream, peer).await;
                     drop(permit);
                 });
             }
@@ -94,26 +116,44 @@ pub(super) async fn serve(listener: TcpListener, router: Router, patience: Patie
 async fn accept(
     listener: &TcpListener,
     room: &Arc<Semaphore>,
-) -> io::Result<(TcpStream, tokio::sync::OwnedSemaphorePermit)> {
+) -> io::Result<(TcpStream, IpAddr, tokio::sync::OwnedSemaphorePermit)> {
     let permit = Arc::clone(room).acquire_owned().await.map_err(io::Error::other)?;
-    Ok((listener.accept().await?.0, permit))
+    let (stream, peer) = listener.accept().await?;
+    Ok((stream, peer.ip(), permit))
 }
 
-/// Answers on one connection until it ends; an error of it ends nothing else.
-async fn answer(stream: TcpStream, router: Router, patience: Patience, shutdown: CancellationToken) {
-    let stream = TokioIo::new(Impatient { stream, reading: patience.reading, stalled: None });
-    let mut http = http1::Builder::new();
-    http.timer(TokioTimer::new()).header_read_timeout(patience.headers).max_buf_size(MOST_HEADER_BYTES);
-    let mut connection = pin!(http.serve_connection(stream, TowerToHyperService::new(router)));
-    let ended = tokio::select! {
-        ended = connection.as_mut() => ended,
-        () = shutdown.cancelled() => {
-            connection.as_mut().graceful_shutdown();
-            connection.await
+impl Answering {
+    /// Answers on one connection until it ends; an error of it ends nothing else.
+    async fn take_up(self, stream: TcpStream, peer: IpAddr) {
+        let Some(tls) = self.tls.clone() else { return self.answer(stream, peer).await };
+        match tokio::time::timeout(self.patience.headers, tls.accept(stream)).await {
+            Ok(Ok(stream)) => self.answer(stream, peer).await,
+            Ok(Err(error)) => tracing::debug!(%error, "a connection came without proper TLS"),
+            Err(_) => tracing::debug!("a connection did not come to TLS in time"),
         }
-    };
-    if let Err(error) = ended {
-        tracing::debug!(%error, "a connection of the API broke off");
+    }
+
+    async fn answer<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(self, stream: S, peer: IpAddr) {
+        let Answering { router, patience, shutdown, .. } = self;
+        let stream = TokioIo::new(Impatient { stream, reading: patience.reading, stalled: None });
+        let mut http = http1::Builder::new();
+        http.timer(TokioTimer::new()).header_read_timeout(patience.headers).max_buf_size(MOST_HEADER_BYTES);
+        let answering = service_fn(move |request: hyper::Request<Incoming>| {
+            let mut request: Request = request.map(Body::new);
+            request.extensions_mut().insert(Peer(peer));
+            router.clone().call(request)
+        });
+        let mut connection = pin!(http.serve_connection(stream, answering));
+        let ended = tokio::select! {
+            ended = connection.as_mut() => ended,
+            () = shutdown.cancelled() => {
+                connection.as_mut().graceful_shutdown();
+                connection.await
+            }
+        };
+        if let Err(error) = ended {
+            tracing::debug!(%error, "a connection of the API broke off");
+        }
     }
 }
 

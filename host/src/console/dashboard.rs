@@ -6,11 +6,12 @@ mod check;
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 pub use check::{FILE, read};
 
 /// The first page.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Dashboard {
     /// Its title.
@@ -28,7 +29,7 @@ pub struct Dashboard {
 }
 
 /// What one chooses: a row of a table, by its key. All tables that are shown hold that column, too.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Subject {
     /// What it is called.
@@ -49,8 +50,9 @@ pub struct Subject {
 }
 
 /// Where subjects are.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = SubjectMap)]
 pub struct Map {
     /// The column with degrees north.
     pub latitude: String,
@@ -64,7 +66,7 @@ pub struct Map {
 }
 
 /// What a colour means: the last cell of a column.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Coloured {
     /// The table.
@@ -85,7 +87,7 @@ pub struct Coloured {
 }
 
 /// Which years are full: those with enough of what is counted.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Years {
     /// The table, with a row for each year.
@@ -102,7 +104,7 @@ pub struct Years {
 }
 
 /// A diverging scale: `middle` has no colour, `middle ± reach` the strongest.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Scale {
     /// The value without colour.
@@ -112,7 +114,7 @@ pub struct Scale {
 }
 
 /// How many there can be of what is counted: a number, or what another column says.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(untagged)]
 pub enum Whole {
     /// Always so many.
@@ -122,7 +124,7 @@ pub enum Whole {
 }
 
 /// Of how much a figure is made.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Complete {
     /// The column that counts.
@@ -138,8 +140,9 @@ pub struct Complete {
 }
 
 /// A column as it is shown.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = ShownColumn)]
 pub struct Shown {
     /// The column.
     pub column: String,
@@ -158,8 +161,9 @@ pub struct Shown {
 }
 
 /// What lies between two columns.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = ChartBand)]
 pub struct Band {
     /// The lower one.
     pub low: String,
@@ -170,8 +174,9 @@ pub struct Band {
 }
 
 /// How a chart shows what it shows.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "kebab-case")]
+#[schema(as = ChartKind)]
 pub enum Kind {
     /// The highest or lowest cell of a column, and when.
     Gauge,
@@ -190,8 +195,9 @@ pub enum Kind {
 }
 
 /// Which cell of a column a gauge shows.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "kebab-case")]
+#[schema(as = GaugePick)]
 pub enum Pick {
     /// The highest.
     Highest,
@@ -200,7 +206,7 @@ pub enum Pick {
 }
 
 /// A chart.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Chart {
     /// Names it in addresses.

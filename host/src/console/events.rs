@@ -11,6 +11,7 @@ use futures::{Stream, StreamExt as _};
 use serde::{Deserialize, Serialize};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, broadcast};
 use tokio_util::sync::CancellationToken;
+use utoipa::ToSchema;
 
 use super::answers::{Fault, Refusal};
 use super::connections;
@@ -36,7 +37,7 @@ const GAP: &str = "gap";
 const MOST_BEHIND: usize = 64;
 
 /// Where functions stand.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Pulse {
     /// When, in milliseconds since the Unix epoch.
     pub at_ms: i64,
@@ -47,7 +48,7 @@ pub struct Pulse {
 }
 
 /// Where a function stands; the numbers count since the host was started.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Beat {
     /// The version in charge, short.
     pub version: String,
@@ -68,7 +69,7 @@ pub struct Beat {
 }
 
 /// What was written since it was told last.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Change {
     /// When it was put together, in milliseconds since the Unix epoch.
     pub at_ms: i64,
@@ -77,7 +78,7 @@ pub struct Change {
 }
 
 /// Rows of a table that were written.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ChangedRows {
     /// How many, the same row counted as often as it was written.
     pub rows: u64,

@@ -13,6 +13,9 @@ mod letters;
 mod metrics;
 mod operate;
 mod page;
+pub mod passwords;
+mod problem;
+mod public;
 #[cfg(test)]
 mod samples;
 pub mod scopes;
@@ -20,8 +23,10 @@ mod sessions;
 mod shadows;
 mod shared;
 pub mod tables;
+mod tls;
 pub mod token;
 mod tokens;
+mod users;
 mod versions;
 pub mod view;
 
@@ -31,19 +36,25 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use anyhow::Context as _;
+use futures::future::OptionFuture;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 pub use connections::Patience;
+pub(crate) use shadows::no_shadow;
 
+use crate::config::console::ConsoleConfig;
 use crate::deploys::OWNER;
 use api::Doors;
+pub use api::document;
+use connections::Answering;
 use events::Events;
 use guard::Guard;
 use scopes::Caller;
 use sessions::Sessions;
 use token::Access;
+use users::Users;
 use view::View;
 
 /// The port where nothing else is said.
@@ -53,61 +64,71 @@ const PORTS_TRIED: u16 = 100;
 
 /// The API at work.
 pub struct Serving {
-    /// Where it listens.
+    /// Where it listens for this machine.
     pub address: SocketAddr,
+    /// Where it listens for others.
+    pub public: Option<SocketAddr>,
     /// Where a browser signs in, once.
     pub link: String,
+    /// What the operator should know.
+    pub warning: Option<String>,
     /// Ends soon after the shutdown token is cancelled.
     pub task: JoinHandle<()>,
 }
 
-/// Serves the API: on `listen`, else on the first free port from 3000. The address and a new token are written into
-/// the data folder, and removed once `shutdown` is cancelled.
-///
-/// # Errors
-/// When `listen` is taken or not of this machine, when no port is free, or the data folder cannot be written.
-pub async fn serve(
-    view: Arc<View>,
-    listen: Option<SocketAddr>,
-    shutdown: CancellationToken,
-) -> anyhow::Result<Serving> {
-    serve_within(view, listen, Patience::default(), shutdown).await
+/// Where the API listens, who may sign in, and how long clients may let it wait.
+#[derive(Debug, Clone, Default)]
+pub struct Listening {
+    /// For this machine; else on the first free port from 3000.
+    pub here: Option<SocketAddr>,
+    /// For others, and who they are.
+    pub console: ConsoleConfig,
+    /// How long is waited for a client.
+    pub patience: Patience,
 }
 
-/// As [`serve`], with another patience.
+/// Serves the API. Its address for this machine and a new token are written into the data folder, and removed once `shutdown` is
+/// cancelled.
 ///
 /// # Errors
-/// As [`serve`].
-pub async fn serve_within(
-    view: Arc<View>,
-    listen: Option<SocketAddr>,
-    patience: Patience,
-    shutdown: CancellationToken,
-) -> anyhow::Result<Serving> {
-    let listener = listener(listen).await?;
+/// When an address is taken or not of this machine, when no port is free, the data folder cannot be written, or others would reach a host
+/// that knows nobody.
+pub async fn serve(view: Arc<View>, listening: Listening, shutdown: CancellationToken) -> anyhow::Result<Serving> {
+    let Listening { here, console, patience } = listening;
+    let users = Arc::new(Users::new(&console.users)?);
+    let mut public = public::open(&view, &users, &console).await?;
+    let listener = listener(here).await?;
     let access = Access::new(listener.local_addr()?)?;
     let address = access.address;
     let data_dir = view.store.folder().path().to_owned();
     access.write(&data_dir)?;
-    let packing = tokio::task::spawn_blocking(page::pack);
-    let sessions = Arc::new(Sessions::new(address.port()));
+    let sessions = Arc::new(Sessions::default());
     let link = api::sessions::link(address, &sessions.link(Caller::user(OWNER), Instant::now())?);
     let (events, telling) = Events::begin(Arc::clone(&view), shutdown.clone());
-    let router = api::router(view, Doors { guard: Guard::new(access), sessions, events, address }, patience.body);
+    let doors = Doors { view, sessions, users, events, address, body: patience.body };
+    let routes = api::router(&doors);
+    let answering = |guard, tls| {
+        let router = api::behind(guard, routes.clone(), &doors);
+        Answering { router, tls, patience, shutdown: shutdown.clone() }
+    };
+    let warning = public.as_mut().and_then(|opened| opened.warning.take());
+    let public_address = public.as_ref().map(|opened| opened.address);
+    let here = connections::serve(listener, answering(Guard::Local(access), None));
+    let elsewhere = public.map(|opened| connections::serve(opened.listener, answering(opened.guard, opened.tls)));
+    let packing = tokio::task::spawn_blocking(page::pack);
     let task = tokio::spawn(async move {
-        let _ = tokio::join!(connections::serve(listener, router, patience, shutdown), telling, packing);
+        let _ = tokio::join!(here, OptionFuture::from(elsewhere), telling, packing);
         Access::remove(&data_dir);
     });
-    Ok(Serving { address, link, task })
+    Ok(Serving { address, public: public_address, link, warning, task })
 }
 
 async fn listener(listen: Option<SocketAddr>) -> anyhow::Result<TcpListener> {
     if let Some(address) = listen {
         anyhow::ensure!(
             address.ip().is_loopback(),
-            "`{address}` can be reached from other machines, and the API is for this one only for now\n  \
-             hint: listen on `127.0.0.1:{}`",
-            address.port()
+            "`{address}` can be reached from other machines, and `--listen` is for this one\n  \
+             hint: `listen = \"{address}\"` in [console] of isobar.toml is for others, who need a user or a token"
         );
         return TcpListener::bind(address).await.with_context(|| {
             format!("cannot listen on `{address}`; stop what uses it, or name another with `--listen`")

@@ -6,6 +6,8 @@ use std::sync::Arc;
 
 use http::Method;
 
+use crate::config::console::Role;
+
 /// What a token may do.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Scope {
@@ -82,6 +84,17 @@ impl Caller {
         Caller { name: name.into(), scopes: Some(scopes) }
     }
 
+    /// Who signed in with a password, and has these roles.
+    #[must_use]
+    pub fn of_roles(name: &str, roles: &BTreeSet<Role>) -> Self {
+        let scopes = roles.iter().flat_map(|role| match role {
+            Role::Viewer => vec![Scope::Read],
+            Role::Operator => vec![Scope::Read, Scope::Operate, Scope::Deploy(None)],
+            Role::Sensitive => vec![Scope::ReadSensitive],
+        });
+        Caller { name: name.into(), scopes: Some(scopes.collect()) }
+    }
+
     /// Whether it may.
     #[must_use]
     pub fn may(&self, need: &Need) -> bool {
@@ -103,7 +116,7 @@ impl Caller {
 /// What a request needs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Need {
-    /// A token, whatever it may: to learn which application runs here.
+    /// A token, whatever it may: to learn which application runs here, and what can be asked of any host, which is no secret.
     Any,
     /// To see what is not sensitive.
     Read,
@@ -125,8 +138,10 @@ impl Need {
     pub fn of(method: &Method, path: &str) -> Self {
         let parts: Vec<&str> = path.split('/').filter(|part| !part.is_empty()).collect();
         match (method, parts.as_slice()) {
-            (_, ["tokens", ..]) => Need::Owner,
-            (&Method::GET, [] | ["session"]) | (&Method::POST, ["session", "view" | "end"]) => Need::Any,
+            (_, ["tokens" | "users", ..]) => Need::Owner,
+            (&Method::GET, [] | ["session" | "openapi.json"]) | (&Method::POST, ["session", "view" | "end"]) => {
+                Need::Any
+            }
             (&Method::GET, _) => Need::Read,
             (&Method::POST, ["deploys"]) => Need::DeploySome,
             (&Method::POST, ["functions", function, "rollback" | "remove" | "replay" | "shadow", ..]) => {
@@ -164,6 +179,7 @@ mod tests {
         for (method, path, need) in [
             (Method::GET, "/", Need::Any),
             (Method::GET, "/session", Need::Any),
+            (Method::GET, "/openapi.json", Need::Any),
             (Method::POST, "/session/view", Need::Any),
             (Method::POST, "/session/links", Need::Owner),
             (Method::GET, "/status", Need::Read),
@@ -171,6 +187,8 @@ mod tests {
             (Method::HEAD, "/status", Need::Owner),
             (Method::GET, "/tokens", Need::Owner),
             (Method::POST, "/tokens/ci/revoke", Need::Owner),
+            (Method::GET, "/users", Need::Owner),
+            (Method::POST, "/users/anna/remove", Need::Owner),
             (Method::POST, "/deploys", Need::DeploySome),
             (Method::POST, "//functions/pay/rollback", Need::Deploy("pay".to_owned())),
             (Method::POST, "/functions/pay/remove", Need::Deploy("pay".to_owned())),
@@ -200,6 +218,24 @@ mod tests {
         assert!(caller(&["deploy"]).may(&deploy("ship")) && !caller(&["read"]).may(&Need::ReadSensitive));
         assert!(caller(&["read-sensitive"]).may(&Need::Read) && !caller(&["of tomorrow"]).may(&Need::Read));
         assert!(Caller::owner("me").may(&Need::Owner));
+    }
+
+    #[test]
+    fn a_user_may_what_the_roles_say() {
+        let caller = |roles: &[Role]| Caller::of_roles("anna", &roles.iter().copied().collect());
+        let deploy = Need::Deploy("pay".to_owned());
+        for (roles, may) in [
+            (&[Role::Viewer][..], [true, false, false, false]),
+            (&[Role::Operator], [true, false, true, true]),
+            (&[Role::Sensitive], [true, true, false, false]),
+            (&[Role::Operator, Role::Sensitive], [true, true, true, true]),
+            (&[], [false; 4]),
+        ] {
+            let of = caller(roles);
+            let needs = [&Need::Read, &Need::ReadSensitive, &Need::Operate, &deploy];
+            assert_eq!(needs.map(|need| of.may(need)), may, "{roles:?}");
+            assert!(!of.may(&Need::Owner), "{roles:?}");
+        }
     }
 
     #[test]

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use sha2::{Digest as _, Sha256};
 
+use super::guard::Came;
 use super::scopes::Caller;
 use super::token::random_token;
 
@@ -19,7 +20,7 @@ const SESSION_IDLE: Duration = Duration::from_secs(12 * 60 * 60);
 /// Sessions at one time; another one takes the place of the one that was quiet for longest.
 const MOST_SESSIONS: usize = 256;
 /// The name of the cookie begins so; the port follows, as a browser does not tell hosts by ports.
-const COOKIE: &str = "isobar_session_";
+pub(super) const COOKIE: &str = "isobar_session_";
 
 /// SHA-256 of a secret: what is looked up tells nothing of it.
 type Key = [u8; 32];
@@ -44,18 +45,13 @@ impl Session {
 }
 
 /// The links and sessions of a host.
+#[derive(Default)]
 pub(super) struct Sessions {
-    cookie: String,
     links: Mutex<BTreeMap<Key, (Caller, Instant)>>,
     sessions: Mutex<BTreeMap<Key, (Session, Instant)>>,
 }
 
 impl Sessions {
-    /// None at first, of the host that listens on `port`.
-    pub(super) fn new(port: u16) -> Self {
-        Sessions { cookie: format!("{COOKIE}{port}"), links: Mutex::default(), sessions: Mutex::default() }
-    }
-
     /// The secret of a new link, with which `caller` signs in.
     ///
     /// # Errors
@@ -77,15 +73,23 @@ impl Sessions {
         let Some((user, _)) = taken.filter(|(_, made)| now.duration_since(*made) < LINK_GOOD) else {
             return Ok(None);
         };
+        self.begin_as(user, now).map(Some)
+    }
+
+    /// Signs in who is known by a password.
+    ///
+    /// # Errors
+    /// When the system has no randomness.
+    pub(super) fn begin_as(&self, user: Caller, now: Instant) -> anyhow::Result<(Session, String)> {
         let secret = random_token()?;
         let session = Session { user, as_viewer: false };
         put(&mut self.held(), key(&secret), (session.clone(), now), MOST_SESSIONS);
-        Ok(Some((session, secret)))
+        Ok((session, secret))
     }
 
-    /// The session of a cookie header, and the secret in it.
-    pub(super) fn of<'h>(&self, cookies: &'h str, now: Instant) -> Option<(Session, &'h str)> {
-        let secret = self.secret(cookies)?;
+    /// The session of a cookie header that came to the listener on `port`, and the secret in it.
+    pub(super) fn of<'h>(&self, cookies: &'h str, port: u16, now: Instant) -> Option<(Session, &'h str)> {
+        let secret = secret(cookies, port)?;
         let mut sessions = self.held();
         let (session, seen) = sessions.get_mut(&key(secret))?;
         if now.duration_since(*seen) >= SESSION_IDLE {
@@ -109,20 +113,27 @@ impl Sessions {
         self.held().remove(&key(secret));
     }
 
-    /// What makes a browser keep a session's secret, or forget it where there is none.
-    pub(super) fn set_cookie(&self, secret: Option<&str>) -> String {
-        let (value, age) = secret.map_or(("", 0), |secret| (secret, SESSION_IDLE.as_secs()));
-        format!("{}={value}; Path=/; Max-Age={age}; HttpOnly; SameSite=Strict", self.cookie)
-    }
-
-    fn secret<'h>(&self, cookies: &'h str) -> Option<&'h str> {
-        let mut cookies = cookies.split(';').filter_map(|cookie| cookie.trim().split_once('='));
-        cookies.find(|(name, _)| *name == self.cookie).map(|(_, secret)| secret)
+    /// Ends all sessions of a user.
+    pub(super) fn end_of(&self, name: &str) {
+        self.held().retain(|_, (session, _)| &*session.user.name != name);
     }
 
     fn held(&self) -> std::sync::MutexGuard<'_, BTreeMap<Key, (Session, Instant)>> {
         self.sessions.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// What makes a browser keep a session's secret, or forget it where there is none. One that came to it unread is sent unread only.
+pub(super) fn set_cookie(secret: Option<&str>, came: &Came) -> String {
+    let (value, age) = secret.map_or(("", 0), |secret| (secret, SESSION_IDLE.as_secs()));
+    let secure = if came.is_secure { "; Secure" } else { "" };
+    format!("{COOKIE}{}={value}; Path=/; Max-Age={age}; HttpOnly; SameSite=Strict{secure}", came.port)
+}
+
+fn secret(cookies: &str, port: u16) -> Option<&str> {
+    let name = format!("{COOKIE}{port}");
+    let mut cookies = cookies.split(';').filter_map(|cookie| cookie.trim().split_once('='));
+    cookies.find(|(other, _)| *other == name).map(|(_, secret)| secret)
 }
 
 /// Puts one more where there may be so many.
@@ -145,7 +156,7 @@ mod tests {
     use crate::console::scopes::Need;
 
     fn sessions() -> (Sessions, Instant) {
-        (Sessions::new(3000), Instant::now())
+        (Sessions::default(), Instant::now())
     }
 
     fn signed_in(sessions: &Sessions, now: Instant) -> String {
@@ -170,22 +181,32 @@ mod tests {
         let (sessions, now) = sessions();
         let cookies = signed_in(&sessions, now);
         let later = now + SESSION_IDLE / 2;
-        let (session, secret) = sessions.of(&cookies, later).unwrap();
+        let (session, secret) = sessions.of(&cookies, 3000, later).unwrap();
         assert!(session.caller().may(&Need::ReadSensitive) && session.caller().may(&Need::Deploy("pay".into())));
         assert!(!session.caller().may(&Need::Owner), "it makes no tokens, which would outlive it");
-        assert!(sessions.of(&cookies.replace("3000", "3001"), later).is_none(), "another host's");
-        assert!(sessions.of(&cookies, later + SESSION_IDLE / 2).is_some(), "each request keeps it");
+        assert!(sessions.of(&cookies, 3001, later).is_none(), "another host's");
+        assert!(sessions.of(&cookies, 3000, later + SESSION_IDLE / 2).is_some(), "each request keeps it");
         sessions.end(secret);
-        assert!(sessions.of(&cookies, later).is_none());
+        assert!(sessions.of(&cookies, 3000, later).is_none());
         let cookies = signed_in(&sessions, now);
-        assert!(sessions.of(&cookies, now + SESSION_IDLE).is_none(), "quiet");
+        assert!(sessions.of(&cookies, 3000, now + SESSION_IDLE).is_none(), "quiet");
+    }
+
+    #[test]
+    fn who_is_a_user_no_more_is_signed_out_everywhere() {
+        let (sessions, now) = sessions();
+        let begin = |name: &str| sessions.begin_as(Caller::user(name), now).unwrap().1;
+        let (here, there, other) = (begin("anna"), begin("anna"), begin("ben"));
+        sessions.end_of("anna");
+        let is_known = |secret: &str| sessions.of(&format!("isobar_session_3000={secret}"), 3000, now).is_some();
+        assert!(!is_known(&here) && !is_known(&there) && is_known(&other));
     }
 
     #[test]
     fn who_views_as_a_viewer_may_read_only_and_comes_back() {
         let (sessions, now) = sessions();
         let cookies = signed_in(&sessions, now);
-        let (_, secret) = sessions.of(&cookies, now).unwrap();
+        let (_, secret) = sessions.of(&cookies, 3000, now).unwrap();
         let viewer = sessions.view_as(secret, true).unwrap().caller();
         assert!(viewer.may(&Need::Read) && !viewer.may(&Need::ReadSensitive) && !viewer.may(&Need::Operate));
         assert!(sessions.view_as(secret, false).unwrap().caller().may(&Need::ReadSensitive));
@@ -198,7 +219,7 @@ mod tests {
         for at in 1..=MOST_SESSIONS as u64 {
             signed_in(&sessions, now + Duration::from_millis(at));
         }
-        assert!(sessions.of(&first, now).is_none(), "the quietest goes");
+        assert!(sessions.of(&first, 3000, now).is_none(), "the quietest goes");
         assert_eq!(sessions.held().len(), MOST_SESSIONS);
         let links: Vec<String> = (0..=MOST_LINKS as u64)
             .map(|at| sessions.link(Caller::user("operator"), now + Duration::from_millis(at)).unwrap())
@@ -208,11 +229,10 @@ mod tests {
 
     #[test]
     fn the_cookie_is_kept_from_scripts_and_other_sites() {
-        let (sessions, _) = sessions();
-        assert_eq!(
-            sessions.set_cookie(Some("ab")),
-            "isobar_session_3000=ab; Path=/; Max-Age=43200; HttpOnly; SameSite=Strict"
-        );
-        assert!(sessions.set_cookie(None).contains("Max-Age=0"));
+        let local = Came { is_local: true, is_secure: false, port: 3000, from: [127, 0, 0, 1].into() };
+        let kept = "isobar_session_3000=ab; Path=/; Max-Age=43200; HttpOnly; SameSite=Strict";
+        assert_eq!(set_cookie(Some("ab"), &local), kept);
+        assert_eq!(set_cookie(Some("ab"), &Came { is_secure: true, ..local }), format!("{kept}; Secure"));
+        assert!(set_cookie(None, &local).contains("Max-Age=0"));
     }
 }

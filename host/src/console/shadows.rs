@@ -12,19 +12,28 @@ const USUAL_DIFFERENCES: u32 = 10;
 /// Most differences of each table.
 const MOST_DIFFERENCES: u32 = 1000;
 
+/// That there is nothing to compare.
+pub(crate) fn no_shadow(function: &str) -> Refusal {
+    let none = Refusal::new(Fault::Unknown, format!("`{function}` has no shadow"));
+    none.hint("`isobar deploy FUNCTION --shadow` begins one")
+}
+
 impl View {
-    /// What the shadow of a function made beside what the version in charge made.
+    /// What the shadow of a function made beside what the version in charge made, where it has one.
     ///
     /// # Errors
-    /// When no host runs, the function has no shadow, or the data cannot be read.
-    pub async fn shadow(&self, function: &str, ask: &ShadowAsk) -> Result<Comparison, Refusal> {
+    /// When no host runs, or the data cannot be read.
+    pub async fn shadow(&self, function: &str, ask: &ShadowAsk) -> Result<Option<Comparison>, Refusal> {
         let running = self.running.as_ref().ok_or_else(at_rest)?;
+        if !running.deploys.has_shadow(function).await? {
+            return Ok(None);
+        }
         if ask.brief {
-            return Ok(running.deploys.look_at_shadow(function).await?);
+            return Ok(Some(running.deploys.look_at_shadow(function).await?));
         }
         let most = ask.differences.unwrap_or(USUAL_DIFFERENCES).min(MOST_DIFFERENCES);
         let _permit = self.long_read()?;
-        Ok(running.deploys.compare_shadow(function, most, ask.sensitive).await?)
+        Ok(Some(running.deploys.compare_shadow(function, most, ask.sensitive).await?))
     }
 
     /// Lets a version run over the past again, and then follow the one in charge in its shadow.

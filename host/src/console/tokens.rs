@@ -10,12 +10,11 @@ use super::token::random_token;
 use super::view::View;
 use crate::bindings::tables::text::cut;
 use crate::clock::now_ms;
+use crate::config::console::name_fits;
 use crate::deploys::OWNER;
 use crate::embedded::tokens::Token;
 use crate::embedded::versions::Entry;
 
-/// Most characters of a name.
-const MOST_NAME: usize = 64;
 /// Days that a token may be taken at the most.
 const MOST_DAYS: u32 = 3650;
 const DAY_MS: i64 = 24 * 60 * 60 * 1000;
@@ -25,8 +24,6 @@ const AUDIT_EVERY: Duration = Duration::from_secs(600);
 const MOST_THINGS: usize = 5;
 /// Characters of a function's name there, as it stands in what was asked.
 const MOST_FUNCTION: usize = 200;
-/// Names under which the host itself stands in the audit log.
-const TAKEN: [&str; 3] = [OWNER, "operator", "isobar"];
 
 /// Requests of tokens that were turned away, by token.
 #[derive(Default)]
@@ -77,9 +74,19 @@ impl View {
             0 => String::new(),
             more => format!("; {more} other requests of it were turned away before"),
         };
-        let entry = Entry { refused: Some(format!("{words}{before}")), ..Entry::done(token, thing.0, thing.1) };
+        self.noted(Entry { refused: Some(format!("{words}{before}")), ..Entry::done(token, thing.0, thing.1) }).await;
+    }
+
+    /// Notes in the audit log that somebody tried to be this user.
+    pub(super) async fn wrong_password(&self, name: &str) {
+        self.note(&name.into(), ("sign in", ""), "the password was wrong".to_owned()).await;
+    }
+
+    /// Notes something in the audit log; where that fails, it is said, and what was asked goes on.
+    pub(super) async fn noted(&self, entry: Entry) {
+        let who = entry.who.clone();
         if let Err(error) = self.store.audit(entry).await {
-            tracing::warn!(%token, %error, "that a token was turned away could not be written");
+            tracing::warn!(%who, %error, "the audit log could not be written");
         }
     }
 
@@ -110,11 +117,7 @@ impl View {
     /// What is wrong with what is asked, or that there is one of that name.
     pub async fn create_token(&self, ask: &TokenAsk) -> Result<NewToken, Refusal> {
         let name = ask.name.as_str();
-        let fits = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
-        if name.is_empty() || name.len() > MOST_NAME || !name.chars().all(fits) || TAKEN.contains(&name) {
-            return Err(Refusal::new(Fault::Invalid, "a token cannot have that name")
-                .hint("take letters, digits, `-`, `_` and `.`; `operator` and `isobar` are taken"));
-        }
+        name_fits(name).map_err(|why| Refusal::new(Fault::Invalid, "a token cannot have that name").hint(why))?;
         if !(1..=MOST_DAYS).contains(&ask.days) {
             let message = format!("a token is good for 1 to {MOST_DAYS} days, not {}", ask.days);
             return Err(Refusal::new(Fault::Invalid, message));
@@ -152,13 +155,5 @@ impl View {
 }
 
 fn entry(action: &str, name: &str) -> Entry {
-    Entry {
-        at_ms: now_ms(),
-        who: OWNER.to_owned(),
-        action: format!("{action} {name}"),
-        function: String::new(),
-        version: None,
-        before: None,
-        refused: None,
-    }
+    Entry::done(OWNER, &format!("{action} {name}"), "")
 }

@@ -10,6 +10,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use super::answers::is_made_up;
 use super::answers::{Failure, Fault, Payload, RecordView, RecordsAsk, RecordsPage, Refusal, Status, TopicSummary};
 use super::dashboard::Dashboard;
+use super::metrics::Surroundings;
 use super::tokens::TurnedAway;
 use crate::delivery::Records;
 use crate::delivery::failure::hidden;
@@ -98,6 +99,12 @@ impl View {
     /// Where the functions of the running host stand; none where no host runs.
     pub(super) fn standings(&self) -> Option<Vec<SourceStatus>> {
         self.running.as_ref().map(|running| running.progress.sources())
+    }
+
+    /// What operators ask beside that.
+    pub(super) fn around(&self) -> Surroundings {
+        let paused = self.running.as_ref().map(|running| running.pauses.by_operator()).unwrap_or_default();
+        Surroundings { free_bytes: self.store.folder().free_bytes(), paused }
     }
 
     /// Whether it is not known yet which partitions are this host's.

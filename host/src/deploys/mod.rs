@@ -33,6 +33,7 @@ use crate::manifest::{Application, Problem};
 use crate::registry::{Loader, Registered, Registry, Version, short};
 use crate::shadows::Shadows;
 use decide::{Decided, Way};
+use utoipa::ToSchema;
 
 pub use hosts::{Hosts, Joined, Listening};
 pub use shadow::Course;
@@ -138,7 +139,7 @@ pub struct Ask {
 }
 
 /// What became of a function that was deployed.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Taken {
     /// The function.
     pub function: String,
@@ -149,7 +150,7 @@ pub struct Taken {
 }
 
 /// A version of a function as people see it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct VersionSummary {
     /// SHA-256 of the component and of what the manifest says of the function, in hex.
     pub version: String,

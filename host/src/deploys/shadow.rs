@@ -294,6 +294,14 @@ impl Deploys {
         Ok(Comparison { behind, ..Comparison::of(&shadow) })
     }
 
+    /// Whether a function has a shadow, at work or ended.
+    ///
+    /// # Errors
+    /// [`DeployError`].
+    pub async fn has_shadow(&self, function: &str) -> Result<bool, DeployError> {
+        Ok(self.store.shadows().await?.iter().any(|shadow| shadow.function == function))
+    }
+
     pub(super) async fn shadow_of(&self, function: &str) -> Result<Shadow, DeployError> {
         let found = self.store.shadows().await?.into_iter().find(|shadow| shadow.function == function);
         found.ok_or_else(|| ShadowError::None(format!("`{function}` has no shadow")).into())

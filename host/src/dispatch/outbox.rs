@@ -145,6 +145,7 @@ impl Applier {
             let began = tokio::time::Instant::now();
             let wait = match self.step().await {
                 Ok(Applied::Nothing) => {
+                    self.troubled = None;
                     self.standing(Standing::Idle, false);
                     None
                 }
@@ -194,7 +195,10 @@ impl Applier {
         let Some(last) = records.offsets.last().copied().filter(|_| from < records.len()) else {
             return Ok(Applied::Nothing);
         };
-        self.standing(Standing::Running, true);
+        // A store that was away and is tried again is away until it takes something.
+        if self.troubled.is_none() {
+            self.standing(Standing::Running, true);
+        }
         let batch = self.batch(&records, from, last)?;
         self.apply(batch, last + 1).await?;
         self.position = last + 1;

@@ -1,7 +1,7 @@
 //! Functions that stand still: because an operator said so, or because too many of their records would have become dead
 //! letters. It is kept in the data file, so that a restart changes nothing of it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::watch;
@@ -30,6 +30,13 @@ impl Pauses {
     pub fn reason(&self, function: &str) -> Option<String> {
         let paused = self.paused.lock().unwrap_or_else(PoisonError::into_inner);
         paused.get(function).map(|p| p.reason.clone())
+    }
+
+    /// The functions that stand still because an operator said so, not for what they lost.
+    #[must_use]
+    pub fn by_operator(&self) -> BTreeSet<String> {
+        let paused = self.paused.lock().unwrap_or_else(PoisonError::into_inner);
+        paused.values().filter(|pause| !pause.by_toll).map(|pause| pause.function.to_string()).collect()
     }
 
     /// Lets a function stand still after the batches that are under way.

@@ -5,11 +5,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use crate::embedded::{LogEnds, Note};
 
 /// What a function does in one partition of one source.
-#[derive(Debug, Clone, Serialize, Deserialize, PartialEq, Eq)]
+#[derive(Debug, Clone, Serialize, Deserialize, PartialEq, Eq, ToSchema)]
 #[serde(tag = "state", rename_all = "kebab-case")]
 pub enum Standing {
     /// There is nothing to do.
@@ -43,7 +44,7 @@ pub enum Standing {
 }
 
 /// A function's standing and what it has done since the host started.
-#[derive(Debug, Clone, Serialize, Deserialize, PartialEq, Eq)]
+#[derive(Debug, Clone, Serialize, Deserialize, PartialEq, Eq, ToSchema)]
 pub struct SourceStatus {
     /// The function.
     pub function: String,

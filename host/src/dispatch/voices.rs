@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use serde::{Deserialize, Serialize};
 use tracing::{info, warn};
+use utoipa::ToSchema;
 
 use crate::clock::now_ms;
 use crate::registry::Version;
@@ -21,7 +22,7 @@ const MOST_LINES: usize = 10_000;
 const MOST_HELD_BYTES: usize = 4 * 1024 * 1024;
 
 /// What a function wrote.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Spoken {
     /// Which line it is, of all functions, counted from 1 since the host was started.
     pub number: u64,

@@ -92,6 +92,13 @@ impl Folder {
         Ok(Folder { path: path.to_owned(), kind, kept_free: None, _lock: lock })
     }
 
+    /// Bytes of its disk that are free now, where the disk says it.
+    #[must_use]
+    pub fn free_bytes(&self) -> Option<u64> {
+        let disk = rustix::fs::statvfs(&self.path).ok()?;
+        Some(disk.f_bavail * disk.f_frsize)
+    }
+
     /// Bytes of its disk that are kept free, where it was said.
     #[must_use]
     pub fn kept_free(&self) -> Option<u64> {

@@ -6,6 +6,7 @@ use futures::TryStreamExt as _;
 use serde::{Deserialize, Serialize};
 use sqlx::sqlite::SqliteRow;
 use sqlx::{Row as _, SqliteConnection};
+use utoipa::ToSchema;
 
 use super::writer::WriteError;
 use super::{Note, Store, log};
@@ -14,7 +15,7 @@ use super::{Note, Store, log};
 const MAX_FINDINGS: usize = 100;
 
 /// What a walk over the ledger found.
-#[derive(Debug, Clone, Default, Serialize, Deserialize, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize, PartialEq, Eq, ToSchema)]
 pub struct LedgerReport {
     /// Entries walked.
     pub entries: u64,
@@ -29,7 +30,7 @@ pub struct LedgerReport {
 }
 
 /// One place where the ledger does not fit.
-#[derive(Debug, Clone, Serialize, Deserialize, PartialEq, Eq)]
+#[derive(Debug, Clone, Serialize, Deserialize, PartialEq, Eq, ToSchema)]
 pub struct Finding {
     /// The function.
     pub function: String,

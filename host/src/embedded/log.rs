@@ -5,6 +5,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use sqlx::sqlite::SqliteRow;
 use sqlx::{Connection as _, Row as _, SqliteConnection, SqlitePool};
+use utoipa::ToSchema;
 
 use super::writer::WriteError;
 use super::{Frame, LogEnds, Store};
@@ -29,7 +30,7 @@ pub struct TopicPartition {
 }
 
 /// How much a partition holds.
-#[derive(Debug, Clone, Serialize, Deserialize, PartialEq, Eq)]
+#[derive(Debug, Clone, Serialize, Deserialize, PartialEq, Eq, ToSchema)]
 pub struct TopicStatus {
     /// The topic.
     pub topic: String,

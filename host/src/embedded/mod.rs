@@ -33,6 +33,7 @@ mod state;
 mod tail;
 pub mod tokens;
 mod trouble;
+pub mod users;
 pub mod versions;
 mod writer;
 mod written;

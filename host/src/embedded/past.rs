@@ -9,6 +9,7 @@ use futures::future::BoxFuture;
 use serde::{Deserialize, Serialize};
 use sqlx::Row as _;
 use sqlx::sqlite::SqliteRow;
+use utoipa::ToSchema;
 
 use super::log::decoded;
 use super::shadows::Recorded;
@@ -25,7 +26,7 @@ const BATCHES_PER_READ: u32 = 32;
 const ROWS_PER_COMMIT: usize = 4096;
 
 /// Where a part of what a function has handled begins or ends.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Mark {
     /// At this position of each partition.
@@ -35,8 +36,9 @@ pub enum Mark {
 }
 
 /// A part of what a function has handled: the batches that begin in it.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = PartOfPast)]
 pub struct Part {
     /// From here on; from the beginning where it is not said.
     pub from: Option<Mark>,

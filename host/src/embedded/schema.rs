@@ -9,7 +9,7 @@ use super::folder;
 
 /// The format that this build writes. Raised with each change that an older build could not read; then a migration
 /// from the one before is added, which copies the file first.
-pub(super) const FORMAT: i64 = 7;
+pub(super) const FORMAT: i64 = 8;
 
 /// The first format that holds what was deployed.
 pub(super) const WITH_VERSIONS: i64 = 5;
@@ -101,6 +101,10 @@ CREATE TABLE token (name TEXT PRIMARY KEY, hash BLOB NOT NULL UNIQUE, scopes TEX
 /// What came with format 7, also to a file of an older one.
 const SINCE_7: &str = "ALTER TABLE shadow ADD COLUMN extent INTEGER NOT NULL DEFAULT 0;";
 
+/// What came with format 8, also to a file of an older one.
+const SINCE_8: &str = "CREATE TABLE user (name TEXT PRIMARY KEY, hash TEXT NOT NULL, roles TEXT NOT NULL,
+  created_ms INTEGER NOT NULL) WITHOUT ROWID;";
+
 /// What becomes of the tables of format 3.
 const FROM_3: &str = "ALTER TABLE attempt RENAME COLUMN since_ms TO spent_ms; UPDATE attempt SET spent_ms = 0;";
 
@@ -112,15 +116,24 @@ pub(super) async fn prepare(connection: &mut SqliteConnection, path: &Path) -> a
         .with_context(|| format!("`{}` is not a data file of isobar, or is damaged", path.display()))?;
     match row.try_get::<i64, _>(0)? {
         FORMAT => Ok(()),
-        0 => write(connection, &[TABLES, SINCE_2, SINCE_4, SINCE_5, SINCE_6, SINCE_7])
+        0 => write(connection, &[TABLES, SINCE_2, SINCE_4, SINCE_5, SINCE_6, SINCE_7, SINCE_8])
             .await
             .with_context(|| format!("cannot make the tables of `{}`", path.display())),
-        1 => migrate(connection, path, 1, &[FROM_1, SINCE_2, FROM_2, FROM_3, SINCE_4, SINCE_5, SINCE_6, SINCE_7]).await,
-        2 => migrate(connection, path, 2, &[FROM_2, FROM_3, SINCE_4, SINCE_5, SINCE_6, SINCE_7]).await,
-        3 => migrate(connection, path, 3, &[FROM_3, SINCE_4, SINCE_5, SINCE_6, SINCE_7]).await,
-        4 => migrate(connection, path, 4, &[SINCE_5, SINCE_6, SINCE_7]).await,
-        5 => migrate(connection, path, 5, &[SINCE_6, SINCE_7]).await,
-        6 => migrate(connection, path, 6, &[SINCE_7]).await,
+        1 => {
+            migrate(
+                connection,
+                path,
+                1,
+                &[FROM_1, SINCE_2, FROM_2, FROM_3, SINCE_4, SINCE_5, SINCE_6, SINCE_7, SINCE_8],
+            )
+            .await
+        }
+        2 => migrate(connection, path, 2, &[FROM_2, FROM_3, SINCE_4, SINCE_5, SINCE_6, SINCE_7, SINCE_8]).await,
+        3 => migrate(connection, path, 3, &[FROM_3, SINCE_4, SINCE_5, SINCE_6, SINCE_7, SINCE_8]).await,
+        4 => migrate(connection, path, 4, &[SINCE_5, SINCE_6, SINCE_7, SINCE_8]).await,
+        5 => migrate(connection, path, 5, &[SINCE_6, SINCE_7, SINCE_8]).await,
+        6 => migrate(connection, path, 6, &[SINCE_7, SINCE_8]).await,
+        7 => migrate(connection, path, 7, &[SINCE_8]).await,
         newer => anyhow::bail!(
             "`{}` has format {newer}, and this isobar knows formats up to {FORMAT}; use the isobar that wrote it or a newer one",
             path.display()

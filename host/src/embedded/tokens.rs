@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use sqlx::sqlite::SqliteRow;
 use sqlx::{Row as _, SqliteConnection};
+use utoipa::ToSchema;
 
 use super::Store;
 use super::versions::{self, Entry};
@@ -13,7 +14,7 @@ use super::writer::{Work as Task, WriteError};
 const MOST_TOKENS: i64 = 1000;
 
 /// A token as it is kept.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Token {
     /// Whose it is.
     pub name: String,
@@ -43,12 +44,13 @@ pub(super) async fn perform(connection: &mut SqliteConnection, work: &Work) -> R
             let scopes = token.scopes.join(" ");
             let made = sqlx::query(
                 "INSERT INTO token (name, hash, scopes, created_ms, expires_ms)
-                 SELECT ?, ?, ?, ?, ? WHERE (SELECT count(*) FROM token) < ? ON CONFLICT (name) DO NOTHING",
+                 SELECT ?, ?, ?, ?, ? WHERE (SELECT count(*) FROM token) < ? AND NOT EXISTS (SELECT 1 FROM user WHERE name = ?)
+                 ON CONFLICT (name) DO NOTHING",
             );
             let made = made.bind(&token.name).bind(hash).bind(scopes).bind(token.created_ms).bind(token.expires_ms);
-            if made.bind(MOST_TOKENS).execute(&mut *connection).await?.rows_affected() == 0 {
+            if made.bind(MOST_TOKENS).bind(&token.name).execute(&mut *connection).await?.rows_affected() == 0 {
                 return Err(WriteError::Token(format!(
-                    "there is a token `{}` already, or there are {MOST_TOKENS}; revoke it first",
+                    "there is a token or a user `{}` already, or there are {MOST_TOKENS}; revoke it first",
                     token.name
                 )));
             }

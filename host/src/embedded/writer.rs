@@ -17,7 +17,7 @@ use super::tail::Tail;
 use super::{Attempt, Commit, Current, LogEnds, Note, Pause, Settlement, Store, Written};
 use super::{
     attempt, commit, forgotten, letters, mirrors, outbox, pauses, promotion, replica, retention, shadows, tokens,
-    trouble, versions,
+    trouble, users, versions,
 };
 use crate::bindings::tables::TableError;
 use crate::delivery::HeldTable;
@@ -136,6 +136,9 @@ pub enum WriteError {
     /// A token could not be made or taken away.
     #[error("{0}")]
     Token(String),
+    /// A user could not be made or taken away.
+    #[error("{0}")]
+    User(String),
     /// A store of the operator's did not do what was asked.
     #[error(transparent)]
     Store(StoreError),
@@ -185,6 +188,7 @@ pub(super) enum Work {
     Audit(versions::Entry),
     Shadow(shadows::Work),
     Token(tokens::Work),
+    User(users::Work),
     Forget(forgotten::Work),
 }
 
@@ -411,6 +415,7 @@ async fn perform(
         Work::Audit(entry) => versions::note(connection, entry).await,
         Work::Shadow(work) => shadows::perform(connection, work).await,
         Work::Token(work) => tokens::perform(connection, work).await,
+        Work::User(work) => users::perform(connection, work).await,
         Work::Forget(work) => forgotten::perform(connection, work).await,
         Work::Pause(pause) => pauses::keep(connection, pause).await,
         Work::Resume(function) => pauses::pardon(connection, function).await,

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::{Running, ShadowError};
 use crate::bindings::tables::text;
@@ -20,7 +21,7 @@ pub const MOST_AMENDED: u64 = 100_000;
 pub const MOST_PUBLISHED: u32 = 100_000;
 
 /// A shadow beside the version in charge.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Comparison {
     /// The function.
     pub function: String,
@@ -61,7 +62,7 @@ pub struct Comparison {
 }
 
 /// One table.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct TableComparison {
     /// Its name; of isobar's own, what stands in it.
     pub table: String,
@@ -80,7 +81,7 @@ pub struct TableComparison {
 }
 
 /// A row that is not the same.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct RowDifference {
     /// The key's columns and cells.
     pub key: Vec<(String, String)>,
@@ -93,7 +94,7 @@ pub struct RowDifference {
 }
 
 /// A cell that is not the same; `None` for null.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct CellDifference {
     /// The column.
     pub column: String,

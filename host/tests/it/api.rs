@@ -4,12 +4,13 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use isobar::config::console::ConsoleConfig;
 use isobar::console::answers::{NewToken, RowsAsk};
 use isobar::console::token::Access;
-use isobar::console::{self, Patience, Serving, view::View};
+use isobar::console::{self, Listening, Patience, Serving, view::View};
 use isobar::embedded::tokens::Token;
 use isobar::embedded::{Folder, Store};
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -32,17 +33,24 @@ pub(crate) struct Host {
 
 impl Host {
     pub(crate) async fn start() -> Self {
-        Self::with(Patience::default()).await
+        Self::known_to(ConsoleConfig::default()).await
     }
 
-    async fn with(patience: Patience) -> Self {
+    /// That others may reach, who are these.
+    pub(crate) async fn known_to(people: ConsoleConfig) -> Self {
+        Self::with(Patience::default(), people).await
+    }
+
+    async fn with(patience: Patience, people: ConsoleConfig) -> Self {
         let dir = tempfile::tempdir().expect("a folder");
         let store = shop::open(dir.path()).await;
         shop::fill(&store).await;
         let (stop, loads) = (CancellationToken::new(), store.loads());
         let view = Arc::new(View::new(Arc::clone(&store), None));
         let listen = Some("127.0.0.1:0".parse().expect("an address"));
-        let serving = console::serve_within(view, listen, patience, stop.clone()).await.expect("it is served");
+        let serving = console::serve(view, Listening { here: listen, console: people, patience }, stop.clone())
+            .await
+            .expect("it is served");
         let access = Access::read(dir.path()).expect("the data folder says where");
         assert_eq!(access.address, serving.address);
         Host { dir, serving, access, store, loads, stop }
@@ -50,12 +58,7 @@ impl Host {
 
     /// The answer to a request with these headers: its status, and all of it.
     pub(crate) async fn ask(&self, request: &str, headers: &[(&str, &str)], body: &str) -> (u16, String) {
-        let mut stream = self.send(request, headers, body).await;
-        let mut answer = Vec::new();
-        stream.read_to_end(&mut answer).await.expect("it answers");
-        let answer = String::from_utf8_lossy(&answer).into_owned();
-        let status = answer.split(' ').nth(1).and_then(|s| s.parse().ok()).expect("a status");
-        (status, answer)
+        answer(self.send(request, headers, body).await).await
     }
 
     /// A request on its way, and little room for the answer.
@@ -63,9 +66,7 @@ impl Host {
         let socket = TcpSocket::new_v4().expect("a socket");
         socket.set_recv_buffer_size(16 * 1024).expect("a small buffer");
         let mut stream = socket.connect(self.serving.address).await.expect("it listens");
-        let headers: String = headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
-        let request = format!("{request} HTTP/1.1\r\nConnection: close\r\n{headers}\r\n{body}");
-        stream.write_all(request.as_bytes()).await.expect("it is sent");
+        put(&mut stream, request, headers, body).await;
         stream
     }
 
@@ -93,9 +94,34 @@ impl Host {
         self.serving.task.await.expect("it ends in order");
     }
 
+    /// Where others reach it.
+    pub(crate) fn public(&self) -> Option<SocketAddr> {
+        self.serving.public
+    }
+
+    pub(crate) fn warning(&self) -> Option<&str> {
+        self.serving.warning.as_deref()
+    }
+
     pub(crate) fn address(&self) -> String {
         self.serving.address.to_string()
     }
+}
+
+/// Sends a request with these headers.
+pub(crate) async fn put(stream: &mut (impl AsyncWrite + Unpin), request: &str, headers: &[(&str, &str)], body: &str) {
+    let headers: String = headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
+    let request = format!("{request} HTTP/1.1\r\nConnection: close\r\n{headers}\r\n{body}");
+    stream.write_all(request.as_bytes()).await.expect("it is sent");
+}
+
+/// The answer to what was sent: its status, and all of it.
+pub(crate) async fn answer(mut stream: impl AsyncRead + Unpin) -> (u16, String) {
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer).await.expect("it answers");
+    let answer = String::from_utf8_lossy(&answer).into_owned();
+    let status = answer.split(' ').nth(1).and_then(|s| s.parse().ok()).expect("a status");
+    (status, answer)
 }
 
 #[tokio::test]
@@ -209,7 +235,8 @@ async fn an_answer_ends_with_the_row_that_makes_it_large() {
 
 #[tokio::test]
 async fn who_sends_nothing_or_for_ever_is_let_go() {
-    let host = Host::with(Patience { headers: SHORT, body: SHORT, ..Patience::default() }).await;
+    let host =
+        Host::with(Patience { headers: SHORT, body: SHORT, ..Patience::default() }, ConsoleConfig::default()).await;
     let (us, token, started) = (host.serving.address.to_string(), host.bearer(), Instant::now());
     for begin in ["", "GET /api/v1/status HTTP/1.1\r\nHost: "] {
         let mut stream = TcpStream::connect(host.serving.address).await.expect("it listens");
@@ -268,7 +295,7 @@ async fn load_much(store: &Arc<Store>) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn who_stops_reading_an_export_makes_room_for_others() {
-    let host = Host::with(Patience { reading: SHORT * 5, ..Patience::default() }).await;
+    let host = Host::with(Patience { reading: SHORT * 5, ..Patience::default() }, ConsoleConfig::default()).await;
     load_much(&host.store).await;
     let (us, token) = (host.serving.address.to_string(), host.bearer());
     let headers = [("Host", us.as_str()), ("Authorization", token.as_str())];
@@ -416,7 +443,7 @@ async fn a_token_that_means_nothing_is_refused() {
     let host = Host::start().await;
     token(&host, "taken", &["read"]).await;
     for (name, scopes, days, says) in [
-        ("taken", "read", 1, "there is a token `taken` already"),
+        ("taken", "read", 1, "`taken` already"),
         ("isobar", "read", 1, "cannot have that name"),
         ("a b", "read", 1, "cannot have that name"),
         ("a", "write", 1, "there is no scope `write`"),
@@ -449,11 +476,15 @@ async fn a_listener_for_others_or_on_a_taken_port_is_refused_and_says_why() {
     let store = shop::open(&host.dir.path().join("other")).await;
     let view = Arc::new(View::new(store, None));
     let refused = |listen: SocketAddr| {
-        let serving = console::serve(Arc::clone(&view), Some(listen), CancellationToken::new());
+        let serving = console::serve(
+            Arc::clone(&view),
+            Listening { here: Some(listen), ..Listening::default() },
+            CancellationToken::new(),
+        );
         async move { format!("{:#}", serving.await.err().expect("it is refused")) }
     };
     let all = refused("0.0.0.0:3000".parse().expect("an address")).await;
-    assert!(all.contains("can be reached from other machines") && all.contains("127.0.0.1:3000"), "{all}");
+    assert!(all.contains("can be reached from other machines") && all.contains("in [console] of isobar.toml"), "{all}");
     let taken = refused(host.serving.address).await;
     assert!(taken.contains(&format!("cannot listen on `{}`", host.serving.address)), "{taken}");
     assert!(taken.contains("in use"), "{taken}");

@@ -2,11 +2,14 @@
 //! data finds it, not in logs, answers, exports or lists.
 
 use std::fs;
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
 use std::path::Path;
-use std::process::{Command, Output, Stdio};
+use std::process::{Child, Command, Output, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use isobar::console::token::Access;
 use isobar::console::view::View;
 use isobar::delivery::Interval;
 use isobar::embedded::{Commit, Folder, Kind, Note, Store};
@@ -31,6 +34,8 @@ const WAYS: [&str; 10] = [
 /// Of those, the ones that cost the record.
 const DEADLY: usize = 5;
 const LONGEST: Duration = Duration::from_secs(60);
+/// Longer than a second, after which it is told anew what happens.
+const MOMENT: Duration = Duration::from_secs(3);
 
 fn isobar(data_dir: &Path, args: &[&str]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_isobar"));
@@ -63,6 +68,80 @@ fn open_answers(data_dir: &Path) -> Vec<(String, String)> {
     asked.iter().map(|args| (args.join(" "), said(&isobar(data_dir, args)))).collect()
 }
 
+/// Waits for a host, and says where it is.
+fn access(data_dir: &Path, host: &mut Child) -> Access {
+    let started = Instant::now();
+    loop {
+        assert!(started.elapsed() < LONGEST && host.try_wait().unwrap().is_none(), "the host does not start");
+        if let Some(access) = Access::read(data_dir) {
+            return access;
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+/// Everything that a page asks, and that asks for no sensitive data.
+fn answers_to_a_page(data_dir: &Path) -> Vec<(String, String)> {
+    let mut host = Command::new(env!("CARGO_BIN_EXE_isobar"))
+        .args(["up", "--listen", "127.0.0.1:0", "--manifest"])
+        .arg(manifest_path())
+        .arg("--data-dir")
+        .arg(data_dir)
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let access = access(data_dir, &mut host);
+    let asked = [
+        "/healthz",
+        "/readyz",
+        "/metrics",
+        "/api/v1/",
+        "/api/v1/application",
+        "/api/v1/audit",
+        "/api/v1/dashboard",
+        "/api/v1/events",
+        "/api/v1/functions/spy/dead-letters",
+        "/api/v1/functions/spy/shadow",
+        "/api/v1/functions/spy/state",
+        "/api/v1/functions/spy/versions",
+        "/api/v1/logs?lines=1000",
+        "/api/v1/manifest",
+        "/api/v1/session",
+        "/api/v1/status",
+        "/api/v1/tables",
+        "/api/v1/tables/seen/rows?shared=true",
+        "/api/v1/tables/secrets/rows",
+        "/api/v1/tables/reports/rows?order=name",
+        "/api/v1/topics",
+        "/api/v1/topics/whispers/records",
+    ];
+    let answers = asked.map(|path| (path.to_owned(), get(&access, path)));
+    host.kill().unwrap();
+    host.wait().unwrap();
+    answers.into()
+}
+
+/// What a path answers in a moment: one that tells all that happens has no end.
+fn get(access: &Access, path: &str) -> String {
+    let Access { address, token } = access;
+    let mut stream = TcpStream::connect(address).unwrap();
+    stream.set_read_timeout(Some(MOMENT)).unwrap();
+    let request =
+        format!("GET {path} HTTP/1.1\r\nHost: {address}\r\nAuthorization: Bearer {token}\r\nConnection: close\r\n\r\n");
+    stream.write_all(request.as_bytes()).unwrap();
+    let (mut answer, mut piece, started) = (Vec::new(), [0; 4096], Instant::now());
+    while started.elapsed() < MOMENT {
+        match stream.read(&mut piece) {
+            Ok(0) | Err(_) => break,
+            Ok(read) => answer.extend_from_slice(&piece[..read]),
+        }
+    }
+    let answer = String::from_utf8_lossy(&answer).into_owned();
+    assert!(answer.starts_with("HTTP/1.1 "), "GET {path} is answered: {answer}");
+    answer
+}
+
 #[test]
 fn a_secret_stays_with_the_function_that_may_read_it() {
     build();
@@ -82,11 +161,7 @@ fn a_secret_stays_with_the_function_that_may_read_it() {
         .stderr(fs::File::create(&log).unwrap())
         .spawn()
         .unwrap();
-    let started = Instant::now();
-    while !data_dir.join("api.json").exists() {
-        assert!(started.elapsed() < LONGEST && host.try_wait().unwrap().is_none(), "the host does not start");
-        std::thread::sleep(Duration::from_millis(20));
-    }
+    access(&data_dir, &mut host);
     isobar(&data_dir, &["table", "load", "secrets", secrets.to_str().unwrap()]);
     host.kill().unwrap();
     host.wait().unwrap();
@@ -109,6 +184,9 @@ fn a_secret_stays_with_the_function_that_may_read_it() {
 
     for (asked, answer) in open_answers(&data_dir) {
         assert!(!answer.contains(CANARY), "`isobar {asked}` tells the secret:\n{answer}");
+    }
+    for (asked, answer) in answers_to_a_page(&data_dir) {
+        assert!(!answer.contains(CANARY), "GET {asked} tells the secret:\n{answer}");
     }
     for refused in [
         ["topic", "read", "whispers"],

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
 
-use isobar::console::{self, view::View};
+use isobar::console::{self, Listening, view::View};
 use tokio_util::sync::CancellationToken;
 
 use crate::crash::{application, build};
@@ -161,7 +161,9 @@ async fn data_are_shown_the_same_whether_a_host_runs_or_not() {
     let stop = CancellationToken::new();
     let view = Arc::new(View::new(Arc::clone(&store), None));
     let listen = Some("127.0.0.1:0".parse().expect("an address"));
-    let serving = console::serve(view, listen, stop.clone()).await.expect("it is served");
+    let serving = console::serve(view, Listening { here: listen, ..Listening::default() }, stop.clone())
+        .await
+        .expect("it is served");
     let path = dir.path().to_owned();
     let commands: Vec<&str> = READING.to_vec();
     let with_host = tokio::task::spawn_blocking(move || all(&path, &commands)).await.expect("commands run");

@@ -1,8 +1,8 @@
 //! Components made in a test: of WIT, with a body that does nothing, or of text, for what WIT cannot say.
 
 use isobar::manifest::{Application, Function, parse, wit};
-use wit_component::{ComponentEncoder, StringEncoding, dummy_module, embed_component_metadata};
-use wit_parser::{LiftLowerAbi, ManglingAndAbi, Resolve};
+pub(crate) use made_components::of_text;
+use made_components::of_world;
 
 /// The application that components are held against: `total` reads a topic, `asks` runs on a schedule.
 pub(crate) fn application() -> Application {
@@ -27,11 +27,6 @@ pub(crate) fn of_wit_alone(text: &str) -> Vec<u8> {
     of_world([text].into_iter(), "hostile")
 }
 
-/// A component as text.
-pub(crate) fn of_text(text: &str) -> Vec<u8> {
-    wat::parse_str(text).unwrap_or_else(|error| panic!("{error}"))
-}
-
 /// A component that exports an instance with functions of no parameters.
 pub(crate) fn exporting(name: &str, functions: &str) -> Vec<u8> {
     let lifted = functions.replace("(func)", "(func $f)");
@@ -39,15 +34,4 @@ pub(crate) fn exporting(name: &str, functions: &str) -> Vec<u8> {
         "(component (core module $m (func (export \"f\"))) (core instance $m (instantiate $m))
             (func $f (canon lift (core func $m \"f\"))) (instance $i {lifted}) (export \"{name}\" (instance $i)))"
     ))
-}
-
-fn of_world<'t>(files: impl Iterator<Item = &'t str>, world: &str) -> Vec<u8> {
-    let mut resolve = Resolve::default();
-    let package =
-        files.map(|text| resolve.push_str("test.wit", text).unwrap_or_else(|e| panic!("{e:#}\n{text}"))).last();
-    let world = resolve.select_world(&[package.expect("there is a file")], Some(world)).expect("there is the world");
-    let mut module = dummy_module(&resolve, world, ManglingAndAbi::Legacy(LiftLowerAbi::Sync));
-    embed_component_metadata(&mut module, &resolve, world, StringEncoding::UTF8).expect("the module takes it");
-    let encoder = ComponentEncoder::default().validate(true).module(&module).expect("the module says its world");
-    encoder.realloc_via_memory_grow(true).encode().expect("the component is made")
 }

@@ -27,6 +27,7 @@ mod new;
 mod on_kafka;
 mod over_reaching;
 mod page;
+mod people;
 mod removal;
 mod replays;
 mod reread;

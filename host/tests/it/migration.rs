@@ -9,6 +9,11 @@ use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _, Row as _, Sqlite
 
 use crate::shop;
 
+/// What format 8 added, taken away.
+const BACK_TO_7: &str = "
+DROP TABLE user;
+PRAGMA user_version = 7;
+";
 /// What format 7 added, taken away.
 const BACK_TO_6: &str = "
 ALTER TABLE shadow DROP COLUMN extent;
@@ -73,6 +78,7 @@ async fn format_of(file: &Path) -> i64 {
 /// Makes a file of format 5 of the one in a data folder.
 pub(crate) async fn take_back_to_5(data_dir: &Path) {
     let mut connection = open(&data_dir.join("isobar.sqlite")).await;
+    sqlx::raw_sql(BACK_TO_7).execute(&mut connection).await.unwrap();
     sqlx::raw_sql(BACK_TO_5).execute(&mut connection).await.unwrap();
     connection.close().await.unwrap();
 }
@@ -104,7 +110,7 @@ async fn taken_over(older: i64, undo: &[&'static str]) {
     assert_eq!(store.ends().of("orders", 0), 3);
     store.close().await;
     drop(store);
-    assert_eq!(format_of(&file).await, 7);
+    assert_eq!(format_of(&file).await, 8);
     let copy = dir.path().join(format!("isobar.sqlite.format-{older}"));
     assert_eq!(format_of(&copy).await, older, "the copy is as it was");
     let mode = |file: &Path| std::fs::metadata(file).unwrap().permissions().mode() & 0o777;
@@ -113,12 +119,13 @@ async fn taken_over(older: i64, undo: &[&'static str]) {
 
 #[tokio::test]
 async fn files_of_older_formats_are_copied_and_taken_over() {
-    taken_over(1, &[BACK_TO_6, BACK_TO_5, BACK_TO_4, BACK_TO_3, BACK_TO_2, BACK_TO_1]).await;
-    taken_over(2, &[BACK_TO_6, BACK_TO_5, BACK_TO_4, BACK_TO_3, BACK_TO_2]).await;
-    taken_over(3, &[BACK_TO_6, BACK_TO_5, BACK_TO_4, BACK_TO_3]).await;
-    taken_over(4, &[BACK_TO_6, BACK_TO_5, BACK_TO_4]).await;
-    taken_over(5, &[BACK_TO_6, BACK_TO_5]).await;
-    taken_over(6, &[BACK_TO_6]).await;
+    taken_over(1, &[BACK_TO_7, BACK_TO_6, BACK_TO_5, BACK_TO_4, BACK_TO_3, BACK_TO_2, BACK_TO_1]).await;
+    taken_over(2, &[BACK_TO_7, BACK_TO_6, BACK_TO_5, BACK_TO_4, BACK_TO_3, BACK_TO_2]).await;
+    taken_over(3, &[BACK_TO_7, BACK_TO_6, BACK_TO_5, BACK_TO_4, BACK_TO_3]).await;
+    taken_over(4, &[BACK_TO_7, BACK_TO_6, BACK_TO_5, BACK_TO_4]).await;
+    taken_over(5, &[BACK_TO_7, BACK_TO_6, BACK_TO_5]).await;
+    taken_over(6, &[BACK_TO_7, BACK_TO_6]).await;
+    taken_over(7, &[BACK_TO_7]).await;
 }
 
 #[tokio::test]

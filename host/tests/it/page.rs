@@ -16,22 +16,22 @@ const LONG: Duration = Duration::from_secs(20);
 const LAST_ANSWERS: Duration = Duration::from_secs(2);
 
 /// A browser that keeps one cookie.
-struct Browser<'h> {
+pub(crate) struct Browser<'h> {
     host: &'h Host,
     cookie: String,
 }
 
 impl<'h> Browser<'h> {
-    fn new(host: &'h Host) -> Self {
+    pub(crate) fn new(host: &'h Host) -> Self {
         Browser { host, cookie: String::new() }
     }
 
-    async fn get(&self, path: &str) -> (u16, String) {
+    pub(crate) async fn get(&self, path: &str) -> (u16, String) {
         let us = self.host.address();
         self.host.ask(&format!("GET {path}"), &[("Host", &us), ("Cookie", &self.cookie)], "").await
     }
 
-    async fn post(&mut self, path: &str, body: &str) -> (u16, String) {
+    pub(crate) async fn post(&mut self, path: &str, body: &str) -> (u16, String) {
         self.send(path, body, &[("X-Isobar-Page", "1")]).await
     }
 
@@ -182,7 +182,7 @@ async fn the_page_is_served_to_this_machine_and_may_speak_to_this_host_only() {
     assert_eq!(host.ask("GET /assets/none.js", &[("Host", &us)], "").await.0, 404);
     for path in ["/api", "/api/v2/status"] {
         let (status, answer) = host.ask(&format!("GET {path}"), &[("Host", &us)], "").await;
-        assert!(status == 404 && answer.contains("application/json"), "{path}: {answer}");
+        assert!(status == 404 && answer.contains("application/problem+json"), "{path}: {answer}");
     }
     assert_eq!(host.ask("GET /api/v1/nowhere", &[("Host", &us)], "").await.0, 401, "not even what exists is told");
     let (_, packed) = host.ask("GET /", &[("Host", &us), ("Accept-Encoding", "br, gzip;q=0.8")], "").await;

@@ -1,6 +1,7 @@
 //! Who is let in, and to what: the owner of the data folder to everything, who has another token to what its scopes say, whose browser
 //! is signed in to what the session allows.
 
+use std::net::Ipv4Addr;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -12,47 +13,59 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use serde::de::DeserializeOwned;
 
-use super::{ROOT, failure};
+use super::ROOT;
 use crate::console::answers::{
     AuditAsk, BackupAsk, DiffAsk, LettersAsk, LogsAsk, RecordsAsk, RowsAsk, ShadowAsk, StateAsk,
 };
-use crate::console::guard::{Denied, Guard};
+use crate::console::connections::Peer;
+use crate::console::guard::{Came, Denied, Guard, Said};
+use crate::console::problem::Problem;
 use crate::console::scopes::{Caller, Need};
 use crate::console::sessions::{Session, Sessions};
+use crate::console::users::Users;
 use crate::console::view::View;
 use crate::deploys::OWNER;
 
 /// Where a browser signs in, below [`ROOT`]: nobody is known there yet.
 const SIGN_IN: &str = "/session";
 /// What the page sends with all that changes something.
-const PAGE_HEADER: &str = "x-isobar-page";
+pub(super) const PAGE_HEADER: &str = "x-isobar-page";
 /// Where browsers say whose page asks.
 const FETCH_SITE: &str = "sec-fetch-site";
+
+/// Where numbers are told, which are this machine's own affair.
+const NUMBERS: &str = "/metrics";
 
 /// What decides on requests.
 #[derive(Clone)]
 pub(super) struct Gate {
     pub(super) guard: Guard,
     pub(super) sessions: Arc<Sessions>,
+    pub(super) users: Arc<Users>,
     pub(super) view: Arc<View>,
 }
 
 /// Lets a request pass with who asks, or turns it away.
 pub(super) async fn admit(State(gate): State<Gate>, mut request: Request, next: Next) -> Response {
-    if let Err(denied) = to_us(&gate, request.headers()) {
-        return denied;
-    }
-    let Some(path) = request.uri().path().strip_prefix(ROOT) else {
+    let came = match to_us(&gate, &request) {
+        Ok(came) => came,
+        Err(denied) => return denied,
+    };
+    request.extensions_mut().insert(came);
+    let path = request.uri().path();
+    let path = match path.strip_prefix(ROOT) {
+        Some(path) => path.to_owned(),
+        None if path == NUMBERS && !came.is_local => path.to_owned(),
         // The page itself holds nothing that anybody may not see.
-        return next.run(request).await;
+        None => return next.run(request).await,
     };
     if request.method() == Method::POST && path == SIGN_IN {
         return next.run(request).await;
     }
-    let path = path.to_owned();
-    let (caller, session) = match known(&gate, request.method(), request.headers()).await {
+    let (caller, session) = match known(&gate, request.method(), request.headers(), &came).await {
         Ok(known) => known,
-        Err(denied) => return denied,
+        Err(Denied::Session) if path == SIGN_IN => return ways(&gate, &came).await,
+        Err(denied) => return deny(denied).into_response(),
     };
     request.extensions_mut().insert(session);
     let answer = match caller.needs(&Need::of(request.method(), &path)) {
@@ -68,10 +81,31 @@ pub(super) async fn admit(State(gate): State<Gate>, mut request: Request, next: 
     answer
 }
 
-/// Turns away a request that is not to this listener, or comes from another site's page.
+/// How a request came; turns away one that is not to this listener, or comes from another site's page.
 #[expect(clippy::result_large_err, reason = "it is an answer")]
-fn to_us(gate: &Gate, headers: &HeaderMap) -> Result<(), Response> {
-    gate.guard.check(text(headers, header::HOST), text(headers, header::ORIGIN)).map_err(deny)
+fn to_us(gate: &Gate, request: &Request) -> Result<Came, Response> {
+    let headers = request.headers();
+    // Each proxy appends whom it was asked by.
+    let forwarded = headers.get_all("x-forwarded-for").iter().next_back().and_then(|value| value.to_str().ok());
+    let said = Said {
+        host: text(headers, header::HOST),
+        origin: text(headers, header::ORIGIN),
+        forwarded_host: text(headers, "x-forwarded-host"),
+        forwarded_proto: text(headers, "x-forwarded-proto"),
+        forwarded_for: forwarded.and_then(|all| all.rsplit(',').next()),
+    };
+    let peer = request.extensions().get::<Peer>().map_or(Ipv4Addr::UNSPECIFIED.into(), |peer| peer.0);
+    gate.guard.check(peer, &said).map_err(|denied| deny(denied).into_response())
+}
+
+/// That nobody is signed in, and how one does.
+async fn ways(gate: &Gate, came: &Came) -> Response {
+    let with_password = match gate.users.are_there(&gate.view).await {
+        Ok(there) => there,
+        Err(refusal) => return refusal.into_response(),
+    };
+    let ways = came.is_local.then_some("link").into_iter().chain(with_password.then_some("password"));
+    Problem { sign_in: ways.map(str::to_owned).collect(), ..deny(Denied::Session) }.into_response()
 }
 
 /// A header. One that comes twice says nothing: who passes it on may have believed the other.
@@ -82,20 +116,20 @@ fn text(headers: &HeaderMap, name: impl AsHeaderName) -> Option<&str> {
 }
 
 /// Who asks: who shows a token, or whose browser is signed in; then by which session.
-async fn known(gate: &Gate, method: &Method, headers: &HeaderMap) -> Result<(Caller, SignedIn), Response> {
+async fn known(gate: &Gate, method: &Method, headers: &HeaderMap, came: &Came) -> Result<(Caller, SignedIn), Denied> {
     if let Some(given) = text(headers, header::AUTHORIZATION) {
-        let token = given.strip_prefix("Bearer ").ok_or_else(|| deny(Denied::Token))?;
+        let token = given.strip_prefix("Bearer ").ok_or(Denied::Token)?;
         return Ok((caller(gate, token).await?, SignedIn(None)));
     }
     // Another program's page at another port of this machine is sent the cookie, too.
     if text(headers, FETCH_SITE).is_some_and(|site| site != "same-origin" && site != "none") {
-        return Err(deny(Denied::Origin));
+        return Err(Denied::Origin);
     }
     let cookies = text(headers, header::COOKIE).unwrap_or_default();
-    let (session, secret) = gate.sessions.of(cookies, Instant::now()).ok_or_else(|| deny(Denied::Session))?;
+    let (session, secret) = gate.sessions.of(cookies, came.port, Instant::now()).ok_or(Denied::Session)?;
     // A form of another site can be sent here with the cookie, but not with this.
     if *method != Method::GET && text(headers, PAGE_HEADER).is_none() {
-        return Err(deny(Denied::Page));
+        return Err(Denied::Page);
     }
     Ok((session.caller(), SignedIn(Some((session, secret.to_owned())))))
 }
@@ -104,22 +138,22 @@ async fn known(gate: &Gate, method: &Method, headers: &HeaderMap) -> Result<(Cal
 #[derive(Clone)]
 pub(super) struct SignedIn(pub(super) Option<(Session, String)>);
 
-async fn caller(gate: &Gate, token: &str) -> Result<Caller, Response> {
+async fn caller(gate: &Gate, token: &str) -> Result<Caller, Denied> {
     if gate.guard.is_owner(token) {
         return Ok(Caller::owner(OWNER));
     }
     match gate.view.caller(token).await {
-        Ok(caller) => caller.ok_or_else(|| deny(Denied::Token)),
-        Err(refusal) => Err(refusal.into_response()),
+        Ok(caller) => caller.ok_or(Denied::Token),
+        Err(_) => Err(Denied::Unread),
     }
 }
 
-fn deny(denied: Denied) -> Response {
+fn deny(denied: Denied) -> Problem {
     let (status, error, hint) = match denied {
         Denied::Host => (
             StatusCode::FORBIDDEN,
             "the `Host` of the request is not this listener",
-            "ask `127.0.0.1` or `localhost` with the port that `isobar up` prints",
+            "ask `127.0.0.1` or `localhost` with the port that `isobar up` prints, or one of the `names` of [console] in isobar.toml",
         ),
         Denied::Origin => (
             StatusCode::FORBIDDEN,
@@ -141,8 +175,11 @@ fn deny(denied: Denied) -> Response {
             "the token is missing, wrong, expired or revoked",
             "send `Authorization: Bearer …` with the token in `api.json` of the data folder, or one of `isobar token create`",
         ),
+        Denied::Unread => {
+            (StatusCode::INTERNAL_SERVER_ERROR, "who asks could not be looked up", "the host's log says why; try again")
+        }
     };
-    failure(status, error.to_owned(), Some(hint.to_owned()))
+    Problem::new(status, error).hint(hint)
 }
 
 impl Caller {
@@ -153,8 +190,8 @@ impl Caller {
             return Ok(());
         }
         let error = format!("`{}` may not {}", self.name, need.words());
-        let hint = "who has the data folder makes a token that may: `isobar token create`; who views as a viewer switches back";
-        let mut denied = failure(StatusCode::FORBIDDEN, error, Some(hint.to_owned()));
+        let hint = "who has the data folder makes a token or a user that may: `isobar token create`, `isobar user add`; who views as a viewer switches back";
+        let mut denied = Problem::new(StatusCode::FORBIDDEN, error).hint(hint).into_response();
         denied.extensions_mut().insert(need.clone());
         Err(denied)
     }

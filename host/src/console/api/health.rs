@@ -1,12 +1,14 @@
-//! Routes for those who watch over the host: whether it is alive, whether it can work, and its numbers. They need no token and tell
-//! names of functions, topics and stores only.
+//! Routes for those who watch over the host: whether it is alive, whether it can work, and its numbers. On this machine
+//! they need no token, and tell names of functions, topics and stores only; others learn without one whether it is alive and ready.
 
+use axum::Extension;
 use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 
 use super::Api;
 use crate::console::answers::Refusal;
+use crate::console::guard::Came;
 use crate::console::metrics;
 use crate::dispatch::{SourceStatus, Standing};
 use crate::manifest::Application;
@@ -20,8 +22,8 @@ pub(super) async fn alive() -> &'static str {
 }
 
 /// Whether functions can work: their partitions are known, stores take what is written, and not all wait. What one function waits for
-/// alone, as for a server that it asks, is its own affair.
-pub(super) async fn ready(State(api): State<Api>) -> (StatusCode, String) {
+/// alone, as for a server that it asks, is its own affair. What is lacking is told on this machine only.
+pub(super) async fn ready(State(api): State<Api>, Extension(came): Extension<Came>) -> (StatusCode, String) {
     let lacking = match api.view.standings() {
         None => "no function runs\n".to_owned(),
         Some(_) if api.view.is_joining() => "it is not known yet which partitions are this host's\n".to_owned(),
@@ -29,6 +31,7 @@ pub(super) async fn ready(State(api): State<Api>) -> (StatusCode, String) {
     };
     match lacking.is_empty() {
         true => (StatusCode::OK, "ready\n".to_owned()),
+        false if !came.is_local => (StatusCode::SERVICE_UNAVAILABLE, "not ready\n".to_owned()),
         false => (StatusCode::SERVICE_UNAVAILABLE, lacking),
     }
 }
@@ -48,7 +51,7 @@ fn lacking(application: &Application, sources: &[SourceStatus]) -> String {
 
 /// The host's numbers.
 pub(super) async fn numbers(State(api): State<Api>) -> Result<Response, Refusal> {
-    let text = metrics::text(&api.view.application(), &api.view.standings().unwrap_or_default())?;
+    let text = metrics::text(&api.view.application(), &api.view.standings().unwrap_or_default(), &api.view.around())?;
     Ok(([(header::CONTENT_TYPE, OPEN_METRICS)], text).into_response())
 }
 
