@@ -24,11 +24,16 @@ interface SignedOutProps {
 export function SignedOut({ why, ways, enter }: SignedOutProps) {
   const hasPassword = ways.includes("password");
   // From another machine a link is of no use.
-  const hasLink = !hasPassword || ways.includes("link");
+  const hasLink = ways.includes("link");
   return (
     <main class="alone">
       <h1>{REASONS[why]}</h1>
       {hasPassword && <PasswordForm enter={enter} />}
+      {!hasPassword && !hasLink && (
+        <p>
+          <Ticked text="Nobody has a password here: whoever runs the host adds a user by `isobar user add`." />
+        </p>
+      )}
       {hasLink && (
         <>
           <p>

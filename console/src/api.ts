@@ -134,8 +134,12 @@ export function upload<T>(path: string, body: Blob, sent: (share: number) => voi
     request.onload = () => {
       const { status, statusText, responseText } = request;
       if (status === 401) whenSignedOut();
-      if (status >= 200 && status < 300) done(JSON.parse(responseText) as T);
-      else fail(refusal(status, statusText, responseText));
+      if (status < 200 || status >= 300) return fail(refusal(status, statusText, responseText));
+      try {
+        done(JSON.parse(responseText) as T);
+      } catch {
+        fail(new Refused(0, "what was answered is no answer of the host", "does something stand between here and it?"));
+      }
     };
     signal.addEventListener("abort", () => request.abort());
     request.open("POST", ROOT + path);

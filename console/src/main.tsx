@@ -4,6 +4,7 @@ import { startRouting } from "./route";
 import { SessionProvider } from "./session";
 import { Shell } from "./Shell";
 import "./style.css";
+import "./parts.css";
 import { startTheme } from "./theme";
 
 startTheme();

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { STILL, healthOf, historyOf, ratesOf } from "./rates";
+import { STILL, healthOf, historyOf, isByHand, ratesOf } from "./rates";
 import type { FunctionPulse, Pulse } from "./types";
 
 function pulse(at_ms: number, records: number, commits: number, more: Partial<FunctionPulse> = {}): Pulse {
@@ -41,6 +41,8 @@ describe("health", () => {
   });
 
   it("finds nothing wrong with what somebody has paused", () => {
+    const feigned = "`raw`/0: try 2: it says stands still: an operator paused it";
+    expect(isByHand(feigned), "a failure's own words").toBe(false);
     const byHand = "`raw`/0 stands still: an operator paused it; `isobar resume sum` lets it go on";
     expect(healthOf([pulse(0, 0, 0, { troubles: [byHand] })])).toMatchObject({ troubles: [], paused: ["sum"] });
     const byToll = "`raw`/0 stands still: 11 of the last 10000 records would die";

@@ -69,8 +69,8 @@ export interface Health {
   paused: string[];
 }
 
-/** What the host says of a function that is paused by hand, in a pulse and of a source. */
-const BY_HAND = /(^| stands still: )an operator paused it\b/;
+/** What the host says of a function that is paused by hand, in a pulse and of a source. A failure's own words stand behind others. */
+const BY_HAND = /^(`[^`]*`\/\d+ stands still: )?an operator paused it\b/;
 
 export function isByHand(reason: string): boolean {
   return BY_HAND.test(reason);

@@ -2,7 +2,12 @@ import type { ComponentChildren } from "preact";
 import { useSession } from "../session";
 import type { May } from "../types";
 
-const SCOPES: Record<keyof May, string> = { sensitive: "read-sensitive", operate: "operate", deploy: "deploy" };
+/** As a user's role and as a token's scope. */
+const SCOPES: Record<keyof May, [string, string]> = {
+  sensitive: ["sensitive", "read-sensitive"],
+  operate: ["operator", "operate"],
+  deploy: ["operator", "deploy"],
+};
 
 /** What only those see who may do it; others are told what is missing. */
 export function Allowed({ need, to, children }: { need: keyof May; to: string; children: ComponentChildren }) {
@@ -10,9 +15,14 @@ export function Allowed({ need, to, children }: { need: keyof May; to: string; c
   if (may[need]) return <>{children}</>;
   return (
     <span class="muted">
-      {as_viewer ? `A viewer may not ${to}.` : `To ${to}, one needs a link, a user or a token that may `}
-      {!as_viewer && <code>{SCOPES[need]}</code>}
-      {!as_viewer && "."}
+      {as_viewer ? (
+        `A viewer may not ${to}.`
+      ) : (
+        <>
+          To {to}, one needs a link, a user with the role <code>{SCOPES[need][0]}</code> or a token that may{" "}
+          <code>{SCOPES[need][1]}</code>.
+        </>
+      )}
     </span>
   );
 }

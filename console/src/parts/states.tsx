@@ -33,7 +33,7 @@ export function Hidden({ what, children }: { what: string; children?: ComponentC
         {children ?? (
           <>
             It is sensitive, and you may not see that. Who runs this host sees it by the link of <code>isobar open</code>, or gives a
-            token with <code>read-sensitive</code>.
+            user the role <code>sensitive</code>, a token <code>read-sensitive</code>.
           </>
         )}
       </p>

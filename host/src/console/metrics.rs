@@ -20,16 +20,13 @@ use crate::manifest::Application;
 /// Microseconds of a second.
 const MICROS: f64 = 1e6;
 
+/// A function in a partition of a topic, or at a schedule. Counters are told so, too: a sum over what a host has would go down
+/// when another host takes a partition, and be taken for a restart.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct OfPartition {
+struct OfSource {
     faas_name: String,
     messaging_destination_name: String,
     messaging_destination_partition_id: u32,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct OfFunction {
-    faas_name: String,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -74,11 +71,11 @@ struct Numbers {
     versions: Family<OfVersion, Gauge>,
     free: Option<Gauge>,
     waiting: Family<OfOutbox, Gauge>,
-    consumed: Family<OfPartition, Counter>,
-    lag: Family<OfPartition, Gauge>,
-    calls: Family<OfFunction, Counter>,
-    seconds: Family<OfFunction, Counter<f64, AtomicU64>>,
-    letters: Family<OfFunction, Counter>,
+    consumed: Family<OfSource, Counter>,
+    lag: Family<OfSource, Gauge>,
+    calls: Family<OfSource, Counter>,
+    seconds: Family<OfSource, Counter<f64, AtomicU64>>,
+    letters: Family<OfSource, Counter>,
     states: Family<InState, Gauge<i64, AtomicI64>>,
     outboxes: Family<OfOutbox, Gauge>,
 }
@@ -121,10 +118,18 @@ impl Numbers {
             self.waiting.get_or_create(&place).set(matches!(source.standing, Standing::Waiting { .. }).into());
             return;
         }
-        let of = OfFunction { faas_name: function.clone() };
-        self.calls.get_or_create(&of).inc_by(source.commits);
-        self.seconds.get_or_create(&of).inc_by(source.call_micros as f64 / MICROS);
-        self.letters.get_or_create(&of).inc_by(source.dead_letters);
+        let place = OfSource {
+            faas_name: function.clone(),
+            messaging_destination_name: from.clone(),
+            messaging_destination_partition_id: *partition,
+        };
+        self.calls.get_or_create(&place).inc_by(source.commits);
+        self.seconds.get_or_create(&place).inc_by(source.call_micros as f64 / MICROS);
+        self.letters.get_or_create(&place).inc_by(source.dead_letters);
+        if !source.scheduled {
+            self.consumed.get_or_create(&place).inc_by(source.records);
+            self.lag.get_or_create(&place).set(source.lag.max(0));
+        }
         if !source.version.is_empty() {
             let version = OfVersion { faas_name: function.clone(), faas_version: source.version.clone() };
             self.versions.get_or_create(&version).set(1);
@@ -136,15 +141,6 @@ impl Numbers {
             state: state(&source.standing, around.paused.contains(function)),
         };
         self.states.get_or_create(&state).set(1);
-        if !source.scheduled {
-            let place = OfPartition {
-                faas_name: function.clone(),
-                messaging_destination_name: from.clone(),
-                messaging_destination_partition_id: *partition,
-            };
-            self.consumed.get_or_create(&place).inc_by(source.records);
-            self.lag.get_or_create(&place).set(source.lag.max(0));
-        }
     }
 
     fn register(self, to: &mut Registry) {
@@ -205,11 +201,11 @@ mod tests {
         for line in [
             r#"messaging_client_consumed_messages_total{faas_name="count",messaging_destination_name="orders",messaging_destination_partition_id="0"} 7"#,
             r#"isobar_lag_records{faas_name="count",messaging_destination_name="orders",messaging_destination_partition_id="0"} 3"#,
-            r#"faas_invocations_total{faas_name="count"} 3"#,
+            r#"faas_invocations_total{faas_name="count",messaging_destination_name="orders",messaging_destination_partition_id="0"} 2"#,
             r#"isobar_function{faas_name="count",faas_version="3fa9"} 1"#,
             "isobar_data_free_bytes 1073741824",
             r#"isobar_store_waiting{store="postgres",messaging_destination_name="shop.count.outbox",messaging_destination_partition_id="1"} 1"#,
-            r#"isobar_call_seconds_total{faas_name="count"} 2.0"#,
+            r#"isobar_call_seconds_total{faas_name="count",messaging_destination_name="orders",messaging_destination_partition_id="0"} 1.5"#,
             r#"isobar_outbox_lag_records{store="postgres",messaging_destination_name="shop.count.outbox",messaging_destination_partition_id="1"} 4"#,
         ] {
             assert!(text.lines().any(|told| told == line), "{line}\n{text}");

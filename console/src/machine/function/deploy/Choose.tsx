@@ -30,13 +30,18 @@ export function Choose({ part, application, wish, change, go, close }: ChoosePro
     setFault(wrong);
     if (wrong === null && wish.file) go(wish.file);
   };
+  // A file that was built anew under the same name counts as another one, and a browser tells of no change where the name is the same.
+  const forget = (event: Event) => ((event.currentTarget as HTMLInputElement).value = "");
   const takes = (event: Event) => (event.currentTarget as HTMLInputElement).files?.[0] ?? null;
   return (
     <form class="lines" onSubmit={next}>
       <label class="file">
         The component that was built (.wasm), {bytes(MOST_BYTES)} at the most
         <input type="file" accept=".wasm,application/wasm" data-first aria-invalid={fault !== null}
-          aria-describedby={fault === null ? undefined : said} onChange={(event) => change({ ...wish, file: takes(event) })} />
+          aria-describedby={fault === null ? undefined : said} onClick={(event) => {
+            forget(event);
+            change({ ...wish, file: null });
+          }} onChange={(event) => change({ ...wish, file: takes(event) })} />
       </label>
       <p class="failure" id={said} role="alert">
         {fault !== null && <Ticked text={fault} />}
@@ -45,7 +50,10 @@ export function Choose({ part, application, wish, change, go, close }: ChoosePro
         <span>
           A <code>spin.toml</code>, if what it says of the function has changed
         </span>
-        <input type="file" accept=".toml" aria-describedby={about} onChange={(event) => change({ ...wish, manifest: takes(event) })} />
+        <input type="file" accept=".toml" aria-describedby={about} onClick={(event) => {
+            forget(event);
+            change({ ...wish, manifest: null });
+          }} onChange={(event) => change({ ...wish, manifest: takes(event) })} />
       </label>
       <p class="muted" id={about}>
         Without one, grants and limits stay as they are now. What others share with the function is changed by{" "}

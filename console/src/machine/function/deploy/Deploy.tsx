@@ -75,7 +75,9 @@ function DeployDialog(props: DeployProps & { close: () => void }) {
   useEffect(() => focusFirst(dialog.current), [step.at]);
   const choose = async (file: File) => setStep({ at: "asking", chosen: { ...wish, file, digest: await digestOf(file) } });
   return (
-    <dialog ref={dialog} class="deploy" onClose={close} aria-labelledby={heading}>
+    // What is sent goes on without the dialog, and nobody would learn what became of it.
+    <dialog ref={dialog} class="deploy" onClose={close} onCancel={(event) => step.at === "sending" && event.preventDefault()}
+      aria-labelledby={heading}>
       <h2 id={heading}>{titleOf(step, part.name)}</h2>
       <div hidden={step.at !== "choosing"}>
         <Choose part={part} application={application} wish={wish} change={setWish} go={(file) => void choose(file)} close={close} />

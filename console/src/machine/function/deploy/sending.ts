@@ -1,6 +1,6 @@
 /** A component on its way to the host. */
 
-import { getManifest, upload } from "../../../api";
+import { Refused, getManifest, upload } from "../../../api";
 import { short } from "../../../parts/format";
 
 /** The host takes no larger component. */
@@ -69,7 +69,7 @@ export async function send(name: string, chosen: Chosen, sent: (share: number) =
   const [part, base64] = await Promise.all([partOf(chosen.manifest, name), base64Of(chosen.file)]);
   signal.throwIfAborted();
   const [taken] = await upload<Taken[]>("/deploys", bodyOf(name, part, base64, chosen.way), sent, signal);
-  if (!taken) throw new Error("the host does not say which version it made");
+  if (!taken) throw new Refused(0, "the host does not say which version it made", null);
   return taken;
 }
 

@@ -1,1 +1,0 @@
-import{R as e,u as t}from"./states-CA3feGL8.js";function n({title:n,actions:r,note:i,wide:a,id:o,children:s}){let c=e();return t(`section`,{class:a?`card wide`:`card`,id:o,"aria-labelledby":c,children:[t(`header`,{children:[t(`h2`,{id:c,children:n}),r&&t(`div`,{class:`actions`,children:r})]}),t(`div`,{class:`body`,children:s}),i&&t(`footer`,{children:i})]})}export{n as t};

@@ -1,0 +1,1 @@
+import{u as e}from"./states-DIZpEbyM.js";function t({status:t}){return t?.made_up?e(`span`,{class:`waiting`,children:`Made-up data of a demo`}):null}export{t};

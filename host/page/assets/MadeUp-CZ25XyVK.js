@@ -1,1 +1,0 @@
-import{u as e}from"./states-CA3feGL8.js";function t({status:t}){return t?.made_up?e(`span`,{class:`waiting`,children:`Made-up data of a demo`}):null}export{t};

@@ -1,0 +1,1 @@
+import{n as e,u as t}from"./states-DIZpEbyM.js";function n({name:n}){return t(e,{title:`There is nothing at ${n}.`,children:[t(`a`,{href:`/`,children:`The board`}),` and `,t(`a`,{href:`/flow`,children:`the flow`}),` lead to all there is.`]})}export{n as default};
