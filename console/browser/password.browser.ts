@@ -11,7 +11,7 @@ const NAME = "ada";
 const PASSWORD = "correct horse battery";
 const WRONG = "the name or the password is wrong";
 /** More often than anybody may try at a time. */
-const OFTEN = 12;
+const OFTEN = 32;
 
 let host: Host;
 let browser: Browser;

@@ -94,6 +94,7 @@ pub(crate) async fn run_prepared(
     let root = prepared.root().to_owned();
     std::mem::take(&mut prepared.news).into_iter().for_each(ui::say);
     let listening = Listening { here: listen, console: prepared.console().clone(), ..Listening::default() };
+    console::check(&prepared.store, &listening.console).await?;
     let app = prepared.start().await?;
     let ended = serve(&app, &root, listening, wanted_idle, gone).await;
     app.stop().await;

@@ -32,18 +32,15 @@ pub async fn run(command: &UserCommand) -> anyhow::Result<Outcome> {
 }
 
 async fn add(args: &UserAddArgs) -> anyhow::Result<Outcome> {
+    // While somebody types, the folder is nobody's.
+    let hash = passwords::hash(&password()?)?;
     let reach = Reach::open(&args.place).await?;
-    let added = add_to(&reach, args).await;
+    let roles = args.role.iter().map(ToString::to_string).collect();
+    let added = reach.add_user(&UserAsk { name: args.name.clone(), roles, hash }).await;
     reach.close().await;
     let User { name, roles, .. } = added?;
     ui::say(format_args!("`{name}` is {} now, and signs in with the password", roles.join(", ")));
     Ok(Outcome::Done)
-}
-
-async fn add_to(reach: &Reach, args: &UserAddArgs) -> anyhow::Result<User> {
-    let hash = passwords::hash(&password()?)?;
-    let roles = args.role.iter().map(ToString::to_string).collect();
-    reach.add_user(&UserAsk { name: args.name.clone(), roles, hash }).await
 }
 
 async fn list(args: &ReadArgs) -> anyhow::Result<Outcome> {

@@ -125,6 +125,8 @@ async fn accept(
 impl Answering {
     /// Answers on one connection until it ends; an error of it ends nothing else.
     async fn take_up(self, stream: TcpStream, peer: IpAddr) {
+        // Below TLS, which holds back what is not taken.
+        let stream = Impatient { stream, reading: self.patience.reading, stalled: None };
         let Some(tls) = self.tls.clone() else { return self.answer(stream, peer).await };
         match tokio::time::timeout(self.patience.headers, tls.accept(stream)).await {
             Ok(Ok(stream)) => self.answer(stream, peer).await,
@@ -135,7 +137,7 @@ impl Answering {
 
     async fn answer<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(self, stream: S, peer: IpAddr) {
         let Answering { router, patience, shutdown, .. } = self;
-        let stream = TokioIo::new(Impatient { stream, reading: patience.reading, stalled: None });
+        let stream = TokioIo::new(stream);
         let mut http = http1::Builder::new();
         http.timer(TokioTimer::new()).header_read_timeout(patience.headers).max_buf_size(MOST_HEADER_BYTES);
         let answering = service_fn(move |request: hyper::Request<Incoming>| {

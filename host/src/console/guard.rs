@@ -58,7 +58,7 @@ pub(super) struct Said<'r> {
     pub(super) forwarded_host: Option<&'r str>,
     /// `X-Forwarded-Proto`.
     pub(super) forwarded_proto: Option<&'r str>,
-    /// `X-Forwarded-For`, the last of them.
+    /// `X-Forwarded-For`: who asked whom, as each proxy appends it.
     pub(super) forwarded_for: Option<&'r str>,
 }
 
@@ -120,8 +120,19 @@ impl Public {
         if !said.origin.is_none_or(|origin| origin.eq_ignore_ascii_case(&ours)) {
             return Err(Denied::Origin);
         }
-        let from = told(said.forwarded_for).and_then(|from| from.trim().parse().ok()).unwrap_or(peer);
+        let from = told(said.forwarded_for).and_then(|all| self.outmost(&all)).unwrap_or(peer);
         Ok(Came { is_local: false, is_secure, port: self.port, from })
+    }
+
+    /// Who asked the first of our proxies: the last in the row that is none of them. What stands before was said by whoever asked.
+    fn outmost(&self, row: &str) -> Option<IpAddr> {
+        let address = |text: &str| {
+            let text = text.trim();
+            let with_port = text.parse::<SocketAddr>().map(|address| address.ip());
+            text.trim_matches(['[', ']']).parse().or(with_port).ok().map(|address: IpAddr| address.to_canonical())
+        };
+        let strange = |address: &IpAddr| !self.proxies.iter().any(|proxy| proxy.contains(address));
+        row.rsplit(',').map_while(address).find(strange)
     }
 
     /// Whether it is asked by one of its names, or by an address: no name of somebody else's can be made to point to an address that
@@ -202,6 +213,16 @@ mod tests {
         };
         let came = public.check(PROXY, &by_way).unwrap();
         assert!(came.is_secure && !came.is_local && came.from == IpAddr::from([203, 0, 113, 9]), "{came:?}");
+        for (row, from) in [
+            ("203.0.113.9, 10.0.0.1", "203.0.113.9"),
+            ("192.0.2.66, 203.0.113.9:51234 , 10.0.0.1", "203.0.113.9"),
+            ("[2001:db8::1]:443", "2001:db8::1"),
+            ("203.0.113.9, unknown", "10.1.2.3"),
+            ("10.0.0.1", "10.1.2.3"),
+        ] {
+            let came = public.check(PROXY, &Said { forwarded_for: Some(row), ..by_way }).unwrap();
+            assert_eq!(came.from, from.parse::<IpAddr>().unwrap(), "{row}");
+        }
         assert_eq!(public.check(PEER, &by_way), Err(Denied::Origin), "who is no proxy says what it likes");
         let came = public.check(PEER, &Said { origin: None, ..by_way }).unwrap();
         assert!(!came.is_secure && came.from == PEER, "{came:?}");

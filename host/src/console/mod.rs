@@ -1,4 +1,4 @@
-//! What can be seen of an application from outside, and the HTTP API that shows it to whoever has the token.
+//! What can be seen of an application from outside, and the HTTP API that shows it to whoever may ask.
 
 pub mod answers;
 mod api;
@@ -46,6 +46,7 @@ pub(crate) use shadows::no_shadow;
 
 use crate::config::console::ConsoleConfig;
 use crate::deploys::OWNER;
+use crate::embedded::Store;
 use api::Doors;
 pub use api::document;
 use connections::Answering;
@@ -96,7 +97,7 @@ pub struct Listening {
 pub async fn serve(view: Arc<View>, listening: Listening, shutdown: CancellationToken) -> anyhow::Result<Serving> {
     let Listening { here, console, patience } = listening;
     let users = Arc::new(Users::new(&console.users)?);
-    let mut public = public::open(&view, &users, &console).await?;
+    let mut public = public::open(&view.store, &users, &console).await?;
     let listener = listener(here).await?;
     let access = Access::new(listener.local_addr()?)?;
     let address = access.address;
@@ -121,6 +122,14 @@ pub async fn serve(view: Arc<View>, listening: Listening, shutdown: Cancellation
         Access::remove(&data_dir);
     });
     Ok(Serving { address, public: public_address, link, warning, task })
+}
+
+/// Whether what isobar.toml says of users and of a listener for others can be: before anything else begins to work.
+///
+/// # Errors
+/// As [`serve`], of those.
+pub async fn check(store: &Store, console: &ConsoleConfig) -> anyhow::Result<()> {
+    public::checked(store, &Users::new(&console.users)?, console).await.map(|_| ())
 }
 
 async fn listener(listen: Option<SocketAddr>) -> anyhow::Result<TcpListener> {

@@ -15,9 +15,10 @@ use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
 /// Fewest characters of a password, and most bytes.
 const FEWEST: usize = 12;
 const MOST_BYTES: usize = 256;
-/// Tries from one address at a time, and in how long each comes back: who forgot which of ten it was is not kept out.
-const TRIES_FROM: u32 = 10;
-const FROM_EVERY: Duration = Duration::from_secs(60);
+/// Tries from one address at a time, right ones among them, and in how long each comes back: a house of people behind one address
+/// begins its day, and of passwords with [`FEWEST`] characters nobody finds one so.
+const TRIES_FROM: u32 = 30;
+const FROM_EVERY: Duration = Duration::from_secs(30);
 /// Tries with one name, from wherever; more than from one address, so that nobody alone keeps somebody out.
 const TRIES_AS: u32 = 100;
 const AS_EVERY: Duration = Duration::from_secs(15);

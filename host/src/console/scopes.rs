@@ -138,7 +138,8 @@ impl Need {
     pub fn of(method: &Method, path: &str) -> Self {
         let parts: Vec<&str> = path.split('/').filter(|part| !part.is_empty()).collect();
         match (method, parts.as_slice()) {
-            (_, ["tokens" | "users", ..]) => Need::Owner,
+            // A backup holds what passwords are held against.
+            (_, ["tokens" | "users" | "backup", ..]) => Need::Owner,
             (&Method::GET, [] | ["session" | "openapi.json"]) | (&Method::POST, ["session", "view" | "end"]) => {
                 Need::Any
             }
@@ -188,6 +189,7 @@ mod tests {
             (Method::GET, "/tokens", Need::Owner),
             (Method::POST, "/tokens/ci/revoke", Need::Owner),
             (Method::GET, "/users", Need::Owner),
+            (Method::GET, "/backup", Need::Owner),
             (Method::POST, "/users/anna/remove", Need::Owner),
             (Method::POST, "/deploys", Need::DeploySome),
             (Method::POST, "//functions/pay/rollback", Need::Deploy("pay".to_owned())),

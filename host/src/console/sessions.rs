@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use sha2::{Digest as _, Sha256};
 
 use super::guard::Came;
-use super::scopes::Caller;
+use super::scopes::{Caller, Need, Scope};
 use super::token::random_token;
 
 /// For how long a link is good.
@@ -32,13 +32,18 @@ pub(super) struct Session {
     pub(super) user: Caller,
     /// Whether it sees what who may only read sees.
     pub(super) as_viewer: bool,
+    /// The port of the listener where it was begun: it is known there only.
+    port: u16,
 }
 
 impl Session {
     /// Who asks in it.
     pub(super) fn caller(&self) -> Caller {
         match self.as_viewer {
-            true => Caller::of(&format!("{} as viewer", self.user.name), &["read".to_owned()]),
+            true => {
+                let scopes = self.user.may(&Need::Read).then(|| Scope::Read.to_string());
+                Caller::of(&format!("{} as viewer", self.user.name), scopes.as_slice())
+            }
             false => self.user.clone(),
         }
     }
@@ -68,21 +73,21 @@ impl Sessions {
     ///
     /// # Errors
     /// When the system has no randomness.
-    pub(super) fn begin(&self, link: &str, now: Instant) -> anyhow::Result<Option<(Session, String)>> {
+    pub(super) fn begin(&self, link: &str, port: u16, now: Instant) -> anyhow::Result<Option<(Session, String)>> {
         let taken = self.links.lock().unwrap_or_else(PoisonError::into_inner).remove(&key(link));
         let Some((user, _)) = taken.filter(|(_, made)| now.duration_since(*made) < LINK_GOOD) else {
             return Ok(None);
         };
-        self.begin_as(user, now).map(Some)
+        self.begin_as(user, port, now).map(Some)
     }
 
-    /// Signs in who is known by a password.
+    /// Signs in who is known by a password, at the listener on `port`.
     ///
     /// # Errors
     /// When the system has no randomness.
-    pub(super) fn begin_as(&self, user: Caller, now: Instant) -> anyhow::Result<(Session, String)> {
+    pub(super) fn begin_as(&self, user: Caller, port: u16, now: Instant) -> anyhow::Result<(Session, String)> {
         let secret = random_token()?;
-        let session = Session { user, as_viewer: false };
+        let session = Session { user, as_viewer: false, port };
         put(&mut self.held(), key(&secret), (session.clone(), now), MOST_SESSIONS);
         Ok((session, secret))
     }
@@ -94,6 +99,9 @@ impl Sessions {
         let (session, seen) = sessions.get_mut(&key(secret))?;
         if now.duration_since(*seen) >= SESSION_IDLE {
             sessions.remove(&key(secret));
+            return None;
+        }
+        if session.port != port {
             return None;
         }
         *seen = now;
@@ -153,7 +161,6 @@ fn key(secret: &str) -> Key {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::console::scopes::Need;
 
     fn sessions() -> (Sessions, Instant) {
         (Sessions::default(), Instant::now())
@@ -161,7 +168,7 @@ mod tests {
 
     fn signed_in(sessions: &Sessions, now: Instant) -> String {
         let link = sessions.link(Caller::user("operator"), now).unwrap();
-        let (_, secret) = sessions.begin(&link, now).unwrap().unwrap();
+        let (_, secret) = sessions.begin(&link, 3000, now).unwrap().unwrap();
         format!("theme=dark; isobar_session_3000={secret}")
     }
 
@@ -169,11 +176,14 @@ mod tests {
     fn a_link_is_good_for_one_sign_in_and_for_an_hour() {
         let (sessions, now) = sessions();
         let link = sessions.link(Caller::user("operator"), now).unwrap();
-        assert!(sessions.begin("", now).unwrap().is_none() && sessions.begin(&link[1..], now).unwrap().is_none());
-        assert!(sessions.begin(&link, now).unwrap().is_some());
-        assert!(sessions.begin(&link, now).unwrap().is_none(), "used");
+        assert!(
+            sessions.begin("", 3000, now).unwrap().is_none()
+                && sessions.begin(&link[1..], 3000, now).unwrap().is_none()
+        );
+        assert!(sessions.begin(&link, 3000, now).unwrap().is_some());
+        assert!(sessions.begin(&link, 3000, now).unwrap().is_none(), "used");
         let late = sessions.link(Caller::user("operator"), now).unwrap();
-        assert!(sessions.begin(&late, now + LINK_GOOD).unwrap().is_none(), "too old");
+        assert!(sessions.begin(&late, 3000, now + LINK_GOOD).unwrap().is_none(), "too old");
     }
 
     #[test]
@@ -185,6 +195,8 @@ mod tests {
         assert!(session.caller().may(&Need::ReadSensitive) && session.caller().may(&Need::Deploy("pay".into())));
         assert!(!session.caller().may(&Need::Owner), "it makes no tokens, which would outlive it");
         assert!(sessions.of(&cookies, 3001, later).is_none(), "another host's");
+        let renamed = cookies.replace("session_3000", "session_3001");
+        assert!(sessions.of(&renamed, 3001, later).is_none(), "another listener's, whatever its cookie is called");
         assert!(sessions.of(&cookies, 3000, later + SESSION_IDLE / 2).is_some(), "each request keeps it");
         sessions.end(secret);
         assert!(sessions.of(&cookies, 3000, later).is_none());
@@ -195,7 +207,7 @@ mod tests {
     #[test]
     fn who_is_a_user_no_more_is_signed_out_everywhere() {
         let (sessions, now) = sessions();
-        let begin = |name: &str| sessions.begin_as(Caller::user(name), now).unwrap().1;
+        let begin = |name: &str| sessions.begin_as(Caller::user(name), 3000, now).unwrap().1;
         let (here, there, other) = (begin("anna"), begin("anna"), begin("ben"));
         sessions.end_of("anna");
         let is_known = |secret: &str| sessions.of(&format!("isobar_session_3000={secret}"), 3000, now).is_some();
@@ -224,7 +236,7 @@ mod tests {
         let links: Vec<String> = (0..=MOST_LINKS as u64)
             .map(|at| sessions.link(Caller::user("operator"), now + Duration::from_millis(at)).unwrap())
             .collect();
-        assert!(sessions.begin(&links[0], now).unwrap().is_none());
+        assert!(sessions.begin(&links[0], 3000, now).unwrap().is_none());
     }
 
     #[test]

@@ -86,6 +86,11 @@ pub(super) fn random_token() -> anyhow::Result<String> {
     Ok(hex(&random))
 }
 
+/// Whether a text looks like a token.
+pub(super) fn is_token(text: &str) -> bool {
+    text.len() == 2 * TOKEN_BYTES && text.bytes().all(|b| b.is_ascii_hexdigit())
+}
+
 fn path(data_dir: &Path) -> PathBuf {
     data_dir.join(FILE)
 }

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
@@ -14,6 +15,7 @@ use super::view::View;
 use crate::clock::now_ms;
 use crate::config::console::{HashSource, Role, UserConfig, hash_fits, name_fits};
 use crate::deploys::OWNER;
+use crate::embedded::Store;
 use crate::embedded::users::User;
 use crate::embedded::versions::Entry;
 
@@ -22,11 +24,24 @@ const MOST_HASHING: usize = 2;
 /// How long one more waits for that.
 const LONGEST_WAIT: Duration = Duration::from_secs(5);
 
+/// Somebody whose password was right.
+pub(super) struct Known {
+    name: String,
+    roles: BTreeSet<Role>,
+    hash: String,
+}
+
+impl Known {
+    pub(super) fn caller(&self) -> Caller {
+        Caller::of_roles(&self.name, &self.roles)
+    }
+}
+
 /// Those that `isobar.toml` names, and how often passwords were tried.
 pub(super) struct Users {
     declared: BTreeMap<String, (BTreeSet<Role>, String)>,
     tries: Tries,
-    hashing: Semaphore,
+    hashing: Arc<Semaphore>,
 }
 
 impl Users {
@@ -47,15 +62,20 @@ impl Users {
             Ok((name.clone(), (user.roles.clone(), hash)))
         };
         let declared = declared.iter().map(read).collect::<anyhow::Result<_>>()?;
-        Ok(Users { declared, tries: Tries::default(), hashing: Semaphore::new(MOST_HASHING) })
+        Ok(Users { declared, tries: Tries::default(), hashing: Arc::new(Semaphore::new(MOST_HASHING)) })
     }
 
     /// Whether anybody can sign in with a password.
     ///
     /// # Errors
     /// When the data cannot be read.
-    pub(super) async fn are_there(&self, view: &View) -> Result<bool, Refusal> {
-        Ok(!self.declared.is_empty() || !view.store.users().await?.is_empty())
+    pub(super) async fn are_there(&self, store: &Store) -> Result<bool, Refusal> {
+        Ok(!self.declared.is_empty() || store.has_users().await?)
+    }
+
+    /// Whether `isobar.toml` names such a user.
+    pub(super) fn is_declared(&self, name: &str) -> bool {
+        self.declared.contains_key(name)
     }
 
     /// Who has this name and password.
@@ -64,40 +84,50 @@ impl Users {
     /// That nobody has, that it was tried too often, or that the data cannot be read.
     pub(super) async fn sign_in(
         &self,
-        view: &View,
+        view: &Arc<View>,
         (name, password): (String, String),
         from: IpAddr,
-    ) -> Result<Caller, Refusal> {
+    ) -> Result<Known, Refusal> {
         if !self.tries.one_more(from, &name) {
             let often = Refusal::new(Fault::Often, "a password was tried too often");
             return Err(often.hint("try again in a minute; who forgot it gets another from who runs the host"));
         }
         let found = self.find(view, &name).await?;
-        let (roles, hash) = found.map_or((None, None), |(roles, hash)| (Some(roles), Some(hash)));
+        let hash = found.as_ref().map(|(_, hash)| hash.clone());
         let busy = |_| Refusal::new(Fault::Busy, "too many sign in at one time").hint("try again");
-        let permit = tokio::time::timeout(LONGEST_WAIT, self.hashing.acquire()).await.map_err(busy)?;
-        let held = tokio::task::spawn_blocking(move || passwords::verify(&password, hash.as_deref())).await;
-        drop(permit);
-        match (roles, held) {
-            (Some(roles), Ok(true)) => {
-                view.noted(Entry::done(&name, "sign in", "")).await;
-                Ok(Caller::of_roles(&name, &roles))
+        let permit = Arc::clone(&self.hashing).acquire_owned();
+        let permit = tokio::time::timeout(LONGEST_WAIT, permit).await.map_err(busy)?;
+        // It goes on when whoever asked has gone, and holds its place until it is done.
+        let held = tokio::task::spawn_blocking(move || {
+            let _permit = permit;
+            passwords::verify(&password, hash.as_deref())
+        });
+        let fits = held.await.unwrap_or(false);
+        let known = found.map(|(roles, hash)| Known { name, roles, hash });
+        match known {
+            Some(known) if fits => {
+                view.noted(Entry::done(&known.name, "sign in", "")).await;
+                Ok(known)
             }
-            (roles, _) => {
-                if roles.is_some() {
-                    view.wrong_password(&name).await;
+            known => {
+                // Beside the answer, which would come later for who is known.
+                if let Some(Known { name, .. }) = known {
+                    let view = Arc::clone(view);
+                    tokio::spawn(async move { view.wrong_password(&name).await });
                 }
                 Err(wrong())
             }
         }
     }
 
-    /// Holds a name against those there are now.
+    /// Whether somebody who signed in is still known so.
     ///
     /// # Errors
-    /// That there is none of that name, or that the data cannot be read.
-    pub(super) async fn is_there(&self, view: &View, name: &str) -> Result<(), Refusal> {
-        self.find(view, name).await?.map(|_| ()).ok_or_else(wrong)
+    /// That there is no such user, or one with other roles or another password; or that the data cannot be read.
+    pub(super) async fn is_still(&self, view: &View, known: &Known) -> Result<(), Refusal> {
+        let found = self.find(view, &known.name).await?;
+        let same = found.is_some_and(|(roles, hash)| roles == known.roles && hash == known.hash);
+        same.then_some(()).ok_or_else(wrong)
     }
 
     async fn find(&self, view: &View, name: &str) -> Result<Option<(BTreeSet<Role>, String)>, Refusal> {
@@ -112,7 +142,7 @@ impl Users {
 
 fn wrong() -> Refusal {
     let wrong = Refusal::new(Fault::SignedOut, "the name or the password is wrong");
-    wrong.hint("who runs the host can give another password: `isobar user`")
+    wrong.hint("who runs the host gives another password: `isobar user remove`, then `isobar user add`")
 }
 
 impl View {

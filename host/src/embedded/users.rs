@@ -88,6 +88,15 @@ impl Store {
         Ok(rows.try_map(|row| user(&row)).fetch_all(&self.readers).await?)
     }
 
+    /// Whether there is any.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub async fn has_users(&self) -> Result<bool, WriteError> {
+        let row = sqlx::query("SELECT EXISTS (SELECT 1 FROM user)").fetch_one(&self.readers).await?;
+        Ok(row.try_get(0)?)
+    }
+
     /// The user of this name, and the hash of the password.
     ///
     /// # Errors

@@ -388,6 +388,7 @@ async fn a_token_may_what_its_scopes_say_until_it_is_revoked_or_expires() {
         (&reader, "POST /api/v1/functions/total/pause", "", 403),
         (&reader, "GET /api/v1/tokens", "", 403),
         (&sees, "GET /api/v1/topics/complaints/records?sensitive=true", "", 200),
+        (&sees, "GET /api/v1/backup?sensitive=true", "", 403),
         (&sees, "POST /api/v1/tokens", "{}", 403),
         (&ops, "POST /api/v1/functions/total/pause", "", 200),
         (&ops, "POST /api/v1/functions/total/resume", "", 200),
@@ -407,17 +408,20 @@ async fn a_token_may_what_its_scopes_say_until_it_is_revoked_or_expires() {
     }
     let audit = host.store.audit_log(20).await.unwrap();
     let refused = |name: &str| -> Vec<_> {
-        let of_name = audit.iter().filter(|entry| entry.who == name);
+        let of_name = audit.iter().filter(|entry| entry.who == name && entry.refused.is_some());
         // How many more there were follows.
         let told = |refused: &Option<String>| refused.as_ref().unwrap().split(';').next().unwrap().to_owned();
         of_name.map(|e| (e.action.as_str(), e.function.as_str(), told(&e.refused))).collect()
     };
     let told = |what: &str| format!("it may not {what}");
     // Each thing once in a while: who has a token cannot fill the log.
-    let all = [("own", told("do what only the owner of the data folder does")), ("operate", told("operate"))];
+    let all = [("operate", told("operate")), ("own", told("do what only the owner of the data folder does"))];
     let all = all.into_iter().chain([("read-sensitive", told("read what is sensitive"))]);
     assert_eq!(refused("reader"), all.map(|(action, told)| (action, "", told)).collect::<Vec<_>>());
     assert_eq!(refused("ops"), [("deploy", "total", told("deploy `total`")), ("read", "", told("read"))]);
+    let done = audit.iter().filter(|entry| entry.who == "ops" && entry.refused.is_none());
+    let done: Vec<_> = done.map(|entry| (entry.action.as_str(), entry.function.as_str())).collect();
+    assert_eq!(done, [("resume", "total"), ("pause", "total")], "who did what is told");
     assert_eq!(refused("ci").last(), Some(&("deploy", "asks", told("deploy `asks`"))));
     let file = std::fs::read(host.dir.path().join("isobar.sqlite")).unwrap();
     let log = std::fs::read(host.dir.path().join("isobar.sqlite-wal")).unwrap_or_default();

@@ -18,7 +18,7 @@ const LAST_ANSWERS: Duration = Duration::from_secs(2);
 /// A browser that keeps one cookie.
 pub(crate) struct Browser<'h> {
     host: &'h Host,
-    cookie: String,
+    pub(crate) cookie: String,
 }
 
 impl<'h> Browser<'h> {

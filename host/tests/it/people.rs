@@ -68,7 +68,8 @@ async fn a_user_signs_in_with_a_password_and_may_what_the_roles_say() {
     let (status, told) = browser.post("/api/v1/session", &credentials("anna", PASSWORD)).await;
     assert!(status == 200 && body(&told)["user"] == "anna", "{told}");
     assert_eq!(browser.get("/api/v1/tables/customers/rows").await.0, 200);
-    for refused in ["/api/v1/tables/customers/rows?sensitive=true", "/api/v1/tokens", "/api/v1/users"] {
+    let owners = ["/api/v1/tokens", "/api/v1/users", "/api/v1/backup?sensitive=true"];
+    for refused in ["/api/v1/tables/customers/rows?sensitive=true"].into_iter().chain(owners) {
         assert_eq!(browser.get(refused).await.0, 403, "{refused}");
     }
     assert_eq!(browser.post("/api/v1/functions/count/pause", "{}").await.0, 403);
@@ -87,6 +88,7 @@ async fn roles_add_up() {
     assert_eq!(body(&told)["may"], serde_json::json!({"sensitive": true, "operate": true, "deploy": true}));
     assert_eq!(browser.get("/api/v1/tables/customers/rows?sensitive=true").await.0, 200);
     assert_eq!(browser.post("/api/v1/users", "{}").await.0, 403, "she gives rights to nobody");
+    assert_eq!(browser.get("/api/v1/backup?sensitive=true").await.0, 403, "it holds the passwords' hashes");
     host.stop().await;
 }
 
@@ -95,11 +97,11 @@ async fn who_tries_passwords_has_to_wait() {
     let host = Host::known_to(ConsoleConfig { users: anna(&[Role::Viewer]), ..ConsoleConfig::default() }).await;
     let mut browser = Browser::new(&host);
     let mut told = Vec::new();
-    for _ in 0..12 {
+    for _ in 0..32 {
         told.push(browser.post("/api/v1/session", &credentials("anna", "a guess, one of many")).await.0);
     }
-    assert_eq!(told[..10], [401; 10]);
-    assert_eq!(told[10..], [429; 2]);
+    assert_eq!(told[..30], [401; 30]);
+    assert_eq!(told[30..], [429; 2]);
     assert_eq!(browser.post("/api/v1/session", &credentials("anna", PASSWORD)).await.0, 429, "right or wrong");
     host.stop().await;
 }
@@ -171,6 +173,18 @@ async fn others_reach_the_host_by_its_name_and_as_who_they_are() {
         assert_eq!(ask(public, "GET /api/v1/status", &headers, "").await.0, expected, "{origin}");
     }
     assert_eq!(ask(public, "GET /metrics", &[named, ("Cookie", cookie)], "").await.0, 200);
+    let code = host.link().split("#sign-in=").nth(1).expect("a link has a code");
+    let link = serde_json::json!({ "code": code }).to_string();
+    let length = link.len().to_string();
+    let headers = [named, ("Content-Type", "application/json"), ("Content-Length", length.as_str())];
+    let (status, told) = ask(public, "POST /api/v1/session", &headers, &link).await;
+    assert!(status == 401 && told.contains("on the host's machine only"), "{told}");
+    let mut browser = Browser::new(&host);
+    assert_eq!(browser.post("/api/v1/session", &link).await.0, 200, "it is good here still");
+    let renamed = browser.cookie.replace(local.rsplit(':').next().expect("a port"), &public.port().to_string());
+    assert_ne!(renamed, browser.cookie);
+    let elsewhere = ask(public, "GET /api/v1/status", &[named, ("Cookie", &renamed)], "").await;
+    assert_eq!(elsewhere.0, 401, "a session is known where it was begun");
     host.stop().await;
 }
 
@@ -190,7 +204,7 @@ async fn a_proxy_that_the_operator_names_says_how_others_came() {
     let by_proxy = [("Host", "10.0.0.1"), ("X-Forwarded-Host", NAME), ("X-Forwarded-Proto", "https")];
     let (status, told) = sign_in(public, &by_proxy).await;
     assert!(status == 200 && told.contains("; Secure"), "{told}");
-    for at in 0..20 {
+    for at in 0..40 {
         let from = format!("203.0.113.{at}");
         let (status, _) = sign_in(public, &[&by_proxy[..], &[("X-Forwarded-For", &from)]].concat()).await;
         assert_eq!(status, 200, "each tries for itself");

@@ -22,6 +22,7 @@ use crate::console::guard::{Came, Denied, Guard, Said};
 use crate::console::problem::Problem;
 use crate::console::scopes::{Caller, Need};
 use crate::console::sessions::{Session, Sessions};
+use crate::console::token::is_token;
 use crate::console::users::Users;
 use crate::console::view::View;
 use crate::deploys::OWNER;
@@ -85,14 +86,16 @@ pub(super) async fn admit(State(gate): State<Gate>, mut request: Request, next: 
 #[expect(clippy::result_large_err, reason = "it is an answer")]
 fn to_us(gate: &Gate, request: &Request) -> Result<Came, Response> {
     let headers = request.headers();
-    // Each proxy appends whom it was asked by.
-    let forwarded = headers.get_all("x-forwarded-for").iter().next_back().and_then(|value| value.to_str().ok());
+    // Who passes it on may append a header of its own to those that there are.
+    let forwarded: Vec<&str> =
+        headers.get_all("x-forwarded-for").iter().map(|value| value.to_str().unwrap_or_default()).collect();
+    let forwarded = forwarded.join(",");
     let said = Said {
         host: text(headers, header::HOST),
         origin: text(headers, header::ORIGIN),
         forwarded_host: text(headers, "x-forwarded-host"),
         forwarded_proto: text(headers, "x-forwarded-proto"),
-        forwarded_for: forwarded.and_then(|all| all.rsplit(',').next()),
+        forwarded_for: Some(&forwarded),
     };
     let peer = request.extensions().get::<Peer>().map_or(Ipv4Addr::UNSPECIFIED.into(), |peer| peer.0);
     gate.guard.check(peer, &said).map_err(|denied| deny(denied).into_response())
@@ -100,12 +103,16 @@ fn to_us(gate: &Gate, request: &Request) -> Result<Came, Response> {
 
 /// That nobody is signed in, and how one does.
 async fn ways(gate: &Gate, came: &Came) -> Response {
-    let with_password = match gate.users.are_there(&gate.view).await {
+    let with_password = match gate.users.are_there(&gate.view.store).await {
         Ok(there) => there,
         Err(refusal) => return refusal.into_response(),
     };
     let ways = came.is_local.then_some("link").into_iter().chain(with_password.then_some("password"));
-    Problem { sign_in: ways.map(str::to_owned).collect(), ..deny(Denied::Session) }.into_response()
+    let mut denied = Problem { sign_in: ways.map(str::to_owned).collect(), ..deny(Denied::Session) };
+    if !came.is_local {
+        denied = denied.hint("sign in with a name and a password; programs send `Authorization: Bearer …`");
+    }
+    denied.into_response()
 }
 
 /// A header. One that comes twice says nothing: who passes it on may have believed the other.
@@ -139,6 +146,10 @@ async fn known(gate: &Gate, method: &Method, headers: &HeaderMap, came: &Came) -
 pub(super) struct SignedIn(pub(super) Option<(Session, String)>);
 
 async fn caller(gate: &Gate, token: &str) -> Result<Caller, Denied> {
+    // What cannot be one costs no look into the data.
+    if !is_token(token) {
+        return Err(Denied::Token);
+    }
     if gate.guard.is_owner(token) {
         return Ok(Caller::owner(OWNER));
     }

@@ -1,10 +1,10 @@
 //! Routes of data: topics and tables, looked into, exported, loaded, and all of it as a backup.
 
-use axum::Json;
 use axum::body::{Body, Bytes, HttpBody as _, to_bytes};
 use axum::extract::{Path, State};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use axum::{Extension, Json};
 
 use super::admission::Asked;
 use super::document::Octets;
@@ -14,6 +14,8 @@ use crate::console::answers::{
     BackupAsk, Fault, Loaded, RecordsAsk, RecordsPage, Refusal, Rows, RowsAsk, TableSummary, TopicSummary,
 };
 use crate::console::problem::Problem;
+use crate::console::scopes::Caller;
+use crate::embedded::versions::Entry;
 
 /// Lists topics.
 ///
@@ -113,7 +115,12 @@ pub(super) async fn backup(State(api): State<Api>, Asked(ask): Asked<BackupAsk>)
         (status = 200, description = "What was written.", body = Loaded),
         (status = 503, response = Problem),
     ))]
-pub(super) async fn load(State(api): State<Api>, Path(table): Path<String>, body: Body) -> Response {
+pub(super) async fn load(
+    State(api): State<Api>,
+    Extension(caller): Extension<Caller>,
+    Path(table): Path<String>,
+    body: Body,
+) -> Response {
     let too_large = || {
         let error = format!("the file is larger than {} MiB", MOST_BYTES >> 20);
         failure(StatusCode::PAYLOAD_TOO_LARGE, error, Some("load it in parts".to_owned()))
@@ -131,7 +138,10 @@ pub(super) async fn load(State(api): State<Api>, Path(table): Path<String>, body
         Err(_) => return late("file", api.body),
     };
     match api.view.load(&table, file).await {
-        Ok(loaded) => Json(loaded).into_response(),
+        Ok(loaded) => {
+            api.view.noted(Entry::done(&caller.name, &format!("load {table}"), "")).await;
+            Json(loaded).into_response()
+        }
         Err(refusal) => refusal.into_response(),
     }
 }

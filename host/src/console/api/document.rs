@@ -187,7 +187,8 @@ mod tests {
     use crate::console::scopes::Need;
 
     /// What only the owner of the data folder may, or, signing in, who is not known yet.
-    const OF_THE_OWNER: [&str; 9] = [
+    const OF_THE_OWNER: [&str; 10] = [
+        "GET /backup",
         "GET /tokens",
         "GET /users",
         "POST /functions/{function}/state/delete",

@@ -11,26 +11,45 @@ use crate::console::answers::{LettersAsk, LettersPage, SettleAsk, Settled, State
 use crate::console::problem::Problem;
 use crate::console::scopes::Caller;
 use crate::embedded::Fate;
+use crate::embedded::versions::Entry;
 
 /// Lets a scheduled function run now.
 #[utoipa::path(post, path = "/functions/{function}/run", tag = "functions",
     responses((status = 200, description = "It will run.", body = Done)))]
-pub(super) async fn run(State(api): State<Api>, Path(function): Path<String>) -> Answer<()> {
-    api.view.run(&function).await.map(Json)
+pub(super) async fn run(
+    State(api): State<Api>,
+    Extension(caller): Extension<Caller>,
+    Path(function): Path<String>,
+) -> Answer<()> {
+    api.view.run(&function).await?;
+    api.view.noted(Entry::done(&caller.name, "run", &function)).await;
+    Ok(Json(()))
 }
 
 /// Lets a function stand still.
 #[utoipa::path(post, path = "/functions/{function}/pause", tag = "functions",
     responses((status = 200, description = "It stands still after the call that runs.", body = Done)))]
-pub(super) async fn pause(State(api): State<Api>, Path(function): Path<String>) -> Answer<()> {
-    api.view.pause(&function).await.map(Json)
+pub(super) async fn pause(
+    State(api): State<Api>,
+    Extension(caller): Extension<Caller>,
+    Path(function): Path<String>,
+) -> Answer<()> {
+    api.view.pause(&function).await?;
+    api.view.noted(Entry::done(&caller.name, "pause", &function)).await;
+    Ok(Json(()))
 }
 
 /// Lets a function that stands still go on.
 #[utoipa::path(post, path = "/functions/{function}/resume", tag = "functions",
     responses((status = 200, description = "It goes on.", body = Done)))]
-pub(super) async fn resume(State(api): State<Api>, Path(function): Path<String>) -> Answer<()> {
-    api.view.resume(&function).await.map(Json)
+pub(super) async fn resume(
+    State(api): State<Api>,
+    Extension(caller): Extension<Caller>,
+    Path(function): Path<String>,
+) -> Answer<()> {
+    api.view.resume(&function).await?;
+    api.view.noted(Entry::done(&caller.name, "resume", &function)).await;
+    Ok(Json(()))
 }
 
 /// Gives what a function keeps in its state.

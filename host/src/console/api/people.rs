@@ -6,7 +6,7 @@ use axum::response::{IntoResponse, Response};
 
 use super::document::Done;
 use super::{Answer, Api, asked};
-use crate::console::answers::{NewToken, TokenAsk, UserAsk};
+use crate::console::answers::{Fault, NewToken, Refusal, TokenAsk, UserAsk};
 use crate::embedded::tokens::Token;
 use crate::embedded::users::User;
 
@@ -22,6 +22,7 @@ pub(super) async fn users(State(api): State<Api>) -> Answer<Vec<User>> {
     responses((status = 200, description = "The user.", body = User)))]
 pub(super) async fn add_user(State(api): State<Api>, request: Request) -> Result<Json<User>, Response> {
     let ask: UserAsk = asked(&api, request, "question").await?;
+    not_declared(&api, &ask.name).map_err(IntoResponse::into_response)?;
     api.view.add_user(&ask).await.map(Json).map_err(IntoResponse::into_response)
 }
 
@@ -29,9 +30,19 @@ pub(super) async fn add_user(State(api): State<Api>, request: Request) -> Result
 #[utoipa::path(post, path = "/users/{user}/remove", tag = "access",
     responses((status = 200, description = "There is no such user any more.", body = Done)))]
 pub(super) async fn remove_user(State(api): State<Api>, Path(user): Path<String>) -> Answer<()> {
+    not_declared(&api, &user)?;
     api.view.remove_user(&user).await?;
     api.sessions.end_of(&user);
     Ok(Json(()))
+}
+
+/// What `isobar.toml` says of a user counts, whatever the data folder says.
+fn not_declared(api: &Api, name: &str) -> Result<(), Refusal> {
+    if !api.users.is_declared(name) {
+        return Ok(());
+    }
+    let declared = Refusal::new(Fault::Invalid, format!("isobar.toml names the user `{name}`, and that counts"));
+    Err(declared.hint(format!("change [console.users.{name}] there, and start the host anew")))
 }
 
 /// Lists tokens.

@@ -135,16 +135,21 @@ pub(super) async fn begin(
 async fn signed_in(api: &Api, ask: SignIn, came: &Came) -> Result<(Session, String), Refusal> {
     let failed = |error: anyhow::Error| Refusal::new(Fault::Store, format!("{error:#}"));
     match ask {
+        // A link is printed for this machine's browser: whoever else comes by it is not let in.
+        SignIn::Link(_) if !came.is_local => {
+            let abroad = Refusal::new(Fault::SignedOut, "a link signs in on the host's machine only");
+            Err(abroad.hint("sign in with a name and a password"))
+        }
         SignIn::Link(WithLink { code }) => {
-            let begun = api.sessions.begin(&code, Instant::now()).map_err(failed)?;
+            let begun = api.sessions.begin(&code, came.port, Instant::now()).map_err(failed)?;
             let old = || Refusal::new(Fault::SignedOut, "the link was used, or is too old");
             begun.ok_or_else(|| old().hint("`isobar open` prints another one"))
         }
         SignIn::Password(WithPassword { name, password }) => {
-            let user = api.users.sign_in(&api.view, (name, password), came.from).await?;
-            let (session, secret) = api.sessions.begin_as(user, Instant::now()).map_err(failed)?;
-            // Who was taken away meanwhile was signed out before there was this session.
-            if let Err(gone) = api.users.is_there(&api.view, &session.user.name).await {
+            let known = api.users.sign_in(&api.view, (name, password), came.from).await?;
+            let (session, secret) = api.sessions.begin_as(known.caller(), came.port, Instant::now()).map_err(failed)?;
+            // Who was taken away meanwhile, or has another password, was signed out before there was this session.
+            if let Err(gone) = api.users.is_still(&api.view, &known).await {
                 api.sessions.end(&secret);
                 return Err(gone);
             }
