@@ -433,8 +433,9 @@ async fn a_token_may_what_its_scopes_say_until_it_is_revoked_or_expires() {
     let expired = Token { name: "old".to_owned(), scopes: vec!["read".to_owned()], created_ms: 0, expires_ms: 1 };
     let entry = host.store.audit_log(1).await.unwrap().remove(0);
     assert_eq!(entry.action, "token revoke reader");
-    host.store.create_token(expired, "0123", entry).await.unwrap();
-    for secret in [reader.as_str(), "0123", ""] {
+    let old = "0123".repeat(16);
+    host.store.create_token(expired, &old, entry).await.unwrap();
+    for secret in [reader.as_str(), old.as_str(), "0123", ""] {
         let (status, answer) = ask_with(&host, secret, "GET /api/v1/status", "").await;
         assert!(status == 401 && answer.contains("expired or revoked"), "{answer}");
     }
