@@ -155,7 +155,10 @@ async fn caller(gate: &Gate, token: &str) -> Result<Caller, Denied> {
     }
     match gate.view.caller(token).await {
         Ok(caller) => caller.ok_or(Denied::Token),
-        Err(_) => Err(Denied::Unread),
+        Err(error) => {
+            tracing::warn!(%error, "who asks could not be looked up");
+            Err(Denied::Unread)
+        }
     }
 }
 
