@@ -4,6 +4,7 @@
 use std::sync::LazyLock;
 
 use axum::Json;
+use http::Method;
 use utoipa::openapi::path::{Operation, Parameter, ParameterIn};
 use utoipa::openapi::response::Response;
 use utoipa::openapi::schema::{KnownFormat, Object, SchemaFormat, SchemaType, Type};
@@ -12,9 +13,10 @@ use utoipa::openapi::{ContentBuilder, OpenApi, Ref, RefOr, ResponseBuilder, Sche
 use utoipa::{Modify, PartialSchema, ToResponse, ToSchema};
 
 use super::admission::PAGE_HEADER;
-use super::routes;
+use super::{ROOT, routes};
 use crate::console::events::{Change, Pulse};
 use crate::console::problem::{MEDIA_TYPE, Problem};
+use crate::console::scopes::Need;
 use crate::console::sessions::COOKIE;
 
 /// How a program shows who asks.
@@ -123,19 +125,25 @@ pub(super) async fn openapi() -> Json<&'static OpenApi> {
 #[must_use]
 pub fn document() -> OpenApi {
     let (_, mut document) = routes().split_for_parts();
-    for item in document.paths.paths.values_mut() {
-        item.get.iter_mut().for_each(|operation| complete(operation, false));
-        item.post.iter_mut().for_each(|operation| complete(operation, true));
+    for (path, item) in &mut document.paths.paths {
+        let path = path.strip_prefix(ROOT).unwrap_or(path);
+        for (method, operation) in [(Method::GET, &mut item.get), (Method::POST, &mut item.post)] {
+            operation.iter_mut().for_each(|operation| complete(operation, &method, path));
+        }
     }
     document
 }
 
 /// Adds what follows from what an operation is.
-fn complete(operation: &mut Operation, is_change: bool) {
-    let by_session = SecurityRequirement::new::<_, _, &str>(SESSION, []);
-    let by_session = if is_change { by_session.add::<_, _, &str>(PAGE, []) } else { by_session };
+fn complete(operation: &mut Operation, method: &Method, path: &str) {
+    let mut known_by = vec![SecurityRequirement::new::<_, _, &str>(TOKEN, [])];
+    // The owner of the data folder shows its token, and no session is the owner's.
+    if Need::of(method, path) != Need::Owner {
+        let by_session = SecurityRequirement::new::<_, _, &str>(SESSION, []);
+        known_by.push(if method == Method::POST { by_session.add::<_, _, &str>(PAGE, []) } else { by_session });
+    }
     // Who signs in is not known yet, and the route says so itself.
-    operation.security.get_or_insert_with(|| vec![SecurityRequirement::new::<_, _, &str>(TOKEN, []), by_session]);
+    operation.security.get_or_insert(known_by);
     let mut problems = ALWAYS.to_vec();
     for parameter in operation.parameters.iter_mut().flatten() {
         problems.extend(ASKED);
@@ -180,11 +188,7 @@ fn spell_out(parameter: &mut Parameter) {
 mod tests {
     use std::collections::BTreeSet;
 
-    use http::Method;
-
-    use super::super::ROOT;
     use super::*;
-    use crate::console::scopes::Need;
 
     /// What only the owner of the data folder may, or, signing in, who is not known yet.
     const OF_THE_OWNER: [&str; 10] = [
@@ -252,6 +256,7 @@ mod tests {
             let told = serde_json::to_value(operation.security).unwrap();
             let expected = match (&method, path.as_str()) {
                 (&Method::POST, "/session") => serde_json::json!([{}]),
+                _ if Need::of(&method, &path) == Need::Owner => serde_json::json!([{"token": []}]),
                 (&Method::POST, _) => serde_json::json!([{"token": []}, {"session": [], "page": []}]),
                 _ => serde_json::json!([{"token": []}, {"session": []}]),
             };
